@@ -1,0 +1,32 @@
+# Everything happens in .venv, inside the checkout.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run demo test check setup format bench clean
+
+## run: broker and Video Studio up, one sample job made, servers stay up until Ctrl-C
+run: setup
+	@$(BIN)/video-studio demo --keep
+
+## demo: the same, ends when the video is finished; the last line is the path of the MP4
+demo: setup
+	@$(BIN)/video-studio demo
+
+## test: every test and every check
+test: setup
+	@scripts/test
+
+## check: format, lint, types and import rules
+check: setup
+	@scripts/check
+
+format: setup
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml apps/video/pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" scripts/setup
+
+clean:
+	rm -rf .venv node_modules data dist

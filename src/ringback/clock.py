@@ -1,0 +1,14 @@
+"""The one place that reads the wall clock; everything else is told the time."""
+
+import time
+from collections.abc import Callable
+
+Instant = int
+"""Milliseconds since the Unix epoch, as on the wire."""
+
+Clock = Callable[[], Instant]
+
+
+def now() -> Instant:
+    """Return the current time in milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,92 @@
+"""HTTP requests and responses as plain values, and the names of their headers."""
+
+from dataclasses import dataclass, field
+
+Headers = list[tuple[str, str]]
+"""Header lines in order. Bytes are read and written as Latin-1, as HTTP/1.1 frames them."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it came in.
+
+    Attributes:
+        method: upper-case method.
+        target: the request target, raw: neither decoded nor normalised.
+        headers: header lines in order of arrival, names in lower case.
+        body: the whole body.
+        peer: the address of the other end of the connection, without port.
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes = b""
+    peer: str = ""
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of the header `name` (lower case), or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(slots=True)
+class Response:
+    """One answer to a request."""
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Outbound:
+    """One request to be sent.
+
+    Attributes:
+        method: upper-case method.
+        url: absolute http or https URL; its path and query are sent exactly as written.
+        headers: header lines to send; `Host` and `Content-Length` are added by the sender.
+        body: the whole body.
+        timeout_ms: how long to wait from sending until the complete response has arrived.
+    """
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    timeout_ms: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one attempt brought back: a response, or the reason why there is none.
+
+    Attributes:
+        status: status of the response, 0 when there was none.
+        headers: response headers, names in canonical MIME casing.
+        body: response body, cut at the limit that was in force.
+        error: None when a response arrived; otherwise what went wrong, for a person.
+        timed_out: True when the time for the attempt was over.
+    """
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+    error: str | None = None
+    timed_out: bool = False
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of the header `name`, whatever its casing, or None."""
+        wanted = name.lower()
+        for key, value in self.headers:
+            if key.lower() == wanted:
+                return value
+        return None
+
+
+def canonical(name: str) -> str:
+    """Return a header name in canonical MIME casing: `x-tenant-ID` becomes `X-Tenant-Id`."""
+    return "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
