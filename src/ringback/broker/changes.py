@@ -1,0 +1,34 @@
+"""What a rule answers: the records to write and drop, and what is handed over once they are written."""
+
+from dataclasses import dataclass, field
+
+from ringback.broker.records import Delivery, Message, Record
+
+
+@dataclass(slots=True)
+class Handed:
+    """A message leased to this node, to be attempted as soon as its changes are durable."""
+
+    message: Message
+    delivery: Delivery
+
+
+@dataclass(slots=True)
+class Changes:
+    """Everything one decision writes: all of it, or none.
+
+    Attributes:
+        put: records to write; a record with the same key is replaced.
+        drop: records to remove.
+        handed: attempts this node starts once the rest is durable.
+    """
+
+    put: list[Record] = field(default_factory=list)
+    drop: list[Record] = field(default_factory=list)
+    handed: list[Handed] = field(default_factory=list)
+
+    def __iadd__(self, other: "Changes") -> "Changes":
+        self.put += other.put
+        self.drop += other.drop
+        self.handed += other.handed
+        return self

@@ -1,0 +1,88 @@
+"""What the broker asks of a store: a few verbs, the same for memory, SQLite and PostgreSQL.
+
+A job is an ordinary function of a `Transaction`. The store runs jobs that arrive together in one transaction, makes it durable once,
+and answers each of them after that (group commit). A job may run twice if the transaction it was in had to be given up, so it has
+no effect but what it writes.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct
+
+from ringback.broker.changes import Changes
+from ringback.broker.records import Record
+from ringback.errors import RingbackError
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+Op = Literal["=", "in", ">=", ">", "<=", "<", "prefix", "contains", "null", "not null"]
+
+
+class Where(Struct, frozen=True):
+    """One condition on a column.
+
+    `in` takes several values; `contains` too: it asks whether any of them is in a set-like column; `prefix` takes a tuple of
+    beginnings. A condition whose `column` reads `message.url` looks at the message that the record is about.
+    """
+
+    column: str
+    op: Op
+    value: Any = None
+
+
+class Query(Struct, frozen=True):
+    """Which records of one type, in which order, and how many at most."""
+
+    where: tuple[Where, ...] = ()
+    order: tuple[str, ...] = ()
+    descending: bool = False
+    limit: int = 1000
+
+
+class StoreUnavailable(RingbackError):
+    """The store cannot write at this moment (disk full, database away); nothing of the job was kept."""
+
+
+class Transaction(Protocol):
+    """Reads and writes inside one job; what was applied is seen by later reads."""
+
+    def get(self, kind: type[R], *key: Any) -> R | None:
+        """Return the record with this key, or None."""
+
+    def find(self, kind: type[R], query: Query) -> list[R]:
+        """Return the records that meet all conditions, at most `query.limit`."""
+
+    def count(self, kind: type[Record], *where: Where) -> int:
+        """Return how many records meet all conditions."""
+
+    def claim(self, kind: type[R], query: Query) -> list[R]:
+        """Like `find`, and nobody else gets the same records before this job ends; those held by others are skipped."""
+
+    def apply(self, changes: Changes) -> None:
+        """Write a rule's changes; what it hands over is passed on when they are durable."""
+
+
+class Store(Protocol):
+    """Where records live."""
+
+    async def open(self) -> None:
+        """Make ready: create or migrate the schema, open connections."""
+
+    async def close(self) -> None:
+        """Finish what was accepted and close."""
+
+    def write(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+        """Run a job; the answer comes when everything it applied is durable.
+
+        Raises:
+            StoreUnavailable: nothing was kept.
+            Exception: whatever the job raised; nothing was kept.
+        """
+
+    def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+        """Run a job that applies nothing, beside the writers."""
+
+    def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
+        """Call `take` with the changes of each durable transaction, before its jobs are answered."""

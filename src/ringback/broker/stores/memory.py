@@ -1,0 +1,147 @@
+"""A store in memory: for tests and simulations, and the model the others are held to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from ringback.broker.changes import Changes
+from ringback.broker.records import Message, Record
+from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.broker.stores.rows import CODECS, TABLES
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+Rows = dict[type[Record], dict[tuple[Any, ...], Record]]
+
+
+class MemoryStore:
+    """Keeps records in dictionaries; a job that raises leaves no trace."""
+
+    def __init__(self) -> None:
+        self._rows: Rows = {kind: {} for kind in TABLES}
+        self._take: Callable[[Sequence[Changes]], None] = lambda changes: None
+
+    async def open(self) -> None:
+        """Nothing to make ready."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
+        """See `Store.on_handed`."""
+        self._take = take
+
+    def write(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+        """See `Store.write`."""
+        tx = MemoryTransaction(self._rows)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            result = job(tx)
+        except Exception as error:  # noqa: BLE001 - it is the caller's: handed back through the future
+            tx.undo()
+            future.set_exception(error)
+            return future
+        self._take(tx.applied)
+        future.set_result(result)
+        return future
+
+    def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+        """See `Store.read`."""
+        return self.write(job)
+
+
+class MemoryTransaction:
+    """One job on the dictionaries, with what is needed to undo it."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._before: list[tuple[type[Record], tuple[Any, ...], Record | None]] = []
+        self.applied: list[Changes] = []
+
+    def get(self, kind: type[R], *key: Any) -> R | None:
+        """See `Transaction.get`."""
+        return self._rows[kind].get(key)  # type: ignore[return-value]
+
+    def find(self, kind: type[R], query: Query) -> list[R]:
+        """See `Transaction.find`."""
+        found = list(self._matching(kind, query.where))
+        if query.order:
+            found.sort(key=lambda record: self._values(record, query.order), reverse=query.descending)
+        return found[: query.limit]
+
+    claim = find
+
+    def count(self, kind: type[Record], *where: Where) -> int:
+        """See `Transaction.count`."""
+        return sum(1 for _ in self._matching(kind, where))
+
+    def apply(self, changes: Changes) -> None:
+        """See `Transaction.apply`."""
+        for record in changes.drop:
+            self._set(type(record), CODECS[type(record)].key(record), None)
+        for record in changes.put:
+            self._set(type(record), CODECS[type(record)].key(record), record)
+        self.applied.append(changes)
+
+    def undo(self) -> None:
+        """Put everything back as it was before the job."""
+        for kind, key, record in reversed(self._before):
+            if record is None:
+                self._rows[kind].pop(key, None)
+            else:
+                self._rows[kind][key] = record
+
+    def _set(self, kind: type[Record], key: tuple[Any, ...], record: Record | None) -> None:
+        rows = self._rows[kind]
+        self._before.append((kind, key, rows.get(key)))
+        if record is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = record
+
+    def _matching(self, kind: type[R], where: Sequence[Where]) -> Iterable[R]:
+        for record in self._rows[kind].values():
+            if all(self._meets(record, condition) for condition in where):
+                yield record  # type: ignore[misc]
+
+    def _meets(self, record: Record, condition: Where) -> bool:
+        return _compare(self._value(record, condition.column), condition)
+
+    def _value(self, record: Record, column: str) -> Any:
+        if column.startswith("message."):
+            about = TABLES[type(record)].about
+            message = self._rows[Message].get((getattr(record, about or ""),))
+            return None if message is None else self._value(message, column.removeprefix("message."))
+        codec = CODECS[type(record)]
+        return codec.columns(record)[codec.names.index(column)]
+
+    def _values(self, record: Record, columns: tuple[str, ...]) -> tuple[Any, ...]:
+        return tuple(self._value(record, column) for column in columns)
+
+
+def _compare(value: Any, condition: Where) -> bool:  # noqa: C901, PLR0911 - one line for each operator
+    wanted = condition.value
+    match condition.op:
+        case "null":
+            return value is None
+        case "not null":
+            return value is not None
+        case _ if value is None:
+            return False
+        case "=":
+            return bool(value == wanted)
+        case "in":
+            return value in wanted
+        case ">=":
+            return bool(value >= wanted)
+        case ">":
+            return bool(value > wanted)
+        case "<=":
+            return bool(value <= wanted)
+        case "<":
+            return bool(value < wanted)
+        case "prefix":
+            return str(value).startswith(wanted)
+        case "contains":
+            return any(f"\x1f{one}\x1f" in value for one in wanted)
+    raise AssertionError(condition.op)

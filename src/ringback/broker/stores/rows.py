@@ -1,0 +1,158 @@
+"""How records become rows: one declaration for each type of record, shared by all stores."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from ringback.broker import records
+from ringback.broker.records import Message, Record
+
+Columns = dict[str, Callable[[Any], Any] | str]
+
+
+class Table(Struct, frozen=True):
+    """Where one type of record lives.
+
+    Attributes:
+        name: table name.
+        kind: type of its records.
+        key: attributes that identify a record, in order.
+        columns: what can be asked for beside the key; an attribute of the same name, or a function of the record.
+        sets: columns that hold several values (asked with `contains`).
+        indexes: columns, joined by commas, of each index; rows whose first column is NULL are left out of it.
+        about: key attribute that names the message the record is about, if any.
+    """
+
+    name: str
+    kind: type[Record]
+    key: tuple[str, ...]
+    columns: Columns = {}
+    sets: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    about: str | None = None
+
+
+@lru_cache(maxsize=4096)
+def _parts(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.netloc, parts.path
+
+
+def _host(message: Message) -> str:
+    return _parts(message.url)[0]
+
+
+def _path(message: Message) -> str:
+    return _parts(message.url)[1]
+
+
+def _set(name: str) -> Callable[[Any], str | None]:
+    read = attrgetter(name)
+
+    def joined(record: Any) -> str | None:
+        values = read(record)
+        return "\x1f" + "\x1f".join(values) + "\x1f" if values else None
+
+    return joined
+
+
+def _flow_key(message: Message) -> str | None:
+    return message.flow.key if message.flow else None
+
+
+def _plain(*names: str) -> Columns:
+    return {name: name for name in names}
+
+
+TABLES: dict[type[Record], Table] = {
+    table.kind: table
+    for table in (
+        Table(
+            "messages",
+            records.Message,
+            ("seq",),
+            {
+                **_plain("tenant", "url", "caller_ip", "queue", "group", "schedule"),
+                "host": _host,
+                "path": _path,
+                "flow_key": _flow_key,
+                "labels": _set("labels"),
+            },
+            sets=("labels",),
+            indexes=("queue", "group", "schedule", "flow_key"),
+        ),
+        Table(
+            "deliveries",
+            records.Delivery,
+            ("seq",),
+            _plain("tenant", "due_at", "wake_at", "lane", "lease", "queue", "run"),
+            indexes=("wake_at", "lane,due_at", "lease", "queue", "run"),
+            about="seq",
+        ),
+        Table("lanes", records.Lane, ("tenant", "kind", "name"), _plain("wake_at"), indexes=("wake_at",)),
+        Table(
+            "events",
+            records.Event,
+            ("pos",),
+            _plain("tenant", "message", "state"),
+            indexes=("message,pos",),
+            about="message",
+        ),
+        Table(
+            "dead_letters",
+            records.DeadLetter,
+            ("pos",),
+            _plain("tenant", "message", "status"),
+            indexes=("message",),
+            about="message",
+        ),
+        Table("dedups", records.Dedup, ("tenant", "id"), _plain("expires_at"), indexes=("expires_at",)),
+        Table("url_groups", records.UrlGroup, ("tenant", "name")),
+        Table("signing_keys", records.SigningKeys, ("tenant",)),
+    )
+}
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Codec:
+    """Turns records of one type into rows, and the stored bytes back into records."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.names = (*table.key, *table.columns)
+        derived = [read for read in table.columns.values() if callable(read)]
+        plain = [*table.key, *(read for read in table.columns.values() if isinstance(read, str))]
+        self._plain_only = not derived
+        self._readers = [attrgetter(n) for n in table.key] + [
+            read if callable(read) else attrgetter(read) for read in table.columns.values()
+        ]
+        self._plain = attrgetter(*plain)
+        self._single = len(plain) == 1
+        self._decode = msgspec.msgpack.Decoder(table.kind).decode
+
+    def key(self, record: Record) -> tuple[Any, ...]:
+        """Return the key of a record."""
+        return tuple([getattr(record, name) for name in self.table.key])
+
+    def columns(self, record: Record) -> tuple[Any, ...]:
+        """Return the values of the key and all columns, in the order of `names`."""
+        if self._plain_only:
+            return (self._plain(record),) if self._single else self._plain(record)  # type: ignore[no-any-return]
+        return tuple([read(record) for read in self._readers])
+
+    def row(self, record: Record) -> tuple[Any, ...]:
+        """Return key, columns and the whole record as bytes."""
+        return (*self.columns(record), _ENCODER.encode(record))
+
+    def record(self, stored: bytes) -> Any:
+        """Return the record that was stored as these bytes."""
+        return self._decode(stored)
+
+
+CODECS: dict[type[Record], Codec] = {kind: Codec(table) for kind, table in TABLES.items()}

@@ -1,0 +1,108 @@
+"""How queries and schemas are written in SQL; what both SQL stores share."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ringback.broker.records import Message, Record
+from ringback.broker.stores.contract import Query, Where
+from ringback.broker.stores.rows import CODECS, TABLES, Table
+
+_LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
+
+
+def create_statements(table: Table) -> Iterable[str]:
+    """Yield the statements that make a table and its indexes in SQLite."""
+    names = CODECS[table.kind].names
+    if len(table.key) == 1 and table.key[0] in {"seq", "pos"}:
+        columns = [f'"{table.key[0]}" INTEGER PRIMARY KEY', *(f'"{name}"' for name in names[1:])]
+        options = ""
+    else:
+        columns = [f'"{name}"' for name in names]
+        columns.append(f"PRIMARY KEY ({_quoted(table.key)})")
+        options = " WITHOUT ROWID"
+    columns.insert(len(names), "record BLOB NOT NULL")
+    yield f"CREATE TABLE {table.name} ({', '.join(columns)}){options}"
+    for index in table.indexes:
+        fields = index.split(",")
+        name = f"{table.name}_by_{'_'.join(fields)}"
+        yield f'CREATE INDEX {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
+
+
+def put_statement(table: Table) -> str:
+    """Return the statement that writes one row, in the order of `Codec.row`."""
+    names = CODECS[table.kind].names
+    marks = ", ".join("?" * (len(names) + 1))
+    return f"INSERT OR REPLACE INTO {table.name} ({_quoted(names)}, record) VALUES ({marks})"
+
+
+def drop_statement(table: Table) -> str:
+    """Return the statement that removes the row with a key."""
+    return f"DELETE FROM {table.name} WHERE {_matches_key(table)}"
+
+
+def get_statement(table: Table) -> str:
+    """Return the statement that reads the record with a key."""
+    return f"SELECT record FROM {table.name} WHERE {_matches_key(table)}"
+
+
+def find_statement(kind: type[Record], query: Query) -> tuple[str, list[Any]]:
+    """Return the statement that reads the records a query asks for, and its values."""
+    table = TABLES[kind]
+    condition, values = _conditions(table, query.where)
+    order = ""
+    if query.order:
+        direction = " DESC" if query.descending else ""
+        order = " ORDER BY " + ", ".join(f'r."{name}"{direction}' for name in query.order)
+    return f"SELECT r.record FROM {table.name} r{condition}{order} LIMIT ?", [*values, query.limit]
+
+
+def count_statement(kind: type[Record], where: tuple[Where, ...]) -> tuple[str, list[Any]]:
+    """Return the statement that counts the records that meet all conditions, and its values."""
+    table = TABLES[kind]
+    condition, values = _conditions(table, where)
+    return f"SELECT count(*) FROM {table.name} r{condition}", values
+
+
+def _conditions(table: Table, where: tuple[Where, ...]) -> tuple[str, list[Any]]:
+    """Conditions on the message are asked of it row by row: pages are short and read in the order of an index."""
+    values: list[Any] = []
+    own = [_condition("r", one, values) for one in where if not one.column.startswith("message.")]
+    about = [one for one in where if one.column.startswith("message.")]
+    if about:
+        asked = [
+            _condition("m", Where(one.column.removeprefix("message."), one.op, one.value), values) for one in about
+        ]
+        messages = TABLES[Message].name
+        own.append(
+            f'EXISTS (SELECT 1 FROM {messages} m WHERE m.seq = r."{table.about}" AND {" AND ".join(asked)})'
+        )
+    return (" WHERE " + " AND ".join(own) if own else ""), values
+
+
+def _condition(alias: str, one: Where, values: list[Any]) -> str:
+    column = f'{alias}."{one.column}"'
+    match one.op:
+        case "null":
+            return f"{column} IS NULL"
+        case "not null":
+            return f"{column} IS NOT NULL"
+        case "in":
+            values.extend(one.value)
+            return f"{column} IN ({', '.join('?' * len(one.value))})"
+        case "prefix" | "contains":
+            mark = "" if one.op == "prefix" else "%\x1f"
+            end = "%" if one.op == "prefix" else "\x1f%"
+            values.extend(f"{mark}{text.translate(_LIKE_SPECIAL)}{end}" for text in one.value)
+            like = " OR ".join([f"{column} LIKE ? ESCAPE '\\'"] * len(one.value))
+            return f"({like or 'FALSE'})"
+        case _:
+            values.append(one.value)
+            return f"{column} {one.op} ?"
+
+
+def _matches_key(table: Table) -> str:
+    return " AND ".join(f'"{name}" = ?' for name in table.key)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

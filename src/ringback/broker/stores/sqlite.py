@@ -1,0 +1,253 @@
+"""The embedded store: one SQLite file in WAL mode, every acknowledgement on disk, one commit for all who wait."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import apsw
+
+from ringback.broker.changes import Changes
+from ringback.broker.records import Record
+from ringback.broker.stores import sql
+from ringback.broker.stores.buffer import Buffer
+from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction, Where
+from ringback.broker.stores.rows import CODECS, TABLES
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+_JOBS_AT_ONCE = 256
+"""Most jobs in one transaction: bounds how long the loop is kept from other work."""
+_READERS = 2
+_GET = {kind: sql.get_statement(table) for kind, table in TABLES.items()}
+_PUT = {kind: sql.put_statement(table) for kind, table in TABLES.items()}
+_DROP = {kind: sql.drop_statement(table) for kind, table in TABLES.items()}
+
+
+class _Job(NamedTuple):
+    run: Callable[[Transaction], Any]
+    future: "asyncio.Future[Any]"
+
+
+class SqliteStore:
+    """Records in one file, held by one process at a time.
+
+    Jobs run on the event loop, where they only touch SQLite's page cache; the commit, which waits for the disk, runs on a thread
+    of its own, and what arrives meanwhile is the next transaction.
+
+    Args:
+        path: the database file; its folder must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._jobs: list[_Job] = []
+        self._busy = False
+        self._take: Callable[[Sequence[Changes]], None] = lambda changes: None
+        self._committer = ThreadPoolExecutor(1, "ringback-commit")
+        self._reader = ThreadPoolExecutor(_READERS, "ringback-read")
+        self._idle_readers: list[apsw.Connection] = []
+
+    async def open(self) -> None:
+        """Open the file, make or check its schema.
+
+        Raises:
+            StoreUnavailable: the file cannot be opened, is held by another process, or comes from a newer release.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._connection = _connect(self._path)
+            self._connection.execute("PRAGMA locking_mode = NORMAL")
+            _migrate(self._connection, self._path)
+        except apsw.Error as error:
+            raise StoreUnavailable(f"cannot open the database {self._path}: {error}") from error
+        self._idle_readers = [_connect(self._path) for _ in range(_READERS)]
+
+    async def close(self) -> None:
+        """Wait for the jobs that were accepted, then close."""
+        while self._busy or self._jobs:
+            await asyncio.sleep(0.001)
+        self._committer.shutdown()
+        self._reader.shutdown()
+        for reader in self._idle_readers:
+            reader.close()
+        self._connection.close()
+
+    def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
+        """See `Store.on_handed`."""
+        self._take = take
+
+    def write(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+        """See `Store.write`."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.append(_Job(job, future))
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._turn)
+        return future
+
+    def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+        """See `Store.read`."""
+        return self._loop.run_in_executor(self._reader, self._read, job)
+
+    def _read(self, job: Callable[[Transaction], T]) -> T:
+        connection = self._idle_readers.pop()
+        try:
+            with connection:  # one snapshot for all reads of the job
+                return job(SqliteTransaction(connection))
+        finally:
+            self._idle_readers.append(connection)
+
+    def _turn(self) -> None:
+        batch, self._jobs = self._jobs[:_JOBS_AT_ONCE], self._jobs[_JOBS_AT_ONCE:]
+        batch = [job for job in batch if not job.future.cancelled()]
+        if not batch:
+            self._next()
+            return
+        self._run(batch)
+
+    def _run(self, batch: list[_Job]) -> None:
+        """Run the jobs in one transaction and hand its commit to the thread."""
+        tx = SqliteTransaction(self._connection)
+        answers: list[tuple[asyncio.Future[Any], Any]] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                applied = len(tx.applied)
+                try:
+                    answers.append((job.future, job.run(tx)))
+                except Exception as error:
+                    if len(tx.applied) > applied:
+                        raise
+                    _fail(job.future, error)
+            tx.flush()
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to one of the jobs
+            self._give_up(batch, error)
+            return
+        if not tx.applied:
+            self._connection.execute("ROLLBACK")
+            self._settle([], answers)
+            return
+        commit = self._loop.run_in_executor(self._committer, self._connection.execute, "COMMIT")
+        commit.add_done_callback(lambda done: self._committed(done, batch, tx.applied, answers))
+
+    def _committed(
+        self,
+        done: "asyncio.Future[Any]",
+        batch: list[_Job],
+        applied: list[Changes],
+        answers: list[tuple["asyncio.Future[Any]", Any]],
+    ) -> None:
+        error = done.exception()
+        if error is not None:
+            self._give_up(batch[:1] if len(batch) == 1 else batch, error)
+            return
+        self._settle(applied, answers)
+
+    def _settle(self, applied: list[Changes], answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        self._take(applied)
+        for future, answer in answers:
+            if not future.done():
+                future.set_result(answer)
+        self._next()
+
+    def _give_up(self, batch: list[_Job], error: BaseException) -> None:
+        """Roll back; one job alone is answered with the error, several are run again one by one."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        open_jobs = [job for job in batch if not job.future.done()]
+        if len(open_jobs) > 1 and not isinstance(error, apsw.Error):
+            self._jobs[:0] = open_jobs[1:]
+            self._run(open_jobs[:1])
+            return
+        if isinstance(error, apsw.Error):
+            error = StoreUnavailable(f"the database cannot be written: {error}")
+        for job in open_jobs:
+            _fail(job.future, error)
+        self._next()
+
+    def _next(self) -> None:
+        if self._jobs:
+            self._loop.call_soon(self._turn)
+        else:
+            self._busy = False
+
+
+class SqliteTransaction:
+    """One transaction; writes are gathered, and flushed before a read that could miss them."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._buffer = Buffer()
+        self.applied: list[Changes] = []
+
+    def get(self, kind: type[R], *key: Any) -> R | None:
+        """See `Transaction.get`."""
+        pending = self._buffer.pending[kind]
+        if key in pending:
+            return pending[key]  # type: ignore[return-value]
+        for (stored,) in self._connection.execute(_GET[kind], key):
+            return CODECS[kind].record(stored)  # type: ignore[no-any-return]
+        return None
+
+    def find(self, kind: type[R], query: Query) -> list[R]:
+        """See `Transaction.find`."""
+        self.flush()
+        statement, values = sql.find_statement(kind, query)
+        record = CODECS[kind].record
+        return [record(stored) for (stored,) in self._connection.execute(statement, values)]
+
+    claim = find  # one process writes this file, one job at a time
+
+    def count(self, kind: type[Record], *where: Where) -> int:
+        """See `Transaction.count`."""
+        self.flush()
+        statement, values = sql.count_statement(kind, where)
+        return int(next(self._connection.execute(statement, values))[0])
+
+    def apply(self, changes: Changes) -> None:
+        """See `Transaction.apply`."""
+        self._buffer.add(changes)
+        self.applied.append(changes)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if self._buffer.empty:
+            return
+        for kind, drops, rows in self._buffer.take():
+            if drops:
+                self._connection.executemany(_DROP[kind], drops)
+            if rows:
+                self._connection.executemany(_PUT[kind], rows)
+
+
+def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(5000)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA cache_size = -16384")
+    return connection
+
+
+def _migrate(connection: apsw.Connection, path: Path) -> None:
+    version = int(next(connection.execute("PRAGMA user_version"))[0])
+    if version > SCHEMA_VERSION:
+        raise StoreUnavailable(
+            f"the database {path} was written by a newer release (schema {version}, this one knows {SCHEMA_VERSION})"
+        )
+    if version == 0:
+        with connection:
+            for table in TABLES.values():
+                for statement in sql.create_statements(table):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
