@@ -17,7 +17,7 @@ from ringback.errors import RingbackError
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
-Op = Literal["=", "in", ">=", ">", "<=", "<", "prefix", "contains", "null", "not null"]
+Op = Literal["=", "!=", "in", ">=", ">", "<=", "<", "prefix", "contains", "null", "not null"]
 
 
 class Where(Struct, frozen=True):

@@ -130,6 +130,8 @@ def _compare(value: Any, condition: Where) -> bool:  # noqa: C901, PLR0911 - one
             return False
         case "=":
             return bool(value == wanted)
+        case "!=":
+            return bool(value != wanted)
         case "in":
             return value in wanted
         case ">=":

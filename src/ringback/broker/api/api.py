@@ -1,0 +1,89 @@
+"""The door of the broker: authenticates a request, finds who answers it, and turns refusals into answers."""
+
+import hashlib
+import logging
+from collections.abc import Awaitable
+from urllib.parse import parse_qsl
+
+from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.routes import Router
+from ringback.broker.operations.desk import Desk
+from ringback.broker.settings import Settings, Tenant
+from ringback.broker.stores.contract import StoreUnavailable
+from ringback.errors import Refused
+from ringback.wire.http import Request, Response
+
+_log = logging.getLogger("ringback.api")
+
+
+class Api:
+    """Answers requests.
+
+    Args:
+        settings: the accounts and limits.
+        desk: where decisions are made.
+    """
+
+    def __init__(self, settings: Settings, desk: Desk) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._router = Router()
+        self._tenants: dict[bytes, tuple[Tenant, bool]] = {}
+        for tenant in settings.tenants:
+            self._tenants[_fingerprint(tenant.token)] = (tenant, True)
+            if tenant.read_only_token:
+                self._tenants[_fingerprint(tenant.read_only_token)] = (tenant, False)
+
+    def respond(self, request: Request) -> Answer:
+        """Answer one request; an awaitable is answered when what it wrote is durable."""
+        try:
+            if request.target in ("/healthz", "/readyz"):
+                return json_response(200, {"status": "ok"})
+            call = self._call(request)
+            return call
+        except Refused as error:
+            return refusal(error)
+
+    def _call(self, request: Request) -> Answer:
+        match = self._router.find(request.method, request.target)
+        tenant, may_write = self._authenticate(request)
+        if not may_write and (request.method != "GET" or request.target.lower().startswith("/v2/keys")):
+            raise Refused(403, "this token is read only")
+        answer = match.respond(Call(request, tenant, match.names, self._desk, self._settings))
+        return answer if isinstance(answer, Response) else _guarded(answer)
+
+    def _authenticate(self, request: Request) -> tuple[Tenant, bool]:
+        """Return whose token it is and whether it may write; tokens are compared by their hashes, so time tells nothing."""
+        token = ""
+        authorization = request.header("authorization")
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            token = token.strip() if scheme.lower() == "bearer" else ""
+        elif "qstash_token=" in request.target:
+            token = dict(parse_qsl(request.target.partition("?")[2])).get("qstash_token", "")
+        known = self._tenants.get(_fingerprint(token))
+        if known is None:
+            raise Refused(401, "unable to authenticate: invalid token")
+        return known
+
+
+async def _guarded(answer: Awaitable[Response]) -> Response:
+    try:
+        return await answer
+    except Refused as error:
+        return refusal(error)
+    except StoreUnavailable as error:
+        _log.error("the store is unavailable: %s", error)
+        return json_response(503, {"error": "the broker cannot write at this moment, try again"})
+
+
+def refusal(error: Refused) -> Response:
+    """Return the answer that tells a caller why a request was refused."""
+    response = json_response(error.status, {"error": error.text})
+    if error.headers:
+        response.headers = [*response.headers, *error.headers]
+    return response
+
+
+def _fingerprint(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,60 @@
+"""One API call as its handler sees it: who calls, with which path names and query, and what the broker offers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from ringback.broker.operations.desk import Desk
+from ringback.broker.settings import Settings, Tenant
+from ringback.errors import Refused
+from ringback.wire.http import Request, Response
+
+T = TypeVar("T")
+Answer = Response | Awaitable[Response]
+_JSON = [("Content-Type", "application/json")]
+
+
+@dataclass(slots=True)
+class Call:
+    """One authenticated request.
+
+    Attributes:
+        request: as it came in.
+        tenant: whose token it carries.
+        names: the variable parts of the path, percent-decoded once; a raw tail stays as written.
+        desk: where decisions are made.
+        settings: the broker's configuration.
+    """
+
+    request: Request
+    tenant: Tenant
+    names: dict[str, str]
+    desk: Desk
+    settings: Settings
+
+    def query(self) -> list[tuple[str, str]]:
+        """Return the decoded query parameters in order."""
+        _, _, query = self.request.target.partition("?")
+        return parse_qsl(query, keep_blank_values=True)
+
+    def json(self, kind: type[T]) -> T:
+        """Return the body as a value of a type.
+
+        Raises:
+            Refused: 400, saying which field is wrong.
+        """
+        try:
+            return msgspec.json.decode(self.request.body or b"{}", type=kind)
+        except msgspec.MsgspecError as error:
+            raise Refused(400, f"invalid request body: {error}") from error
+
+
+Respond = Callable[[Call], Answer]
+
+
+def json_response(status: int, value: Any) -> Response:
+    """Return a response whose body is a value as JSON."""
+    return Response(status, _JSON, msgspec.json.encode(value))

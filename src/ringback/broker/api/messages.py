@@ -1,0 +1,179 @@
+"""Publishing, enqueueing, and looking at or canceling one message (protocol 2.1 to 2.5)."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from ringback.broker.api import shapes
+from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.ids import message_id, parse_message_id
+from ringback.broker.operations.cancel import cancel_message
+from ringback.broker.operations.publish import Publication, Published, publish as publish_now
+from ringback.broker.records import Delivery, Event, Message
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.errors import Refused
+from ringback.wire.destination import classify, split
+from ringback.wire.headers import read_options
+from ringback.wire.http import Headers, Response
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+
+def publish(call: Call) -> Answer:
+    """`POST /v2/publish/{destination}`."""
+    return _accept(call, None)
+
+
+def enqueue(call: Call) -> Answer:
+    """`POST /v2/enqueue/{queue}/{destination}`."""
+    return _accept(call, checked_name("queue name", call.names["queue"]))
+
+
+def _accept(call: Call, queue: str | None) -> Answer:
+    publication = _publication(call, queue)
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        published = publish_now(tx, publication, call.settings.limits, moment)
+        answers = [_answer(one) for one in published]
+        status = 202 if all(one.deduplicated for one in published) else 200
+        return json_response(status, answers if publication.is_group else answers[0])
+
+    return call.desk.write(job)
+
+
+def _publication(call: Call, queue: str | None) -> Publication:
+    request = call.request
+    target, query = split(call.names["destination"])
+    destination = classify(target)
+    return Publication(
+        call.tenant.name,
+        destination.text,
+        destination.is_group,
+        read_options(request.headers, query),
+        request.body,
+        request.peer,
+        queue,
+    )
+
+
+class Item(Struct):
+    """One item of a batch, as sent (protocol 2.3)."""
+
+    destination: str = ""
+    url: str = ""
+    headers: dict[str, str | list[str]] = {}
+    body: msgspec.Raw | None = None
+    queue: str | None = None
+
+
+def batch(call: Call) -> Answer:
+    """`POST /v2/batch`: all items are checked first, and stored together or not at all."""
+    publications = [_item(call, number, item) for number, item in enumerate(call.json(list[Item]))]
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        answers: list[object] = []
+        for number, publication in enumerate(publications):
+            try:
+                published = publish_now(tx, publication, call.settings.limits, moment)
+            except Refused as error:
+                raise _in_item(number, error) from error
+            shown = [_answer(one) for one in published]
+            answers.append(shown if publication.is_group else shown[0])
+        return json_response(200, answers)
+
+    return call.desk.write(job)
+
+
+def _item(call: Call, number: int, item: Item) -> Publication:
+    try:
+        destination = classify(item.destination or item.url)
+        queue = checked_name("queue", item.queue) if item.queue else None
+        return Publication(
+            call.tenant.name,
+            destination.text,
+            destination.is_group,
+            read_options(_lines(item.headers)),
+            _body(item.body),
+            call.request.peer,
+            queue,
+        )
+    except Refused as error:
+        raise _in_item(number, error) from error
+
+
+def _in_item(number: int, error: Refused) -> Refused:
+    return Refused(error.status, f"item {number}: {error.text}", error.headers)
+
+
+def _lines(headers: dict[str, str | list[str]]) -> Headers:
+    lines: Headers = []
+    for name, value in headers.items():
+        lines += [(name.lower(), one) for one in ([value] if isinstance(value, str) else value)]
+    return lines
+
+
+def _body(raw: msgspec.Raw | None) -> bytes:
+    """A string is the body itself; any other JSON value is passed on as it was written (workflow protocol 1.3)."""
+    if raw is None or bytes(raw) == b"null":
+        return b""
+    text = bytes(raw)
+    return msgspec.json.decode(text, type=str).encode() if text.startswith(b'"') else text
+
+
+def _answer(published: Published) -> dict[str, object]:
+    answer: dict[str, object] = {"messageId": message_id(published.seq), "url": published.url}
+    return answer | {"deduplicated": True} if published.deduplicated else answer
+
+
+def get(call: Call) -> Answer:
+    """`GET /v2/messages/{id}`: pending, or ended a moment ago (protocol 2.4)."""
+    seq = _known(call.names["message"])
+    since = call.desk.clock() - call.settings.limits.grace_ms
+
+    def job(tx: Transaction) -> Response:
+        message = tx.get(Message, seq)
+        if message is None or message.tenant != call.tenant.name:
+            raise _not_found(call)
+        if tx.get(Delivery, seq) is None:
+            last = tx.find(Event, Query((Where("message", "=", seq),), order=("pos",), descending=True, limit=1))
+            if not last or last[0].at < since:
+                raise _not_found(call)
+        return json_response(200, shapes.message(message))
+
+    return call.desk.read(job)
+
+
+def cancel(call: Call) -> Answer:
+    """`DELETE /v2/messages/{id}` (protocol 2.5)."""
+    seq = _known(call.names["message"])
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        if not cancel_message(tx, call.tenant.name, seq, moment):
+            raise _not_found(call)
+        return json_response(202, {"cancelled": 1})
+
+    return call.desk.write(job)
+
+
+def _known(text: str) -> int:
+    seq = parse_message_id(text)
+    if seq is None:
+        raise Refused(404, f"message {text} not found")
+    return seq
+
+
+def _not_found(call: Call) -> Refused:
+    return Refused(404, f"message {call.names['message']} not found")
+
+
+def checked_name(field: str, text: str) -> str:
+    """Return a name of a queue, group, endpoint or schedule.
+
+    Raises:
+        Refused: 400 where it has other characters than the reference allows.
+    """
+    if not NAME.fullmatch(text):
+        raise Refused(400, f"invalid {field} {text!r}: use letters, digits, '.', '_' and '-', at most 255 of them")
+    return text

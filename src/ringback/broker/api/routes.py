@@ -1,0 +1,96 @@
+"""The whole surface of the API on one page: which call goes where."""
+
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from ringback.broker.api import history, keys, messages
+from ringback.broker.api.call import Respond
+from ringback.errors import Refused
+
+
+class Route(NamedTuple):
+    """One call: method, path, and who answers.
+
+    In a path, `{name}` is one segment, percent-decoded once; `{name...}` is all the rest, raw. Fixed segments match in any case.
+    """
+
+    method: str
+    path: str
+    respond: Respond
+
+
+ROUTES = (
+    Route("POST", "/v2/publish/{destination...}", messages.publish),
+    Route("POST", "/v2/enqueue/{queue}/{destination...}", messages.enqueue),
+    Route("POST", "/v2/batch", messages.batch),
+    Route("GET", "/v2/messages/{message}", messages.get),
+    Route("DELETE", "/v2/messages/{message}", messages.cancel),
+    Route("GET", "/v2/events", history.events),
+    Route("GET", "/v2/logs", history.logs),
+    Route("GET", "/v2/dlq", history.dead_letters),
+    Route("GET", "/v2/dlq/{dead_letter}", history.dead_letter),
+    Route("DELETE", "/v2/dlq/{dead_letter}", history.delete_dead_letter),
+    Route("GET", "/v2/keys", keys.get),
+    Route("POST", "/v2/keys/rotate", keys.rotate),
+    Route("POST", "/v2/rotate", keys.rotate),
+)
+
+
+class Match(NamedTuple):
+    """Who answers a request, and the variable parts of its path."""
+
+    respond: Respond
+    names: dict[str, str]
+
+
+class Router:
+    """Finds the route of a request."""
+
+    def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
+        self._by_first: dict[str, list[tuple[Route, list[str]]]] = {}
+        for route in routes:
+            segments = route.path.split("/")[2:]
+            self._by_first.setdefault(segments[0].lower(), []).append((route, segments[1:]))
+
+    def find(self, method: str, target: str) -> Match:
+        """Return who answers.
+
+        Raises:
+            Refused: 404 for an unknown path, 405 for a known one with another method.
+        """
+        path = target.partition("?")[0]
+        version, _, rest = path[1:].partition("/")
+        first, slash, tail = rest.partition("/")
+        allowed: set[str] = set()
+        if version.lower() == "v2":
+            for route, segments in self._by_first.get(first.lower(), ()):
+                names = _names(segments, tail, slash, target)
+                if names is None:
+                    continue
+                if route.method in (method, "ANY"):
+                    return Match(route.respond, names)
+                allowed.add(route.method)
+        if allowed:
+            expected = ", ".join(sorted(allowed))
+            raise Refused(405, f"method {method} is not allowed here, use {expected}", (("Allow", expected),))
+        raise Refused(404, f"there is nothing at {method} {path}")
+
+
+def _names(segments: list[str], tail: str, slash: str, target: str) -> dict[str, str] | None:
+    """Match the rest of a path, `tail`, against segments; None if it does not fit. A trailing slash is no difference."""
+    names: dict[str, str] = {}
+    for position, segment in enumerate(segments):
+        if segment.endswith("...}"):
+            if position == 0 and not slash:
+                return None
+            query = target.partition("?")[2]
+            names[segment[1:-4]] = f"{tail}?{query}" if query else tail
+            return names
+        given, _, tail = tail.partition("/")
+        if not given:
+            return None
+        if segment[0] == "{":
+            names[segment[1:-1]] = unquote(given)
+        elif segment.lower() != given.lower():
+            return None
+    return None if tail else names

@@ -1,0 +1,144 @@
+"""Attempts: every message leased to this node is sent, and its outcome written down."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from ringback.broker.changes import Changes, Handed
+from ringback.broker.operations.desk import Desk
+from ringback.broker.operations.settle import settle
+from ringback.broker.records import Event
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import StoreUnavailable, Transaction
+from ringback.wire.http import Outbound, Outcome
+
+_log = logging.getLogger("ringback.dispatcher")
+
+_NOTICE_AFTER = 0.05
+"""Seconds after which an attempt that is still in flight is recorded as such; faster ones are recorded with their outcome."""
+
+
+class Sender(Protocol):
+    """Sends requests; never raises."""
+
+    async def send(self, outbound: Outbound) -> Outcome:
+        """Send one request and return what came back."""
+
+
+class Dispatcher:
+    """Sends what it is handed, within limits, and settles it.
+
+    Args:
+        desk: where outcomes are written down.
+        sender: sends requests.
+        request: makes the request of one attempt.
+        in_flight: most attempts at once.
+        per_host: most of them to one host; the rest wait here, so that a slow host keeps nobody else waiting.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        sender: Sender,
+        request: Callable[[Handed], Awaitable[Outbound]],
+        in_flight: int,
+        per_host: int,
+    ) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._request = request
+        self._limit = in_flight
+        self._per_host = per_host
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._hosts: dict[str, int] = {}
+        self._waiting: dict[str, deque[Handed]] = {}
+        self._held = 0
+        self.on_room: Callable[[], None] = lambda: None
+
+    def room(self) -> int:
+        """Return how many more attempts can be taken."""
+        return self._limit - self._held
+
+    def submit(self, handed: Handed) -> None:
+        """Attempt a message that is leased to this node."""
+        self._held += 1
+        host = urlsplit(handed.message.url).netloc
+        if self._hosts.get(host, 0) >= self._per_host:
+            self._waiting.setdefault(host, deque()).append(handed)
+        else:
+            self._begin(host, handed)
+
+    async def drain(self, grace: float) -> None:
+        """Wait at most `grace` seconds for the attempts in flight, then break them off; their leases run out."""
+        self._waiting.clear()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, host: str, handed: Handed) -> None:
+        self._hosts[host] = self._hosts.get(host, 0) + 1
+        task = asyncio.get_running_loop().create_task(self._attempt(handed))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._finish(host, done))
+
+    def _finish(self, host: str, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._held -= 1
+        left = self._hosts[host] - 1
+        if left:
+            self._hosts[host] = left
+        else:
+            del self._hosts[host]
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("an attempt broke off", exc_info=task.exception())
+        waiting = self._waiting.get(host)
+        if waiting:
+            self._begin(host, waiting.popleft())
+            if not waiting:
+                del self._waiting[host]
+        self.on_room()
+
+    async def _attempt(self, handed: Handed) -> None:
+        message = handed.message
+        begun = Event(self._desk.ids.new(), message.tenant, message.seq, "ACTIVE", self._desk.clock())
+        notice = asyncio.get_running_loop().call_later(_NOTICE_AFTER, self._notice, begun)
+        try:
+            outcome = await self._sender.send(await self._request(handed))
+        finally:
+            notice.cancel()
+        await self._settle(handed, begun, outcome)
+
+    def _notice(self, begun: Event) -> None:
+        """Record an attempt that takes long while it is in flight."""
+
+        def job(tx: Transaction, _: Moment) -> None:
+            tx.apply(Changes(put=[begun]))
+
+        asyncio.ensure_future(self._desk.write(job)).add_done_callback(_report)
+
+    async def _settle(self, handed: Handed, begun: Event, outcome: Outcome) -> None:
+        lease, retried = handed.delivery.lease or 0, handed.delivery.retried
+
+        def job(tx: Transaction, moment: Moment) -> bool:
+            tx.apply(Changes(put=[begun]))
+            return settle(tx, handed.message, lease, retried, outcome, moment)
+
+        pause = 0.1
+        while True:
+            try:
+                await self._desk.write(job)
+                return
+            except StoreUnavailable as error:
+                _log.warning("an outcome waits to be written: %s", error)
+                await asyncio.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+
+def _report(future: "asyncio.Future[None]") -> None:
+    if not future.cancelled() and future.exception() is not None:
+        _log.warning("an event was not recorded: %s", future.exception())

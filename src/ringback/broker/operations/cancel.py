@@ -1,0 +1,27 @@
+"""Canceling messages: those that wait go at once, one in flight is not tried again (protocol 2.5)."""
+
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.operations.lanes import leave, release
+from ringback.broker.records import Delivery, Event, Message
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import Transaction
+
+
+def cancel_message(tx: Transaction, tenant: str, seq: int, moment: Moment) -> bool:
+    """Cancel one message; False if it is not pending, or canceled already."""
+    delivery = tx.get(Delivery, seq)
+    if delivery is None or delivery.tenant != tenant or delivery.cancel_requested:
+        return False
+    requested = Event(moment.new_id(), tenant, seq, "CANCEL_REQUESTED", moment.now)
+    if delivery.lease is not None:
+        tx.apply(Changes(put=[requested, replace(delivery, cancel_requested=True)]))
+        return True
+    canceled = Event(moment.new_id(), tenant, seq, "CANCELED", moment.now)
+    tx.apply(Changes(put=[requested, canceled], drop=[delivery]))
+    leave(tx, delivery, moment)
+    message = tx.get(Message, seq)
+    if message is not None:
+        release(tx, message, delivery, moment, ended=True)
+    return True

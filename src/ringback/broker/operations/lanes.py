@@ -1,0 +1,91 @@
+"""Moving messages through lanes: joining, passing, and letting the next ones in."""
+
+from msgspec.structs import replace
+
+from ringback.broker.records import Delivery, Lane, Message
+from ringback.broker.rules import lanes
+from ringback.broker.rules.admit import Lanes, admit
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.broker.changes import Changes
+
+_AT_ONCE = 64
+
+
+def lanes_of(tx: Transaction, message: Message, moment: Moment) -> Lanes:
+    """Load the lanes a message passes; those that do not exist yet are as new."""
+    queue = flow = None
+    if message.queue:
+        queue = tx.get(Lane, message.tenant, "queue", message.queue)
+        queue = queue or lanes.new_queue(message.tenant, message.queue, moment.now)
+    if message.flow:
+        flow = tx.get(Lane, message.tenant, "flow", message.flow.key)
+        flow = flow or lanes.configured(
+            lanes.new_flow(message.tenant, message.flow.key, moment.now), message.flow, moment.now
+        )
+    return Lanes(queue, flow)
+
+
+def start(tx: Transaction, message: Message, delivery: Delivery, moment: Moment) -> None:
+    """Let a message whose time has come go as far as its lanes allow."""
+    tx.apply(admit(message, delivery, lanes_of(tx, message, moment), moment))
+
+
+def release(tx: Transaction, message: Message, delivery: Delivery, moment: Moment, *, ended: bool) -> None:
+    """Give back what an attempt held, and let the next ones in.
+
+    Args:
+        tx: the transaction.
+        message: the message that was attempted or removed.
+        delivery: where it stood, with its lease if an attempt was in flight.
+        moment: time, ids and room.
+        ended: the message is gone, so that its queue slot is free too.
+    """
+    if message.flow and delivery.lease is not None:
+        _give_back(tx, message.tenant, "flow", message.flow.key, moment)
+    queue = message.queue or message.holds
+    if queue and ended and delivery.queued:
+        _give_back(tx, message.tenant, "queue", queue, moment)
+
+
+def leave(tx: Transaction, delivery: Delivery, moment: Moment) -> None:
+    """Take a message that waits in a lane out of its line."""
+    if delivery.lane is None:
+        return
+    lane = tx.get(Lane, *lanes.key_of(delivery.lane))
+    if lane is not None:
+        tx.apply(Changes(put=[lanes.alarmed(lanes.left(lane), moment.now)]))
+
+
+def let_in(tx: Transaction, lane: Lane, moment: Moment) -> None:
+    """Let those in line pass, in order, as long as the lane has room and this node has too."""
+    key = (lane.tenant, lane.kind, lane.name)
+    where = lanes.address(lane.kind, lane.tenant, lane.name)
+    order = ("seq",) if lane.kind == "queue" else ("due_at", "seq")
+    while lane.waiting and moment.lease is not None:
+        room = min(lanes.free(lane, moment.now), _AT_ONCE)
+        if not room:
+            break
+        waiting = tx.find(Delivery, Query((Where("lane", "=", where),), order=order, limit=room))
+        if not waiting:
+            lane = replace(lane, waiting=0)
+            break
+        for delivery in waiting:
+            message = tx.get(Message, delivery.seq)
+            current = tx.get(Lane, *key)
+            if message is None or current is None:
+                continue
+            tx.apply(Changes(put=[lanes.left(current)]))
+            tx.apply(admit(message, delivery, lanes_of(tx, message, moment), moment, first=True))
+        lane = tx.get(Lane, *key) or lane
+    tx.apply(Changes(put=[lanes.alarmed(lane, moment.now)]))
+
+
+def _give_back(tx: Transaction, tenant: str, kind: lanes.LaneKind, name: str, moment: Moment) -> None:
+    lane = tx.get(Lane, tenant, kind, name)
+    if lane is None:
+        return
+    lane = lanes.released(lane)
+    tx.apply(Changes(put=[lane]))
+    if lane.waiting:
+        let_in(tx, lane, moment)

@@ -1,0 +1,92 @@
+"""Publishing and enqueueing: from a request to messages, one for each endpoint, duplicates found."""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.operations.accept import accept
+from ringback.broker.records import Dedup, UrlGroup
+from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.publish import dedup_id, message_from
+from ringback.broker.settings import Limits
+from ringback.broker.stores.contract import Transaction
+from ringback.errors import Refused
+from ringback.wire.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One publish, as it was asked for.
+
+    Attributes:
+        tenant: who publishes.
+        destination: URL, or name of a URL group.
+        is_group: which of the two it is.
+        options: what the headers ask for.
+        body: the body.
+        caller_ip: address of the publisher.
+        queue: queue to put it on, if any.
+        schedule: schedule that made it, if any.
+    """
+
+    tenant: str
+    destination: str
+    is_group: bool
+    options: Options
+    body: bytes
+    caller_ip: str
+    queue: str | None = None
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One accepted message, or the one it is a duplicate of."""
+
+    seq: int
+    url: str
+    deduplicated: bool = False
+
+
+def publish(tx: Transaction, publication: Publication, limits: Limits, moment: Moment) -> list[Published]:
+    """Accept a publication; one answer for each endpoint.
+
+    Raises:
+        Refused: 404 for an unknown URL group, 412 above a quota.
+    """
+    if not publication.is_group:
+        return [_publish_to(tx, publication, publication.destination, None, limits, moment)]
+    group = tx.get(UrlGroup, publication.tenant, publication.destination)
+    if group is None:
+        raise Refused(404, f"topic {publication.destination} not found")
+    return [
+        _publish_to(tx, publication, endpoint.url, endpoint.name, limits, moment) for endpoint in group.endpoints
+    ]
+
+
+def _publish_to(
+    tx: Transaction, publication: Publication, url: str, endpoint: str | None, limits: Limits, moment: Moment
+) -> Published:
+    options = publication.options
+    message = message_from(
+        publication.tenant, url, options, publication.body, publication.caller_ip, limits, moment
+    )
+    if publication.is_group or publication.queue or publication.schedule:
+        message = replace(
+            message,
+            group=publication.destination if publication.is_group else None,
+            endpoint=endpoint,
+            queue=publication.queue,
+            schedule=publication.schedule,
+        )
+    taken = dedup_id(options, publication.destination, publication.body)
+    if taken is not None and publication.schedule is None:
+        key = f"{taken}\n{url}" if publication.is_group else taken
+        known = tx.get(Dedup, publication.tenant, key)
+        if known is not None and known.expires_at > moment.now:
+            return Published(known.message, url, deduplicated=True)
+        expires_at = moment.now + limits.dedup_window_ms
+        tx.apply(Changes(put=[Dedup(publication.tenant, key, message.seq, expires_at)]))
+    accept(tx, message, moment)
+    return Published(message.seq, url)

@@ -1,0 +1,32 @@
+"""Writing down how an attempt ended, with everything that follows from it, in one transaction."""
+
+from ringback.broker.operations.accept import accept
+from ringback.broker.operations.lanes import release
+from ringback.broker.records import Delivery, Message
+from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.settle import settle as decide
+from ringback.broker.stores.contract import Transaction
+from ringback.wire.http import Outcome
+
+
+def settle(tx: Transaction, message: Message, lease: int, retried: int, outcome: Outcome, moment: Moment) -> bool:
+    """Settle one attempt; False if it was no longer ours to settle.
+
+    Args:
+        tx: the transaction.
+        message: the message that was attempted.
+        lease: the node that attempted it.
+        retried: which attempt it was.
+        outcome: what came back.
+        moment: time, ids and room.
+    """
+    delivery = tx.get(Delivery, message.seq)
+    if delivery is None or delivery.lease != lease or delivery.retried != retried:
+        return False
+    settled = decide(message, delivery, outcome, moment)
+    tx.apply(settled.changes)
+    for follow in settled.follow:
+        accept(tx, follow, moment)
+    if message.flow or message.queue or message.holds:
+        release(tx, message, delivery, moment, ended=settled.ended)
+    return True

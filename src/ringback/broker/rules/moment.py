@@ -1,0 +1,21 @@
+"""What every rule is told: the time, fresh ids, and whether this node may start an attempt."""
+
+from dataclasses import dataclass
+
+from ringback.broker.ids import NewId
+from ringback.clock import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The circumstances of one decision.
+
+    Attributes:
+        now: the time.
+        new_id: makes a fresh number.
+        lease: the node that may start attempts at once, None while it has no room for more.
+    """
+
+    now: Instant
+    new_id: NewId
+    lease: int | None

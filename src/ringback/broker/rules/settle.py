@@ -1,0 +1,134 @@
+"""What one attempt's outcome means for its message: delivered, tried again, given up, or canceled (protocol 4.2, 4.3, 7.1)."""
+
+from dataclasses import dataclass, field
+from math import exp
+
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.records import DeadLetter, Delivery, Event, Message, State
+from ringback.broker.rules.callbacks import callback_message
+from ringback.broker.rules.moment import Moment
+from ringback.clock import Instant
+from ringback.wire import retry_after, retry_delay
+from ringback.wire.http import Outcome
+
+_LONGEST_WAIT = 86_400_000
+
+
+@dataclass(slots=True)
+class Settled:
+    """What follows from one attempt.
+
+    Attributes:
+        changes: what to write, the callbacks not among it.
+        ended: the message is no longer pending.
+        failed: it was given up.
+        follow: callback messages to be accepted in the same transaction.
+    """
+
+    changes: Changes = field(default_factory=Changes)
+    ended: bool = True
+    failed: bool = False
+    follow: list[Message] = field(default_factory=list)
+
+
+def settle(message: Message, delivery: Delivery, outcome: Outcome, moment: Moment) -> Settled:
+    """Return what follows from the outcome of one attempt."""
+    settled = Settled()
+    if 200 <= outcome.status < 300:
+        _end(settled, delivery, "DELIVERED", moment, outcome)
+    else:
+        _log(settled, delivery, "ERROR", moment, outcome)
+        if delivery.cancel_requested:
+            _end(settled, delivery, "CANCELED", moment)
+            return settled
+        if delivery.retried < message.retries and not is_final(outcome):
+            _retry(settled, message, delivery, outcome, moment)
+        else:
+            _give_up(settled, message, delivery, outcome, moment)
+            return settled
+    if message.callback:
+        settled.follow.append(callback_message(message.callback, message, outcome, delivery.retried, moment))
+    return settled
+
+
+def is_final(outcome: Outcome) -> bool:
+    """True when the endpoint said that trying again is useless: 489 with its header (protocol 4.2)."""
+    return outcome.status == 489 and (outcome.header("Upstash-NonRetryable-Error") or "").lower() == "true"
+
+
+def retry_wait(message: Message, retried: int, outcome: Outcome, now: Instant) -> int:
+    """Return how long to wait before the next retry, in milliseconds (protocol 4.3).
+
+    Args:
+        message: the message.
+        retried: retries made so far.
+        outcome: the failed attempt; its headers win over the message's expression, that over the default backoff.
+        now: the time.
+    """
+    asked = retry_after.delay_ms(outcome.headers, now)
+    if asked is not None:
+        return asked
+    if message.retry_delay is not None:
+        wait = retry_delay.compile_expression(message.retry_delay).delay_ms(retried)
+        if wait is not None:
+            return wait
+    return min(_LONGEST_WAIT, int(exp(min(2.5 * (retried + 1), 20))) * 1000)
+
+
+def _retry(settled: Settled, message: Message, delivery: Delivery, outcome: Outcome, moment: Moment) -> None:
+    at = moment.now + retry_wait(message, delivery.retried, outcome, moment.now)
+    settled.ended = False
+    settled.changes.put.append(replace(delivery, due_at=at, wake_at=at, lease=None, retried=delivery.retried + 1))
+    _log(settled, delivery, "RETRY", moment, next_at=at)
+
+
+def _give_up(settled: Settled, message: Message, delivery: Delivery, outcome: Outcome, moment: Moment) -> None:
+    _end(settled, delivery, "FAILED", moment, outcome)
+    settled.failed = True
+    letter = DeadLetter(
+        pos=moment.new_id(),
+        tenant=message.tenant,
+        message=message.seq,
+        status=outcome.status,
+        headers=tuple(outcome.headers),
+        body=outcome.body,
+        error=outcome.error,
+        retried=delivery.retried,
+    )
+    settled.changes.put.append(letter)
+    if message.callback:
+        settled.follow.append(callback_message(message.callback, message, outcome, delivery.retried, moment))
+    if message.failure_callback:
+        settled.follow.append(
+            callback_message(message.failure_callback, message, outcome, delivery.retried, moment, letter.pos)
+        )
+
+
+def _end(settled: Settled, delivery: Delivery, state: State, moment: Moment, outcome: Outcome | None = None) -> None:
+    settled.changes.drop.append(delivery)
+    event = Event(moment.new_id(), delivery.tenant, delivery.seq, state, moment.now)
+    if outcome is not None:
+        event = replace(event, status=outcome.status, error=outcome.error if state == "FAILED" else None)
+    settled.changes.put.append(event)
+
+
+def _log(
+    settled: Settled,
+    delivery: Delivery,
+    state: State,
+    moment: Moment,
+    outcome: Outcome | None = None,
+    next_at: Instant | None = None,
+) -> None:
+    event = Event(moment.new_id(), delivery.tenant, delivery.seq, state, moment.now, next_at=next_at)
+    if outcome is not None:
+        event = replace(
+            event,
+            error=outcome.error or f"unexpected status {outcome.status}",
+            status=outcome.status,
+            headers=tuple(outcome.headers),
+            body=outcome.body,
+        )
+    settled.changes.put.append(event)

@@ -1,0 +1,122 @@
+"""Configuration, read once into frozen values."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ringback.broker.records import SigningKeys
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One account: its tokens, and the signing keys it starts with.
+
+    Attributes:
+        name: goes into records; never shown to other tenants.
+        token: full access.
+        keys: signing keys until they are rotated.
+        read_only_token: may call GETs only.
+        fixed_keys: rotation is refused (the public development accounts, whose keys clients know by heart).
+    """
+
+    name: str
+    token: str
+    keys: SigningKeys
+    read_only_token: str | None = None
+    fixed_keys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one message, one request and one account may ask for; defaults of the reference, section 9.
+
+    Attributes:
+        body_bytes: largest message body.
+        batch_bytes: largest body of a batch call.
+        delay_ms: longest delay.
+        timeout_ms: longest, and default, time for one attempt.
+        retries: most retries a message may ask for.
+        default_retries: retries where none are asked for.
+        response_bytes: how much of a response body is read and kept.
+        log_retention_ms, dlq_retention_ms: how long history and dead letters are kept.
+        grace_ms: how long an ended message can still be read.
+        dedup_window_ms: how long a deduplication id is taken.
+        queue_parallelism: most parallelism of a queue.
+        group_endpoints: most endpoints of a URL group.
+        queues, schedules, groups: most objects of an account, None for no limit.
+    """
+
+    body_bytes: int = 10 * 1024 * 1024
+    batch_bytes: int = 100 * 1024 * 1024
+    delay_ms: int = 365 * DAY
+    timeout_ms: int = 15 * MINUTE
+    retries: int = 100
+    default_retries: int = 3
+    response_bytes: int = 1024 * 1024
+    log_retention_ms: int = 7 * DAY
+    dlq_retention_ms: int = 7 * DAY
+    grace_ms: int = MINUTE
+    dedup_window_ms: int = 10 * MINUTE
+    queue_parallelism: int = 100
+    group_endpoints: int = 1000
+    queues: int | None = None
+    schedules: int | None = None
+    groups: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the broker is told at start.
+
+    Attributes:
+        host, port: where it listens; port 0 takes a free one.
+        database: the SQLite file.
+        tenants: the accounts.
+        private_destinations: whether loopback and private addresses may be called.
+        in_flight: most attempts in flight at once.
+        in_flight_per_host: most of them to one host.
+    """
+
+    host: str
+    port: int
+    database: Path
+    tenants: tuple[Tenant, ...]
+    limits: Limits = field(default_factory=Limits)
+    private_destinations: bool = False
+    in_flight: int = 1000
+    in_flight_per_host: int = 256
+
+
+DEVELOPMENT_TENANTS = tuple(
+    Tenant(name, token, SigningKeys(name, current, following), fixed_keys=True)
+    for name, token, current, following in (
+        (
+            "defaultUser",
+            "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=",
+            "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
+            "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
+        ),
+        (
+            "testUser1",
+            "eyJVc2VySUQiOiJ0ZXN0VXNlcjEiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+            "sig_7GVPjvuwsfqF65iC8fSrs1dfYruM",
+            "sig_5NoELc3EFnZn4DVS5bDs2Nk4b7Ua",
+        ),
+        (
+            "testUser2",
+            "eyJVc2VySUQiOiJ0ZXN0VXNlcjIiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+            "sig_6jWGaWRxHsw4vMSPJprXadyvrybF",
+            "sig_7qHbvhmahe5GwfePDiS5Lg3pi6Qx",
+        ),
+        (
+            "testUser3",
+            "eyJVc2VySUQiOiJ0ZXN0VXNlcjMiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+            "sig_5T8FcSsynBjn9mMLBsXhpacRovJf",
+            "sig_7GFR4YaDshFcqsxWRZpRB161jguD",
+        ),
+    )
+)
+"""The public development accounts of the reference, 1.6: constants that clients know, not secrets."""
