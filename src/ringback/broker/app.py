@@ -1,76 +1,104 @@
 """The broker put together: the only file that names concrete parts."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable
+from collections.abc import Sequence
 from contextlib import suppress
 
 from ringback import clock as wall
 from ringback.broker.api.api import Api
 from ringback.broker.api.server import Server
-from ringback.broker.changes import Handed
-from ringback.broker.engine.dispatcher import Dispatcher
+from ringback.broker.changes import Changes, Handed
+from ringback.broker.engine.dispatcher import Dispatcher, Sender
+from ringback.broker.engine.janitor import Janitor
+from ringback.broker.engine.keyring import Keyring
 from ringback.broker.engine.scheduler import Scheduler
 from ringback.broker.engine.sender import HttpSender
 from ringback.broker.ids import Ids
 from ringback.broker.operations.desk import Desk
-from ringback.broker.operations.keys import keys_of
 from ringback.broker.rules.request import outbound
 from ringback.broker.settings import Settings
 from ringback.broker.stores.contract import Store
 from ringback.broker.stores.sqlite import SqliteStore
+from ringback.clock import Clock
 from ringback.wire.http import Outbound
 
-_log = logging.getLogger("ringback")
 _GRACE = 10.0
+"""Seconds that requests and attempts in flight are given when the broker stops."""
 
 
 class Broker:
-    """A running broker.
+    """A broker without a socket: what comes in through `api.respond` is stored and delivered through `sender`.
 
     Args:
         settings: what it is told.
-        store: where records live; the SQLite file of the settings if none is given.
+        store: where records live.
+        sender: how requests go out.
+        clock: tells the time.
     """
 
-    def __init__(self, settings: Settings, store: Store | None = None) -> None:
-        self.settings = settings
-        self.store = store or SqliteStore(settings.database)
-        self.desk = Desk(self.store, Ids(wall.now), wall.now, self._room)
-        self.sender = HttpSender(settings)
-        self.dispatcher = Dispatcher(
-            self.desk, self.sender, self._request, settings.in_flight, settings.in_flight_per_host
-        )
-        self.scheduler = Scheduler(self.desk, self.dispatcher)
+    def __init__(self, settings: Settings, store: Store, sender: Sender, clock: Clock = wall.now) -> None:
+        self.store = store
+        self.desk = Desk(store, Ids(clock), clock, self._room)
+        self.keyring = Keyring(settings.tenants)
+        self.dispatcher = Dispatcher(self.desk, sender, self._request, settings.in_flight, settings.in_flight_per_host)
+        self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
+        self.janitor = Janitor(self.desk, settings.limits)
         self.api = Api(settings, self.desk)
-        self.server = Server(self.api.respond, host=settings.host, port=settings.port)
-        self._tenants = {tenant.name: tenant for tenant in settings.tenants}
         self._loops: list[asyncio.Task[None]] = []
 
-    async def start(self) -> tuple[str, int]:
-        """Open the store, take up what was in flight, and listen; return host and port."""
+    async def open(self) -> None:
+        """Open the store and take up what was in flight when the last process ended."""
         await self.store.open()
-        self.store.on_handed(self.scheduler.see)
+        self.store.on_handed(self._see)
+        await self.keyring.load(self.desk)
         await self.scheduler.recover()
-        self._loops = [asyncio.create_task(self.scheduler.loop.run())]
-        return await self.server.start()
 
-    async def stop(self) -> None:
-        """Take in nothing more, let what is in flight finish for a while, and close."""
-        await self.server.stop(_GRACE)
+    def run(self) -> None:
+        """Start the loops that run by themselves."""
+        self._loops = [asyncio.create_task(one.loop.run()) for one in (self.scheduler, self.janitor)]
+
+    async def close(self, grace: float = _GRACE) -> None:
+        """Claim nothing more, let what is in flight finish for `grace` seconds, and close the store."""
         for loop in self._loops:
             loop.cancel()
             with suppress(asyncio.CancelledError):
                 await loop
-        await self.dispatcher.drain(_GRACE)
-        await self.sender.close()
+        await self.dispatcher.drain(grace)
         await self.store.close()
 
     def _room(self) -> int:
         return self.dispatcher.room()
 
+    def _see(self, applied: Sequence[Changes]) -> None:
+        self.keyring.see(applied)
+        self.scheduler.see(applied)
+
     async def _request(self, handed: Handed) -> Outbound:
-        tenant = self._tenants[handed.message.tenant]
-        keys = tenant.keys if tenant.fixed_keys else await self._keys(handed.message.tenant)
-        jti = f"jwt_{self.desk.ids.new():016x}"
-        return outbound(handed.message, handed.delivery, keys, self.desk.clock(), jti)
+        message, delivery = handed.message, handed.delivery
+        key = self.keyring.current(message.tenant)
+        return outbound(message, delivery, key, self.desk.clock(), f"jwt_{self.desk.ids.new():016x}")
+
+
+class Service:
+    """A broker that listens.
+
+    Args:
+        settings: what it is told.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.sender = HttpSender(settings.sender)
+        self.broker = Broker(settings, SqliteStore(settings.database), self.sender)
+        self.server = Server(self.broker.api.respond, host=settings.host, port=settings.port)
+
+    async def start(self) -> tuple[str, int]:
+        """Take up former work and listen; return host and port."""
+        await self.broker.open()
+        self.broker.run()
+        return await self.server.start()
+
+    async def stop(self) -> None:
+        """Take in nothing more, finish what is in flight, and close."""
+        await self.server.stop(_GRACE)
+        await self.broker.close()
+        await self.sender.close()

@@ -1,7 +1,7 @@
 """Identifiers: one growing number per thing, its text form on the wire, and back.
 
-A number holds the millisecond of its making (42 bits), the node (6 bits) and a counter (15 bits), so that numbers grow with
-time, are unique among nodes, and can be cut into time ranges.
+A number holds the millisecond of its making (42 bits), the node (6 bits) and a counter (15 bits), so that numbers grow
+with time, are unique among nodes, and can be cut into time ranges.
 """
 
 import secrets

@@ -1,14 +1,14 @@
 """What the broker remembers: plain frozen records.
 
-Times are milliseconds since the epoch, durations milliseconds unless the name says otherwise. New fields are added at the end,
-with a default, because records are stored as arrays.
+Times are milliseconds since the epoch, durations milliseconds unless the name says otherwise. New fields are added at
+the end, with a default, because records are stored as arrays.
 """
 
 from typing import Literal
 
 from msgspec import Struct
 
-from ringback.wire.options import Callback, FlowControl, Redaction
+from ringback.wire.options import Callback, FlowControl, Options, Redaction
 
 Kind = Literal["plain", "step", "call", "call_result", "failure"]
 LaneKind = Literal["queue", "flow"]
@@ -188,3 +188,33 @@ class SigningKeys(Record, frozen=True, array_like=True):
     tenant: str
     current: str
     next: str
+
+
+class Schedule(Record, frozen=True, array_like=True):
+    """A message that is made again and again.
+
+    Attributes:
+        cron: as given, its time zone included.
+        destination: URL or name of a URL group, `is_group` tells which.
+        options: of each message it makes.
+        wake_at: when the next tick is due, None while paused.
+        last_at: when it last ticked.
+        last_messages: numbers of the messages the last tick made.
+        error: why the last tick made none.
+    """
+
+    tenant: str
+    id: str
+    cron: str
+    destination: str
+    is_group: bool
+    options: Options
+    body: bytes
+    caller_ip: str
+    created_at: int
+    queue: str | None = None
+    paused: bool = False
+    wake_at: int | None = None
+    last_at: int | None = None
+    last_messages: tuple[int, ...] = ()
+    error: str | None = None

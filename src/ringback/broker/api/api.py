@@ -39,8 +39,7 @@ class Api:
         try:
             if request.target in ("/healthz", "/readyz"):
                 return json_response(200, {"status": "ok"})
-            call = self._call(request)
-            return call
+            return self._call(request)
         except Refused as error:
             return refusal(error)
 
@@ -53,7 +52,7 @@ class Api:
         return answer if isinstance(answer, Response) else _guarded(answer)
 
     def _authenticate(self, request: Request) -> tuple[Tenant, bool]:
-        """Return whose token it is and whether it may write; tokens are compared by their hashes, so time tells nothing."""
+        """Return whose token it is and whether it may write; tokens are compared by their hashes."""
         token = ""
         authorization = request.header("authorization")
         if authorization is not None:

@@ -80,7 +80,7 @@ def _no_letter(call: Call) -> Refused:
 
 
 def _page(call: Call, default: int, most: int) -> Query:
-    """Return the page the query parameters ask for, newest first; one record more tells whether there is another page."""
+    """Return the page the query parameters ask for, newest first."""
     asked = dict(call.query())
     where = [Where("tenant", "=", call.tenant.name)]
     if asked.get("cursor"):

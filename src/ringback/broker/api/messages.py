@@ -9,7 +9,8 @@ from ringback.broker.api import shapes
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.cancel import cancel_message
-from ringback.broker.operations.publish import Publication, Published, publish as publish_now
+from ringback.broker.operations.publish import Publication, Published
+from ringback.broker.operations.publish import publish as publish_now
 from ringback.broker.records import Delivery, Event, Message
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ringback.broker.api import history, keys, messages
+from ringback.broker.api import flow_control, groups, history, keys, messages, queues, schedules
 from ringback.broker.api.call import Respond
 from ringback.errors import Refused
 
@@ -11,7 +11,8 @@ from ringback.errors import Refused
 class Route(NamedTuple):
     """One call: method, path, and who answers.
 
-    In a path, `{name}` is one segment, percent-decoded once; `{name...}` is all the rest, raw. Fixed segments match in any case.
+    In a path, `{name}` is one segment, percent-decoded once; `{name*}` is one or more segments, decoded;
+    `{name...}` is all the rest, raw and with its query. Fixed segments match in any case.
     """
 
     method: str
@@ -25,9 +26,44 @@ ROUTES = (
     Route("POST", "/v2/batch", messages.batch),
     Route("GET", "/v2/messages/{message}", messages.get),
     Route("DELETE", "/v2/messages/{message}", messages.cancel),
+    Route("DELETE", "/v2/messages", messages.cancel_many),
+    Route("GET", "/v2/bulkActions", messages.bulk_actions),
+    Route("GET", "/v2/bulkActions/{action}", messages.bulk_action),
+    Route("POST", "/v2/queues", queues.upsert),
+    Route("GET", "/v2/queues", queues.list_all),
+    Route("GET", "/v2/queues/{queue}", queues.get),
+    Route("DELETE", "/v2/queues/{queue}", queues.delete),
+    Route("POST", "/v2/queues/{queue}/pause", queues.pause),
+    Route("POST", "/v2/queues/{queue}/resume", queues.resume),
+    Route("GET", "/v2/schedules", schedules.list_all),
+    Route("GET", "/v2/schedules/{schedule}", schedules.get),
+    Route("DELETE", "/v2/schedules/{schedule}", schedules.delete),
+    Route("PATCH", "/v2/schedules/{schedule}/pause", schedules.pause),
+    Route("POST", "/v2/schedules/{schedule}/pause", schedules.pause),
+    Route("PATCH", "/v2/schedules/{schedule}/resume", schedules.resume),
+    Route("POST", "/v2/schedules/{schedule}/resume", schedules.resume),
+    Route("POST", "/v2/schedules/{destination...}", schedules.create),
+    Route("GET", "/v2/topics", groups.list_all),
+    Route("GET", "/v2/topics/{group}", groups.get),
+    Route("DELETE", "/v2/topics/{group}", groups.delete),
+    Route("PATCH", "/v2/topics/{group}", groups.set_defaults),
+    Route("POST", "/v2/topics/{group}/endpoints", groups.upsert_endpoints),
+    Route("DELETE", "/v2/topics/{group}/endpoints", groups.remove_endpoints),
+    Route("GET", "/v2/flowControl", flow_control.list_all),
+    Route("POST", "/v2/flowControl/{key*}/pause", flow_control.pause),
+    Route("POST", "/v2/flowControl/{key*}/resume", flow_control.resume),
+    Route("POST", "/v2/flowControl/{key*}/pin", flow_control.pin),
+    Route("POST", "/v2/flowControl/{key*}/unpin", flow_control.unpin),
+    Route("POST", "/v2/flowControl/{key*}/resetRate", flow_control.reset_rate),
+    Route("POST", "/v2/flowControl/{key*}/reset", flow_control.reset_rate),
+    Route("GET", "/v2/flowControl/{key*}", flow_control.get),
+    Route("GET", "/v2/globalParallelism", flow_control.global_parallelism),
     Route("GET", "/v2/events", history.events),
     Route("GET", "/v2/logs", history.logs),
     Route("GET", "/v2/dlq", history.dead_letters),
+    Route("DELETE", "/v2/dlq", history.delete_dead_letters),
+    Route("POST", "/v2/dlq/retry", history.retry_many),
+    Route("POST", "/v2/dlq/retry/{dead_letter}", history.retry),
     Route("GET", "/v2/dlq/{dead_letter}", history.dead_letter),
     Route("DELETE", "/v2/dlq/{dead_letter}", history.delete_dead_letter),
     Route("GET", "/v2/keys", keys.get),
@@ -77,7 +113,7 @@ class Router:
 
 
 def _names(segments: list[str], tail: str, slash: str, target: str) -> dict[str, str] | None:
-    """Match the rest of a path, `tail`, against segments; None if it does not fit. A trailing slash is no difference."""
+    """Match the rest of a path against segments; None if it does not fit. A trailing slash is no difference."""
     names: dict[str, str] = {}
     for position, segment in enumerate(segments):
         if segment.endswith("...}"):
@@ -86,11 +122,20 @@ def _names(segments: list[str], tail: str, slash: str, target: str) -> dict[str,
             query = target.partition("?")[2]
             names[segment[1:-4]] = f"{tail}?{query}" if query else tail
             return names
-        given, _, tail = tail.partition("/")
+        if segment.endswith("*}"):
+            given, tail = _spanning(tail, len(segments) - position - 1)
+        else:
+            given, _, tail = tail.partition("/")
         if not given:
             return None
         if segment[0] == "{":
-            names[segment[1:-1]] = unquote(given)
+            names[segment[1:-1].rstrip("*")] = unquote(given)
         elif segment.lower() != given.lower():
             return None
     return None if tail else names
+
+
+def _spanning(tail: str, kept: int) -> tuple[str, str]:
+    """Split a path before its last `kept` segments."""
+    parts = tail.rstrip("/").rsplit("/", kept) if kept else [tail.rstrip("/")]
+    return parts[0], "/".join(parts[1:])

@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 from ringback.broker.ids import message_id, position
-from ringback.broker.records import DeadLetter, Event, HeaderLines, Message
+from ringback.broker.records import DeadLetter, Event, HeaderLines, Message, Schedule
 from ringback.broker.rules.callbacks import grouped
-from ringback.wire.options import Callback, FlowControl
+from ringback.wire.options import Callback, FlowControl, Options
 from ringback.wire.redaction import redacted_body, redacted_headers
 
 Shape = dict[str, Any]
@@ -49,6 +49,33 @@ def event(record: Event, about: Message) -> Shape:
     shape |= _labels(about) | flow_control(about.flow)
     shape |= {"callerIP": about.caller_ip, "callerIp": about.caller_ip}
     return shape | _outcome(record)
+
+
+def schedule(record: Schedule, default_retries: int) -> Shape:
+    """Return a schedule as `GET /v2/schedules/{id}` shows it (protocol 2.8)."""
+    options = record.options
+    shape: Shape = {
+        "scheduleId": record.id,
+        "cron": record.cron,
+        "destination": record.destination,
+        "method": options.method or "POST",
+        "createdAt": record.created_at,
+        "retries": default_retries if options.retries is None else options.retries,
+        "isPaused": record.paused,
+    }
+    if options.headers:
+        shape["header"] = grouped(redacted_headers(options.headers, options.redact))
+    hidden = redacted_body(record.body, options.redact)
+    shape |= {"body": hidden} if hidden is not None else _text_or_base64("body", record.body)
+    for name, value in (("delay", options.delay_ms), ("timeout", options.timeout_ms)):
+        if value is not None:
+            shape[name] = value // 1000
+    shape |= _callback("callback", "callbackHeader", options.callback)
+    shape |= _callback("failureCallback", "failureCallbackHeader", options.failure_callback)
+    shape |= _present(queueName=record.queue, retryDelayExpression=options.retry_delay)
+    shape |= {"callerIP": record.caller_ip, "callerIp": record.caller_ip}
+    shape |= _labels(options) | flow_control(options.flow_control)
+    return shape | _present(lastScheduleTime=record.last_at, nextScheduleTime=record.wake_at, error=record.error)
 
 
 def _outcome(record: Event) -> Shape:
@@ -98,7 +125,7 @@ def _callback(name: str, header: str, callback: Callback | None) -> Shape:
     return {name: callback.url} | ({header: grouped(headers)} if headers else {})
 
 
-def _labels(record: Message) -> Shape:
+def _labels(record: Message | Options) -> Shape:
     return {"label": record.labels[0], "labels": list(record.labels)} if record.labels else {}
 
 
@@ -106,7 +133,9 @@ def flow_control(flow: FlowControl | None) -> Shape:
     """Return the flow-control fields of a message."""
     if flow is None:
         return {}
-    return {"flowControlKey": flow.key} | _present(parallelism=flow.parallelism, rate=flow.rate) | {"period": flow.period}
+    return (
+        {"flowControlKey": flow.key} | _present(parallelism=flow.parallelism, rate=flow.rate) | {"period": flow.period}
+    )
 
 
 def _present(**values: Any) -> Shape:

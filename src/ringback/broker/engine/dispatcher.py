@@ -18,7 +18,7 @@ from ringback.wire.http import Outbound, Outcome
 _log = logging.getLogger("ringback.dispatcher")
 
 _NOTICE_AFTER = 0.05
-"""Seconds after which an attempt that is still in flight is recorded as such; faster ones are recorded with their outcome."""
+"""Seconds after which an attempt in flight is recorded as such; faster ones are recorded with their outcome."""
 
 
 class Sender(Protocol):
@@ -132,11 +132,12 @@ class Dispatcher:
         while True:
             try:
                 await self._desk.write(job)
-                return
             except StoreUnavailable as error:
                 _log.warning("an outcome waits to be written: %s", error)
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)
+            else:
+                return
 
 
 def _report(future: "asyncio.Future[None]") -> None:

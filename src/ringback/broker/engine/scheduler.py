@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from ringback.broker.changes import Changes
-from ringback.broker.operations.desk import Desk
 from ringback.broker.engine.dispatcher import Dispatcher
 from ringback.broker.engine.loop import Loop
+from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.due import next_wake, open_lanes, recover, start_due
-from ringback.broker.records import Delivery, Lane
+from ringback.broker.operations.schedules import fire_due
+from ringback.broker.records import Delivery, Lane, Schedule
 from ringback.broker.rules.moment import Moment
+from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.clock import Instant
 
@@ -21,10 +23,12 @@ class Scheduler:
     Args:
         desk: where decisions are made.
         dispatcher: takes what is started; nothing is claimed that it has no room for.
+        limits: what a message made by a schedule may ask for.
     """
 
-    def __init__(self, desk: Desk, dispatcher: Dispatcher) -> None:
+    def __init__(self, desk: Desk, dispatcher: Dispatcher, limits: Limits) -> None:
         self._desk = desk
+        self._limits = limits
         self._dispatcher = dispatcher
         self._behind = False
         self.loop = Loop("scheduler", self.tick, desk.clock)
@@ -36,7 +40,7 @@ class Scheduler:
             for handed in changes.handed:
                 self._dispatcher.submit(handed)
             for record in changes.put:
-                if isinstance(record, Delivery | Lane) and record.wake_at is not None:
+                if isinstance(record, Delivery | Lane | Schedule) and record.wake_at is not None:
                     self.loop.nudge(record.wake_at)
 
     async def recover(self) -> int:
@@ -55,6 +59,7 @@ class Scheduler:
 
         def job(tx: Transaction, moment: Moment) -> tuple[int, Instant | None]:
             due = start_due(tx, most, moment) + open_lanes(tx, _AT_ONCE, moment)
+            due += fire_due(tx, _AT_ONCE, self._limits, moment)
             return due, next_wake(tx)
 
         _, at = await self._desk.write(job)

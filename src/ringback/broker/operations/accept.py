@@ -15,9 +15,7 @@ def accept(tx: Transaction, message: Message, moment: Moment) -> None:
 
     A message that keeps a queue's slot for the one it reports on (`holds`) takes that slot now.
     """
-    created = Event(
-        moment.new_id(), message.tenant, message.seq, "CREATED", moment.now, next_at=message.not_before
-    )
+    created = Event(moment.new_id(), message.tenant, message.seq, "CREATED", moment.now, next_at=message.not_before)
     delivery = Delivery(
         message.seq,
         message.tenant,

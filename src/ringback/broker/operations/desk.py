@@ -1,4 +1,4 @@
-"""The desk where every decision is made: a job with the time, fresh ids and this node's room, in one transaction of the store."""
+"""The desk where every decision is made: a job with the time, fresh ids and this node's room, in one transaction."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import let_in, release, start
-from ringback.broker.records import Delivery, Lane, Message
+from ringback.broker.records import Delivery, Lane, Message, Schedule
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
@@ -33,7 +33,11 @@ def open_lanes(tx: Transaction, most: int, moment: Moment) -> int:
 def next_wake(tx: Transaction) -> Instant | None:
     """Return when the scheduler has to look again, None if nothing waits for a time."""
     first = Query((Where("wake_at", "not null"),), order=("wake_at",), limit=1)
-    times = [found.wake_at for kind in (Delivery, Lane) for found in tx.find(kind, first)]
+    times = [
+        *(found.wake_at for found in tx.find(Delivery, first)),
+        *(found.wake_at for found in tx.find(Lane, first)),
+        *(found.wake_at for found in tx.find(Schedule, first)),
+    ]
     return min((at for at in times if at is not None), default=None)
 
 

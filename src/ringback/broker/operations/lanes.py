@@ -2,12 +2,12 @@
 
 from msgspec.structs import replace
 
+from ringback.broker.changes import Changes
 from ringback.broker.records import Delivery, Lane, Message
 from ringback.broker.rules import lanes
 from ringback.broker.rules.admit import Lanes, admit
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
-from ringback.broker.changes import Changes
 
 _AT_ONCE = 64
 

@@ -60,18 +60,14 @@ def publish(tx: Transaction, publication: Publication, limits: Limits, moment: M
     group = tx.get(UrlGroup, publication.tenant, publication.destination)
     if group is None:
         raise Refused(404, f"topic {publication.destination} not found")
-    return [
-        _publish_to(tx, publication, endpoint.url, endpoint.name, limits, moment) for endpoint in group.endpoints
-    ]
+    return [_publish_to(tx, publication, endpoint.url, endpoint.name, limits, moment) for endpoint in group.endpoints]
 
 
 def _publish_to(
     tx: Transaction, publication: Publication, url: str, endpoint: str | None, limits: Limits, moment: Moment
 ) -> Published:
     options = publication.options
-    message = message_from(
-        publication.tenant, url, options, publication.body, publication.caller_ip, limits, moment
-    )
+    message = message_from(publication.tenant, url, options, publication.body, publication.caller_ip, limits, moment)
     if publication.is_group or publication.queue or publication.schedule:
         message = replace(
             message,

@@ -13,7 +13,12 @@ from ringback.wire.options import Callback
 
 
 def callback_message(
-    callback: Callback, source: Message, outcome: Outcome, retried: int, moment: Moment, dead_letter: int | None = None
+    callback: Callback,
+    source: Message,
+    outcome: Outcome,
+    retried: int,
+    moment: Moment,
+    dead_letter: int | None = None,
 ) -> Message:
     """Return the message that tells a callback URL of one attempt.
 
@@ -62,9 +67,10 @@ def payload(source: Message, outcome: Outcome, retried: int, dead_letter: int | 
     if dead_letter is not None:
         told["dlqId"] = position(dead_letter)
     told["sourceMessageId"] = message_id(source.seq)
-    for name, value in (("topicName", source.group), ("endpointName", source.endpoint)):
-        if value:
-            told[name] = value
+    if source.group:
+        told["topicName"] = source.group
+    if source.endpoint:
+        told["endpointName"] = source.endpoint
     told |= {
         "url": source.url,
         "method": source.method,

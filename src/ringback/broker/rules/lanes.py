@@ -1,6 +1,7 @@
 """Lanes: queues and flow-control keys, how much may start now, and what starting and ending does to them.
 
-A queue's slot is held until the message has ended, retries included; a flow-control key's slot only while an attempt is in flight.
+A queue's slot is held until the message has ended, retries included; a flow-control key's slot only while an attempt is
+in flight.
 """
 
 from msgspec.structs import replace
@@ -45,7 +46,7 @@ def configured(lane: Lane, flow: FlowControl, now: Instant) -> Lane:
 
 
 def rolled(lane: Lane, now: Instant) -> Lane:
-    """Return the lane in the period of `now`: a new one starts with the first look after the old one's end (protocol 4.7-4)."""
+    """Return the lane in the period of `now`; a new one starts with the first look after it (protocol 4.7-4)."""
     if lane.rate is None or now < lane.period_at + lane.period * 1000:
         return lane
     return replace(lane, period_at=now, rate_count=0)
@@ -97,7 +98,7 @@ def alarmed(lane: Lane, now: Instant) -> Lane:
 
 
 def next_lane(message: Message, delivery: Delivery) -> LaneKind | None:
-    """Return which lane a due message has to pass next, None if it may start: first its queue, then its flow-control key."""
+    """Return which lane a due message has to pass next, first its queue, then its key; None if it may start."""
     if message.queue and not delivery.queued:
         return "queue"
     return "flow" if message.flow else None

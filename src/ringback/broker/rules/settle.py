@@ -1,4 +1,4 @@
-"""What one attempt's outcome means for its message: delivered, tried again, given up, or canceled (protocol 4.2, 4.3, 7.1)."""
+"""What one attempt's outcome means: delivered, tried again, given up, or canceled (protocol 4.2, 4.3, 7.1)."""
 
 from dataclasses import dataclass, field
 from math import exp

@@ -1,8 +1,8 @@
 """What the broker asks of a store: a few verbs, the same for memory, SQLite and PostgreSQL.
 
-A job is an ordinary function of a `Transaction`. The store runs jobs that arrive together in one transaction, makes it durable once,
-and answers each of them after that (group commit). A job may run twice if the transaction it was in had to be given up, so it has
-no effect but what it writes.
+A job is an ordinary function of a `Transaction`. The store runs jobs that arrive together in one transaction, makes
+it durable once, and answers each of them after that (group commit). A job may run twice if the transaction it was in had to
+be given up, so it has no effect but what it writes.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ Op = Literal["=", "!=", "in", ">=", ">", "<=", "<", "prefix", "contains", "null"
 class Where(Struct, frozen=True):
     """One condition on a column.
 
-    `in` takes several values; `contains` too: it asks whether any of them is in a set-like column; `prefix` takes a tuple of
+    `in` takes several values; `contains` too: it asks whether any of them is in a set-like column; `prefix` takes several
     beginnings. A condition whose `column` reads `message.url` looks at the message that the record is about.
     """
 

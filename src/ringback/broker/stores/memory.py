@@ -19,7 +19,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rows: Rows = {kind: {} for kind in TABLES}
-        self._take: Callable[[Sequence[Changes]], None] = lambda changes: None
+        self._take: Callable[[Sequence[Changes]], None] = lambda _: None
 
     async def open(self) -> None:
         """Nothing to make ready."""

@@ -112,6 +112,7 @@ TABLES: dict[type[Record], Table] = {
             about="message",
         ),
         Table("dedups", records.Dedup, ("tenant", "id"), _plain("expires_at"), indexes=("expires_at",)),
+        Table("schedules", records.Schedule, ("tenant", "id"), _plain("wake_at"), indexes=("wake_at",)),
         Table("url_groups", records.UrlGroup, ("tenant", "name")),
         Table("signing_keys", records.SigningKeys, ("tenant",)),
     )

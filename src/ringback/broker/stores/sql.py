@@ -73,9 +73,7 @@ def _conditions(table: Table, where: tuple[Where, ...]) -> tuple[str, list[Any]]
             _condition("m", Where(one.column.removeprefix("message."), one.op, one.value), values) for one in about
         ]
         messages = TABLES[Message].name
-        own.append(
-            f'EXISTS (SELECT 1 FROM {messages} m WHERE m.seq = r."{table.about}" AND {" AND ".join(asked)})'
-        )
+        own.append(f'EXISTS (SELECT 1 FROM {messages} m WHERE m.seq = r."{table.about}" AND {" AND ".join(asked)})')
     return (" WHERE " + " AND ".join(own) if own else ""), values
 
 

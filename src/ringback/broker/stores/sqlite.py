@@ -1,10 +1,11 @@
 """The embedded store: one SQLite file in WAL mode, every acknowledgement on disk, one commit for all who wait."""
 
 import asyncio
+import fcntl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import apsw
 
@@ -35,8 +36,8 @@ class _Job(NamedTuple):
 class SqliteStore:
     """Records in one file, held by one process at a time.
 
-    Jobs run on the event loop, where they only touch SQLite's page cache; the commit, which waits for the disk, runs on a thread
-    of its own, and what arrives meanwhile is the next transaction.
+    Jobs run on the event loop, where they only touch SQLite's page cache; the commit, which waits for the disk, runs
+    on a thread of its own, and what arrives meanwhile is the next transaction.
 
     Args:
         path: the database file; its folder must exist.
@@ -46,10 +47,12 @@ class SqliteStore:
         self._path = path
         self._jobs: list[_Job] = []
         self._busy = False
-        self._take: Callable[[Sequence[Changes]], None] = lambda changes: None
+        self._take: Callable[[Sequence[Changes]], None] = lambda _: None
         self._committer = ThreadPoolExecutor(1, "ringback-commit")
         self._reader = ThreadPoolExecutor(_READERS, "ringback-read")
         self._idle_readers: list[apsw.Connection] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def open(self) -> None:
         """Open the file, make or check its schema.
@@ -58,9 +61,9 @@ class SqliteStore:
             StoreUnavailable: the file cannot be opened, is held by another process, or comes from a newer release.
         """
         self._loop = asyncio.get_running_loop()
+        self._lock = _lock(self._path)
         try:
             self._connection = _connect(self._path)
-            self._connection.execute("PRAGMA locking_mode = NORMAL")
             _migrate(self._connection, self._path)
         except apsw.Error as error:
             raise StoreUnavailable(f"cannot open the database {self._path}: {error}") from error
@@ -68,13 +71,13 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Wait for the jobs that were accepted, then close."""
-        while self._busy or self._jobs:
-            await asyncio.sleep(0.001)
+        await self._idle.wait()
         self._committer.shutdown()
         self._reader.shutdown()
         for reader in self._idle_readers:
             reader.close()
         self._connection.close()
+        self._lock.close()
 
     def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
         """See `Store.on_handed`."""
@@ -86,6 +89,7 @@ class SqliteStore:
         self._jobs.append(_Job(job, future))
         if not self._busy:
             self._busy = True
+            self._idle.clear()
             self._loop.call_soon(self._turn)
         return future
 
@@ -96,9 +100,10 @@ class SqliteStore:
     def _read(self, job: Callable[[Transaction], T]) -> T:
         connection = self._idle_readers.pop()
         try:
-            with connection:  # one snapshot for all reads of the job
-                return job(SqliteTransaction(connection))
+            connection.execute("BEGIN")  # one snapshot for all reads of the job
+            return job(SqliteTransaction(connection))
         finally:
+            connection.execute("ROLLBACK")
             self._idle_readers.append(connection)
 
     def _turn(self) -> None:
@@ -143,7 +148,7 @@ class SqliteStore:
     ) -> None:
         error = done.exception()
         if error is not None:
-            self._give_up(batch[:1] if len(batch) == 1 else batch, error)
+            self._give_up(batch, error)
             return
         self._settle(applied, answers)
 
@@ -174,6 +179,7 @@ class SqliteStore:
             self._loop.call_soon(self._turn)
         else:
             self._busy = False
+            self._idle.set()
 
 
 class SqliteTransaction:
@@ -227,6 +233,20 @@ class SqliteTransaction:
 def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
+
+
+def _lock(path: Path) -> BinaryIO:
+    """Hold a lock beside the file: two processes would attempt the same messages."""
+    try:
+        lock = path.with_name(f"{path.name}.lock").open("wb")
+    except OSError as error:
+        raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StoreUnavailable(f"the database {path} is in use by another broker") from error
+    return lock
 
 
 def _connect(path: Path) -> apsw.Connection:

@@ -1,0 +1,5 @@
+"""Run the command line: `python -m ringback`."""
+
+from ringback.cli import main
+
+main()

@@ -1,0 +1,116 @@
+"""URL groups; on the wire they are called topics (protocol 2.9)."""
+
+from msgspec import Struct
+
+from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.messages import checked_name
+from ringback.broker.operations import groups
+from ringback.broker.records import Endpoint, UrlGroup
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import Transaction
+from ringback.errors import Refused
+from ringback.wire.destination import classify
+from ringback.wire.headers import read_options
+from ringback.wire.http import Response
+
+
+class GivenEndpoint(Struct):
+    """One endpoint as sent."""
+
+    url: str = ""
+    name: str | None = None
+
+
+class Endpoints(Struct):
+    """Body of an upsert or a removal."""
+
+    endpoints: list[GivenEndpoint]
+
+
+class Defaults(Struct):
+    """Body of `PATCH`: headers that each publish to the group starts from."""
+
+    headers: dict[str, str | list[str]]
+
+
+def upsert_endpoints(call: Call) -> Answer:
+    """`POST /v2/topics/{group}/endpoints`."""
+    name = checked_name("topic name", call.names["group"])
+    endpoints = [_checked(number, one) for number, one in enumerate(call.json(Endpoints).endpoints)]
+    if not endpoints:
+        raise Refused(400, "invalid endpoints: expected at least one")
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        groups.upsert_endpoints(tx, call.tenant.name, name, endpoints, call.settings.limits, moment)
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def remove_endpoints(call: Call) -> Answer:
+    """`DELETE /v2/topics/{group}/endpoints`: each is told by name or URL."""
+    given = [Endpoint(one.url, one.name) for one in call.json(Endpoints).endpoints]
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        groups.remove_endpoints(tx, call.tenant.name, call.names["group"], given, moment)
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def set_defaults(call: Call) -> Answer:
+    """`PATCH /v2/topics/{group}`: replaces the default headers."""
+    lines = [
+        (name.lower(), value)
+        for name, values in call.json(Defaults).headers.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    read_options([], {}, lines)
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        groups.set_headers(tx, call.tenant.name, call.names["group"], tuple(lines), moment)
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def list_all(call: Call) -> Answer:
+    """`GET /v2/topics`: a bare array."""
+    return call.desk.read(
+        lambda tx: json_response(200, [_shape(one) for one in groups.list_groups(tx, call.tenant.name)])
+    )
+
+
+def get(call: Call) -> Answer:
+    """`GET /v2/topics/{group}`."""
+    return call.desk.read(
+        lambda tx: json_response(200, _shape(groups.known(tx, call.tenant.name, call.names["group"])))
+    )
+
+
+def delete(call: Call) -> Answer:
+    """`DELETE /v2/topics/{group}`: also when there is none."""
+
+    def job(tx: Transaction, _: Moment) -> Response:
+        groups.delete_group(tx, call.tenant.name, call.names["group"])
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def _checked(number: int, given: GivenEndpoint) -> Endpoint:
+    if not given.url:
+        raise Refused(400, f"invalid endpoints[{number}].url: expected an http or https URL")
+    if classify(given.url).is_group:
+        raise Refused(400, f"invalid endpoints[{number}].url: endpoint has invalid scheme, add http:// or https://")
+    name = checked_name(f"endpoints[{number}].name", given.name) if given.name else None
+    return Endpoint(given.url, name)
+
+
+def _shape(group: UrlGroup) -> dict[str, object]:
+    return {
+        "name": group.name,
+        "createdAt": group.created_at,
+        "updatedAt": group.updated_at,
+        "endpoints": [{"name": one.name, "url": one.url} if one.name else {"url": one.url} for one in group.endpoints],
+    }

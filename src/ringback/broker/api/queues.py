@@ -1,0 +1,97 @@
+"""Queues (protocol 2.7)."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
+
+from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.messages import checked_name
+from ringback.broker.operations import queues
+from ringback.broker.records import Lane
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import Transaction
+from ringback.errors import Refused
+from ringback.wire.http import Response
+
+
+class Upsert(Struct):
+    """Body of an upsert."""
+
+    name: str = field(name="queueName")
+    parallelism: Annotated[int, Meta(ge=1)] = 1
+    paused: bool | None = None
+
+
+def upsert(call: Call) -> Answer:
+    """`POST /v2/queues`."""
+    body = call.json(Upsert)
+    name = checked_name("queueName", body.name)
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        limits = call.settings.limits
+        queues.upsert_queue(tx, call.tenant.name, name, body.parallelism, body.paused, limits, moment)
+        return json_response(200, _shape(tx, _known(call, tx, name)))
+
+    return call.desk.write(job)
+
+
+def get(call: Call) -> Answer:
+    """`GET /v2/queues/{queue}`."""
+    return call.desk.read(lambda tx: json_response(200, _shape(tx, _known(call, tx, call.names["queue"]))))
+
+
+def list_all(call: Call) -> Answer:
+    """`GET /v2/queues`: a bare array."""
+
+    def job(tx: Transaction) -> Response:
+        return json_response(200, [_shape(tx, queue) for queue in queues.list_lanes(tx, "queue", call.tenant.name)])
+
+    return call.desk.read(job)
+
+
+def delete(call: Call) -> Answer:
+    """`DELETE /v2/queues/{queue}`: also when there is none."""
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        queues.delete_queue(tx, call.tenant.name, call.names["queue"], moment)
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def pause(call: Call) -> Answer:
+    """`POST /v2/queues/{queue}/pause`."""
+    return _set_paused(call, paused=True)
+
+
+def resume(call: Call) -> Answer:
+    """`POST /v2/queues/{queue}/resume`."""
+    return _set_paused(call, paused=False)
+
+
+def _set_paused(call: Call, *, paused: bool) -> Answer:
+    def job(tx: Transaction, moment: Moment) -> Response:
+        queue = _known(call, tx, call.names["queue"])
+        queues.change(tx, replace(queue, paused=paused, updated_at=moment.now), moment)
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def _known(call: Call, tx: Transaction, name: str) -> Lane:
+    queue = tx.get(Lane, call.tenant.name, "queue", name)
+    if queue is None:
+        raise Refused(404, f"queue {name} not found")
+    return queue
+
+
+def _shape(tx: Transaction, queue: Lane) -> dict[str, object]:
+    return {
+        "name": queue.name,
+        "createdAt": queue.created_at,
+        "updatedAt": queue.updated_at,
+        "parallelism": queue.parallelism,
+        "paused": queue.paused,
+        "lag": queues.lag(tx, queue),
+    }

@@ -1,0 +1,57 @@
+"""Forgetting what nobody may ask for any more, a little at a time, so that nothing else waits for it."""
+
+from ringback.broker.changes import Changes
+from ringback.broker.ids import first_id_at
+from ringback.broker.operations.queues import is_known
+from ringback.broker.records import DeadLetter, Dedup, Delivery, Event, Lane, Message, Record
+from ringback.broker.rules.moment import Moment
+from ringback.broker.settings import Limits
+from ringback.broker.stores.contract import Query, Transaction, Where
+
+
+def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -> int:
+    """Drop events, dead letters and deduplication ids that are past their time; return how many went."""
+    events = Where("pos", "<", first_id_at(moment.now - limits.log_retention_ms))
+    letters = Where("pos", "<", first_id_at(moment.now - limits.dlq_retention_ms))
+    gone: list[Record] = [
+        *tx.find(Event, Query((events,), order=("pos",), limit=most)),
+        *tx.find(DeadLetter, Query((letters,), order=("pos",), limit=most)),
+        *tx.find(Dedup, Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)),
+    ]
+    tx.apply(Changes(drop=gone))
+    return len(gone)
+
+
+def forget_messages(tx: Transaction, after: int, most: int, limits: Limits, moment: Moment) -> int:
+    """Drop messages that have ended and are in no history any more.
+
+    Args:
+        tx: the transaction.
+        after: number of the last message that was looked at.
+        most: how many to look at.
+        limits: how long history is kept.
+        moment: the time.
+
+    Returns:
+        The number of the last message that was looked at, or `after` when none is left.
+    """
+    kept_ms = max(limits.log_retention_ms, limits.dlq_retention_ms)
+    where = (Where("seq", ">", after), Where("seq", "<", first_id_at(moment.now - kept_ms)))
+    old = tx.find(Message, Query(where, order=("seq",), limit=most))
+    tx.apply(Changes(drop=[one for one in old if _is_over(tx, one.seq)]))
+    return old[-1].seq if old else after
+
+
+def forget_lanes(tx: Transaction, moment: Moment) -> int:
+    """Drop flow-control keys that nobody uses; return how many went."""
+    flows = tx.find(Lane, Query((Where("kind", "=", "flow"),), limit=100_000))
+    gone = [flow for flow in flows if not is_known(flow, moment.now)]
+    tx.apply(Changes(drop=list(gone)))
+    return len(gone)
+
+
+def _is_over(tx: Transaction, seq: int) -> bool:
+    if tx.get(Delivery, seq) is not None:
+        return False
+    about = Query((Where("message", "=", seq),), limit=1)
+    return not tx.find(DeadLetter, about) and not tx.find(Event, about)
