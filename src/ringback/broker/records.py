@@ -218,3 +218,13 @@ class Schedule(Record, frozen=True, array_like=True):
     last_at: int | None = None
     last_messages: tuple[int, ...] = ()
     error: str | None = None
+
+
+class BulkAction(Record, frozen=True, array_like=True):
+    """A bulk cancel that was carried out."""
+
+    pos: int
+    tenant: str
+    total: int
+    at: int
+    filter: HeaderLines = ()

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ringback.broker.api import flow_control, groups, history, keys, messages, queues, schedules
+from ringback.broker.api import bulk, dead_letters, flow_control, groups, history, keys, messages, queues, schedules
 from ringback.broker.api.call import Respond
 from ringback.errors import Refused
 
@@ -26,9 +26,9 @@ ROUTES = (
     Route("POST", "/v2/batch", messages.batch),
     Route("GET", "/v2/messages/{message}", messages.get),
     Route("DELETE", "/v2/messages/{message}", messages.cancel),
-    Route("DELETE", "/v2/messages", messages.cancel_many),
-    Route("GET", "/v2/bulkActions", messages.bulk_actions),
-    Route("GET", "/v2/bulkActions/{action}", messages.bulk_action),
+    Route("DELETE", "/v2/messages", bulk.cancel_many),
+    Route("GET", "/v2/bulkActions", bulk.list_actions),
+    Route("GET", "/v2/bulkActions/{action}", bulk.get_action),
     Route("POST", "/v2/queues", queues.upsert),
     Route("GET", "/v2/queues", queues.list_all),
     Route("GET", "/v2/queues/{queue}", queues.get),
@@ -60,12 +60,12 @@ ROUTES = (
     Route("GET", "/v2/globalParallelism", flow_control.global_parallelism),
     Route("GET", "/v2/events", history.events),
     Route("GET", "/v2/logs", history.logs),
-    Route("GET", "/v2/dlq", history.dead_letters),
-    Route("DELETE", "/v2/dlq", history.delete_dead_letters),
-    Route("POST", "/v2/dlq/retry", history.retry_many),
-    Route("POST", "/v2/dlq/retry/{dead_letter}", history.retry),
-    Route("GET", "/v2/dlq/{dead_letter}", history.dead_letter),
-    Route("DELETE", "/v2/dlq/{dead_letter}", history.delete_dead_letter),
+    Route("GET", "/v2/dlq", dead_letters.list_all),
+    Route("DELETE", "/v2/dlq", dead_letters.delete_many),
+    Route("POST", "/v2/dlq/retry", dead_letters.retry_many),
+    Route("POST", "/v2/dlq/retry/{dead_letter}", dead_letters.retry),
+    Route("GET", "/v2/dlq/{dead_letter}", dead_letters.get),
+    Route("DELETE", "/v2/dlq/{dead_letter}", dead_letters.delete),
     Route("GET", "/v2/keys", keys.get),
     Route("POST", "/v2/keys/rotate", keys.rotate),
     Route("POST", "/v2/rotate", keys.rotate),

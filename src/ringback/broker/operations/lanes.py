@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Delivery, Lane, Message
+from ringback.broker.records import Delivery, Lane, LaneKind, Message
 from ringback.broker.rules import lanes
 from ringback.broker.rules.admit import Lanes, admit
 from ringback.broker.rules.moment import Moment
@@ -81,7 +81,7 @@ def let_in(tx: Transaction, lane: Lane, moment: Moment) -> None:
     tx.apply(Changes(put=[lanes.alarmed(lane, moment.now)]))
 
 
-def _give_back(tx: Transaction, tenant: str, kind: lanes.LaneKind, name: str, moment: Moment) -> None:
+def _give_back(tx: Transaction, tenant: str, kind: LaneKind, name: str, moment: Moment) -> None:
     lane = tx.get(Lane, tenant, kind, name)
     if lane is None:
         return

@@ -3,10 +3,13 @@
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations.queues import is_known
-from ringback.broker.records import DeadLetter, Dedup, Delivery, Event, Lane, Message, Record
+from ringback.broker.records import BulkAction, DeadLetter, Dedup, Delivery, Event, Lane, Message, Record
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
+
+_ACTIONS_MS = 7 * 86_400_000
+"""Bulk actions stay visible for seven days (protocol 2.6.1)."""
 
 
 def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -> int:
@@ -16,6 +19,7 @@ def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -
     gone: list[Record] = [
         *tx.find(Event, Query((events,), order=("pos",), limit=most)),
         *tx.find(DeadLetter, Query((letters,), order=("pos",), limit=most)),
+        *tx.find(BulkAction, Query((Where("pos", "<", first_id_at(moment.now - _ACTIONS_MS)),), limit=most)),
         *tx.find(Dedup, Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)),
     ]
     tx.apply(Changes(drop=gone))

@@ -111,6 +111,7 @@ TABLES: dict[type[Record], Table] = {
             indexes=("message",),
             about="message",
         ),
+        Table("bulk_actions", records.BulkAction, ("pos",), _plain("tenant")),
         Table("dedups", records.Dedup, ("tenant", "id"), _plain("expires_at"), indexes=("expires_at",)),
         Table("schedules", records.Schedule, ("tenant", "id"), _plain("wake_at"), indexes=("wake_at",)),
         Table("url_groups", records.UrlGroup, ("tenant", "name")),
@@ -144,7 +145,7 @@ class Codec:
     def columns(self, record: Record) -> tuple[Any, ...]:
         """Return the values of the key and all columns, in the order of `names`."""
         if self._plain_only:
-            return (self._plain(record),) if self._single else self._plain(record)  # type: ignore[no-any-return]
+            return (self._plain(record),) if self._single else self._plain(record)
         return tuple([read(record) for read in self._readers])
 
     def row(self, record: Record) -> tuple[Any, ...]:

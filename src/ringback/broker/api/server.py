@@ -1,0 +1,316 @@
+"""HTTP coming in: an own protocol on httptools, because this is where the broker's time goes."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import cast
+
+import httptools
+
+from ringback.errors import Refused
+from ringback.wire.http import Headers, Request, Response
+
+_log = logging.getLogger("ringback.server")
+
+Respond = Callable[[Request], Response | Awaitable[Response]]
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("latin-1") for status in HTTPStatus
+}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_PIPELINED = 64
+"""Requests of one connection that may wait for an earlier one; beyond it, reading pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What one connection may cost.
+
+    Attributes:
+        head_bytes: target and header lines together.
+        header_lines: how many of them.
+        body_bytes: largest body.
+        request_s: seconds from the first byte of a request to its last.
+        idle_s: seconds a connection may wait for its next request.
+        connections: how many at once; further ones are closed.
+    """
+
+    head_bytes: int = 64 * 1024
+    header_lines: int = 256
+    body_bytes: int = 100 * 1024 * 1024
+    request_s: float = 60.0
+    idle_s: float = 120.0
+    connections: int = 10_000
+
+
+class Server:
+    """Listens, and answers each request with what `respond` says.
+
+    Args:
+        respond: answers at once, or with an awaitable; answers of one connection keep their order.
+        host, port: where to listen; port 0 takes a free one.
+        limits: what one connection may cost.
+    """
+
+    def __init__(self, respond: Respond, *, host: str, port: int, limits: ServerLimits | None = None) -> None:
+        self.respond = respond
+        self.limits = limits or ServerLimits()
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        self._address = (host, port)
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def start(self) -> tuple[str, int]:
+        """Listen; return host and port.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        self._loop = asyncio.get_running_loop()
+        host, port = self._address
+        self._listener = await self._loop.create_server(lambda: Connection(self), host, port, backlog=2048)
+        self._sweep()
+        bound: tuple[str, int] = self._listener.sockets[0].getsockname()[:2]
+        return bound
+
+    async def stop(self, grace: float) -> None:
+        """Listen no more; requests in flight get `grace` seconds to be answered."""
+        self.stopping = True
+        if self._listener:
+            self._listener.close()
+        if self._sweeper:
+            self._sweeper.cancel()
+        for connection in list(self.connections):
+            connection.close_when_idle()
+        end = self._loop.time() + grace
+        while self.connections and self._loop.time() < end:  # noqa: ASYNC110 - each connection ends by itself
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+
+    def _sweep(self) -> None:
+        """Close what took too long; once a second is exact enough and costs nothing per request."""
+        now = self._loop.time()
+        for connection in list(self.connections):
+            if now > connection.deadline:
+                connection.expire()
+        self._sweeper = self._loop.call_later(1.0, self._sweep)
+
+
+class Connection(asyncio.Protocol):
+    """One connection: parses requests, answers them in order."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._limits = server.limits
+        self._loop = asyncio.get_running_loop()
+        self._requests: deque[tuple[Request, bool]] = deque()
+        self._busy = False
+        self._closing = False
+        self._reading = True
+        self._begun = False
+        self.deadline = self._loop.time() + self._limits.idle_s
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to parse, or turn away what is too much."""
+        self._transport = cast("asyncio.Transport", transport)
+        if len(self._server.connections) >= self._limits.connections or self._server.stopping:
+            self._transport.abort()
+            return
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._parser = httptools.HttpRequestParser(self)
+        self._server.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - signature of the base class
+        """Forget the connection; what is being answered goes on, its answer goes nowhere."""
+        self._closing = True
+        self._requests.clear()
+        self._server.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; a request that is complete is answered from within."""
+        if self._closing:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "upgrades are not supported")
+        except httptools.HttpParserCallbackError as error:
+            refused = error.__context__
+            if isinstance(refused, Refused):
+                self._refuse(refused.status, refused.text)
+            else:
+                self._refuse(400, "malformed HTTP request")
+        except httptools.HttpParserError:
+            self._refuse(400, "malformed HTTP request")
+
+    def pause_writing(self) -> None:
+        """The peer reads too slowly: take nothing more from it."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        if self._reading:
+            self._transport.resume_reading()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._target = b""
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._head_size = self._body_size = 0
+        self._begun = True
+        self.deadline = self._loop.time() + self._limits.request_s
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request target."""
+        self._target += url
+        self._grow_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header line."""
+        self._grow_head(len(name) + len(value))
+        if len(self._headers) >= self._limits.header_lines:
+            raise Refused(431, f"too many headers, at most {self._limits.header_lines} are allowed")
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """The head is complete; a client that waits for a word before it sends the body gets it."""
+        for name, value in self._headers:
+            if name == "expect" and value.lower() == "100-continue" and not self._busy:
+                self._write(_CONTINUE)
+            elif name == "content-length" and value.isdigit() and int(value) > self._limits.body_bytes:
+                raise self._too_large()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body_size += len(body)
+        if self._body_size > self._limits.body_bytes:
+            raise self._too_large()
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """A whole request is there."""
+        self._begun = False
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = Request(
+            self._parser.get_method().decode("latin-1"),
+            self._target.decode("latin-1"),
+            self._headers,
+            body,
+            self._peer,
+        )
+        self._requests.append((request, self._parser.should_keep_alive()))
+        if not self._busy:
+            self._next()
+        elif len(self._requests) >= _PIPELINED:
+            self._reading = False
+            self._transport.pause_reading()
+
+    # What the server calls.
+
+    def close_when_idle(self) -> None:
+        """Close after the answers that are owed."""
+        if not self._busy and not self._requests and not self._begun:
+            self._close()
+
+    def abort(self) -> None:
+        """Close now."""
+        self._transport.abort()
+
+    def expire(self) -> None:
+        """The time for the next request, or for the rest of this one, is over."""
+        if self._busy:
+            self.deadline = self._loop.time() + self._limits.idle_s
+        elif self._begun:
+            self._refuse(408, "the request took too long to arrive")
+        else:
+            self._close()
+
+    # Answering.
+
+    def _next(self) -> None:
+        while self._requests and not self._busy and not self._closing:
+            request, keep_alive = self._requests.popleft()
+            self._answer(request, keep_alive and not self._server.stopping)
+        if not self._reading and len(self._requests) < _PIPELINED // 2 and not self._closing:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _answer(self, request: Request, keep_alive: bool) -> None:
+        try:
+            answer = self._server.respond(request)
+        except Exception:  # noqa: BLE001 - whatever it is, the connection owes an answer
+            _log.exception("%s failed", request.method)
+            answer = _error(500, "internal error")
+        if isinstance(answer, Response):
+            self._send(answer, request, keep_alive)
+            return
+        self._busy = True
+        future = asyncio.ensure_future(answer)
+        future.add_done_callback(lambda done: self._answered(done, request, keep_alive))
+
+    def _answered(self, done: "asyncio.Future[Response]", request: Request, keep_alive: bool) -> None:
+        self._busy = False
+        if done.cancelled():
+            self._close()
+            return
+        error = done.exception()
+        if error is None:
+            response = done.result()
+        else:
+            _log.error("%s failed", request.method, exc_info=error)
+            response = _error(500, "internal error")
+        self._send(response, request, keep_alive)
+        self._next()
+
+    def _send(self, response: Response, request: Request, keep_alive: bool) -> None:
+        self._write(_encode(response, keep_alive=keep_alive, with_body=request.method != "HEAD"))
+        self.deadline = self._loop.time() + self._limits.idle_s
+        if not keep_alive:
+            self._close()
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Answer what cannot be read as a request, and close."""
+        if not self._busy:
+            self._write(_encode(_error(status, text), keep_alive=False, with_body=True))
+        self._close()
+
+    def _write(self, data: bytes) -> None:
+        if not self._closing and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _close(self) -> None:
+        self._closing = True
+        self._requests.clear()
+        self._transport.close()
+
+    def _grow_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > self._limits.head_bytes:
+            raise Refused(431, f"the request head is larger than {self._limits.head_bytes} bytes")
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"the body is larger than {self._limits.body_bytes} bytes")
+
+
+def _error(status: int, text: str) -> Response:
+    return Response(status, [("Content-Type", "application/json")], json.dumps({"error": text}).encode())
+
+
+def _encode(response: Response, *, keep_alive: bool, with_body: bool) -> bytes:
+    line = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n".encode("latin-1")
+    head = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+    connection = "" if keep_alive else "Connection: close\r\n"
+    head = f"{head}{connection}Content-Length: {len(response.body)}\r\n\r\n"
+    return line + head.encode("latin-1", "replace") + (response.body if with_body else b"")

@@ -1,0 +1,239 @@
+"""HTTP going out: connections are kept and reused, addresses checked, times and sizes limited; it never raises."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections import deque
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from ringback.broker.engine.connection import Connection, ConnectionClosed, ResponseTooLarge
+from ringback.broker.engine.guard import Policy, refusal
+from ringback.wire.http import Outbound, Outcome
+
+_AS_WRITTEN = "%/:=&?~#+!$,;'@()*[]"
+
+
+@dataclass(frozen=True, slots=True)
+class SenderLimits:
+    """How requests go out.
+
+    Attributes:
+        policy: which addresses may be connected to.
+        connect_s: seconds for a connection, its name look-up and TLS included.
+        idle_s: seconds an unused connection is kept.
+        idle_per_host: most unused connections to one host.
+        head_bytes: most bytes of response headers.
+        body_bytes: most bytes of a response body that are kept.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    connect_s: float = 10.0
+    idle_s: float = 30.0
+    idle_per_host: int = 256
+    head_bytes: int = 64 * 1024
+    body_bytes: int = 1024 * 1024
+
+
+class _Host(NamedTuple):
+    """Where connections go."""
+
+    secure: bool
+    name: str
+    port: int
+
+
+class _Target(NamedTuple):
+    """A URL cut into what the sender needs."""
+
+    host: _Host
+    request: bytes
+
+
+class _Idle(NamedTuple):
+    since: float
+    connection: Connection
+
+
+class HttpSender:
+    """Sends requests over HTTP/1.1.
+
+    Args:
+        limits: how.
+    """
+
+    def __init__(self, limits: SenderLimits) -> None:
+        self._limits = limits
+        self._idle: dict[_Host, deque[_Idle]] = {}
+        self._tls = ssl.create_default_context()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def send(self, outbound: Outbound) -> Outcome:
+        """Send a request; whatever goes wrong is told in the outcome."""
+        try:
+            target = _target(outbound.url)
+            data = _encode(outbound, target)
+            async with asyncio.timeout(outbound.timeout_ms / 1000):
+                return await self._exchange(target.host, data, expects_body=outbound.method != "HEAD")
+        except TimeoutError:
+            return Outcome(0, error=f"no complete response within {outbound.timeout_ms / 1000:g} s", timed_out=True)
+        except (ConnectionClosed, ResponseTooLarge, OSError, ValueError) as error:
+            return Outcome(0, error=_reason(error))
+
+    async def close(self) -> None:
+        """Close all unused connections."""
+        if self._sweeper:
+            self._sweeper.cancel()
+        for idle in self._idle.values():
+            for one in idle:
+                one.connection.close()
+        self._idle.clear()
+
+    async def _exchange(self, host: _Host, data: bytes, *, expects_body: bool) -> Outcome:
+        """Send over a kept connection or a new one.
+
+        A kept connection that turns out to be closed before any byte of an answer came is replaced by a new one, once: a
+        server that closes idle connections is no failure of the endpoint.
+        """
+        connection = self._kept(host)
+        if connection is not None:
+            try:
+                return await self._over(host, connection, data, expects_body=expects_body)
+            except ConnectionClosed as error:
+                if not error.unanswered:
+                    raise
+        connection = await self._connect(host)
+        return await self._over(host, connection, data, expects_body=expects_body)
+
+    async def _over(self, host: _Host, connection: Connection, data: bytes, *, expects_body: bool) -> Outcome:
+        try:
+            return await connection.request(data, expects_body=expects_body)
+        finally:
+            if connection.reusable:
+                self._keep(host, connection)
+            else:
+                connection.close()
+
+    def _kept(self, host: _Host) -> Connection | None:
+        idle = self._idle.get(host)
+        while idle:
+            connection = idle.pop().connection
+            if not connection.closed:
+                return connection
+        return None
+
+    def _keep(self, host: _Host, connection: Connection) -> None:
+        idle = self._idle.setdefault(host, deque())
+        if len(idle) >= self._limits.idle_per_host:
+            idle.popleft().connection.close()
+        loop = asyncio.get_running_loop()
+        idle.append(_Idle(loop.time(), connection))
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._limits.idle_s / 4, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close connections that were not used for a while."""
+        loop = asyncio.get_running_loop()
+        old = loop.time() - self._limits.idle_s
+        for host, idle in list(self._idle.items()):
+            while idle and (idle[0].since < old or idle[0].connection.closed):
+                idle.popleft().connection.close()
+            if not idle:
+                del self._idle[host]
+        self._sweeper = loop.call_later(self._limits.idle_s / 4, self._sweep) if self._idle else None
+
+    async def _connect(self, host: _Host) -> Connection:
+        try:
+            async with asyncio.timeout(self._limits.connect_s):
+                return await self._connect_to_first(host)
+        except TimeoutError as error:
+            raise OSError(f"no connection within {self._limits.connect_s:g} s") from error
+
+    async def _connect_to_first(self, host: _Host) -> Connection:
+        """Connect to an address that was checked, and to no other: a second look-up could answer differently."""
+        loop = asyncio.get_running_loop()
+        errors: list[str] = []
+        for address in await self._addresses(host):
+            refused = refusal(host.name, address, self._limits.policy)
+            if refused:
+                errors.append(refused)
+                continue
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self._limits.head_bytes, self._limits.body_bytes),
+                    address,
+                    host.port,
+                    ssl=self._tls if host.secure else None,
+                    server_hostname=host.name if host.secure else None,
+                )
+            except OSError as error:
+                errors.append(_reason(error))
+            else:
+                return connection
+        raise OSError("; ".join(dict.fromkeys(errors)) or f"{host.name} has no address")
+
+    async def _addresses(self, host: _Host) -> list[str]:
+        try:
+            return [str(ipaddress.ip_address(host.name))]
+        except ValueError:
+            pass
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise OSError(f"cannot resolve {host.name}: {_reason(error)}") from error
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@lru_cache(maxsize=4096)
+def _target(url: str) -> _Target:
+    """Cut a URL apart; path and query stay as written, characters outside ASCII are percent-encoded.
+
+    Raises:
+        ValueError: it cannot be requested.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("the URL is not an absolute http or https URL")
+    if parts.username is not None:
+        raise ValueError("the URL carries a user name; send Upstash-Forward-Authorization instead")
+    name = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    shown = f"[{name}]" if ":" in name else name
+    if port != (443 if secure else 80):
+        shown = f"{shown}:{port}"
+    path = url.partition("://")[2]
+    start = min((at for at in (path.find("/"), path.find("?"), path.find("#")) if at >= 0), default=len(path))
+    path = path[start:].partition("#")[0]
+    path = quote(path if path.startswith("/") else f"/{path}", safe=_AS_WRITTEN + '"<>\\^`{|}')
+    return _Target(_Host(secure, name, port), f" {path} HTTP/1.1\r\nHost: {shown}\r\n".encode("ascii"))
+
+
+def _encode(outbound: Outbound, target: _Target) -> bytes:
+    """Return the bytes of a request.
+
+    Raises:
+        ValueError: a header would break out of its line.
+    """
+    lines = [f"{name}: {value}" for name, value in outbound.headers]
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 + (not lines) or text.count("\r") != text.count("\n") or "\0" in text:
+        raise ValueError("a header has a line break in it")
+    head = f"{text}\r\nAccept-Encoding: identity\r\nContent-Length: {len(outbound.body)}\r\n\r\n"
+    try:
+        encoded = head.encode("latin-1")
+    except UnicodeEncodeError:
+        encoded = head.encode()
+    return b"%b%b%b%b" % (outbound.method.encode("ascii"), target.request, encoded, outbound.body)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS certificate not accepted: {error.verify_message}"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return str(error) or type(error).__name__

@@ -1,0 +1,88 @@
+"""Dead letters: found, deleted, and sent again as new messages (protocol 2.10)."""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.operations.accept import accept
+from ringback.broker.operations.selection import about_message, beyond_cursor, of_messages, positions, within_dates
+from ringback.broker.records import DeadLetter, Message
+from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.publish import check_quotas, due_at
+from ringback.broker.settings import Limits
+from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.wire.filters import Filter
+from ringback.wire.options import Options
+
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some dead letters, and whether there are more after the last of them."""
+
+    letters: list[DeadLetter]
+    more: bool
+
+
+def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
+    """Return a page of dead letters, oldest first unless asked otherwise."""
+    count = min(MOST if filter_.count is None else max(1, filter_.count), MOST)
+    where = [Where("tenant", "=", tenant)]
+    if filter_.ids is not None:
+        where.append(Where("pos", "in", positions(filter_.ids)))
+        return Page(tx.find(DeadLetter, Query(tuple(where), order=("pos",), limit=1000)), more=False)
+    descending = bool(filter_.latest_first)
+    where += within_dates(filter_, "pos") + beyond_cursor(filter_, descending=descending)
+    where += of_messages(filter_, filter_.message_ids) if filter_.message_ids else about_message(filter_)
+    if filter_.statuses:
+        where.append(Where("status", "in", filter_.statuses))
+    found = tx.find(DeadLetter, Query(tuple(where), order=("pos",), descending=descending, limit=count + 1))
+    return Page(found[:count], more=len(found) > count)
+
+
+def delete(tx: Transaction, letters: list[DeadLetter]) -> None:
+    """Remove dead letters."""
+    tx.apply(Changes(drop=list(letters)))
+
+
+def retry(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits, moment: Moment) -> int | None:
+    """Send a dead letter's message again as a new one; the letter is gone in the same breath.
+
+    Args:
+        tx: the transaction.
+        letter: what to send again.
+        changed: options given with the retry; each that is given replaces the message's own.
+        limits: quotas for them.
+        moment: time, ids and room.
+
+    Returns:
+        The number of the new message, None if the old one is not known any more.
+    """
+    old = tx.get(Message, letter.message)
+    tx.apply(Changes(drop=[letter]))
+    if old is None:
+        return None
+    check_quotas(changed, old.body, limits, moment.now)
+    given = {
+        name: value
+        for name, value in (
+            ("method", changed.method),
+            ("headers", changed.headers or None),
+            ("retries", changed.retries),
+            ("retry_delay", changed.retry_delay),
+            ("timeout_ms", changed.timeout_ms),
+            ("callback", changed.callback),
+            ("failure_callback", changed.failure_callback),
+            ("labels", changed.labels or None),
+            ("flow", changed.flow_control),
+            ("redact", changed.redact),
+        )
+        if value is not None
+    }
+    new = replace(
+        old, seq=moment.new_id(), created_at=moment.now, not_before=due_at(changed, moment.now), holds=None, **given
+    )
+    accept(tx, new, moment)
+    return new.seq

@@ -1,0 +1,102 @@
+"""Where a message goes: the raw tail of a request target, cut into destination and options (protocol 2.1)."""
+
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote_plus, urlsplit
+
+from ringback.errors import Refused
+
+Query = dict[str, str]
+
+_BAD_SCHEME = "invalid destination url: endpoint has invalid scheme, add http:// or https://"
+
+
+class Destination(NamedTuple):
+    """A URL exactly as it was written, or the name of a URL group."""
+
+    text: str
+    is_group: bool
+
+
+def split(tail: str) -> tuple[str, Query]:
+    """Cut the tail of a request target into the destination and the options given in its query.
+
+    `qstash_token` and every parameter that begins with `upstash-` are taken out; all else stays as it was written, in order.
+
+    Returns:
+        The destination, and the options by lower-case name, decoded.
+    """
+    path, mark, query = tail.partition("?")
+    if not mark:
+        return path, {}
+    if "upstash-" not in query.lower() and "qstash_token" not in query:
+        return tail, {}
+    options: Query = {}
+    kept = []
+    for parameter in query.split("&"):
+        name, _, value = parameter.partition("=")
+        name = unquote_plus(name).lower()
+        if name.startswith("upstash-"):
+            options.setdefault(name, unquote_plus(value))
+        elif name != "qstash_token":
+            kept.append(parameter)
+    return (f"{path}?{'&'.join(kept)}" if kept else path), options
+
+
+@lru_cache(maxsize=4096)
+def classify(text: str) -> Destination:
+    """Return what a destination is.
+
+    Raises:
+        Refused: 400 for one that is empty, has another scheme, no host, or names an API that is not served.
+    """
+    if not text:
+        raise Refused(400, "a non-empty destination must be provided")
+    lower = text[:10].lower()
+    if lower.startswith(("http:/", "https:/")):
+        return Destination(_checked_url(_repaired(text)), is_group=False)
+    if lower.startswith(("http%3a", "https%3a")) or "://" in text:
+        raise Refused(400, _BAD_SCHEME)
+    if text == "api/llm":
+        raise Refused(400, "api/llm is not available on this server")
+    if text.startswith("api/"):
+        raise Refused(400, f"unknown api {text}: expected a URL or the name of a URL group")
+    return Destination(text, is_group=True)
+
+
+def check_url(field: str, text: str) -> str:
+    """Return an absolute http or https URL as it was written.
+
+    Raises:
+        Refused: 400, naming the field.
+    """
+    try:
+        destination = classify(text)
+    except Refused as error:
+        raise Refused(
+            error.status, f"invalid {field}: {error.text.removeprefix('invalid destination url: ')}"
+        ) from error
+    if destination.is_group:
+        raise Refused(400, f"invalid {field}: endpoint has invalid scheme, add http:// or https://")
+    return destination.text
+
+
+def _repaired(text: str) -> str:
+    """Give back the slash that some reverse proxies take away: `http:/x` becomes `http://x`."""
+    scheme, _, rest = text.partition(":")
+    return text if rest.startswith("//") else f"{scheme}:/{rest}"
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Refused(400, f"invalid destination url: {error}") from error
+    if not parts.hostname:
+        raise Refused(400, "invalid destination url: endpoint has no host")
+    if port == 0:
+        raise Refused(400, "invalid destination url: endpoint has an invalid port")
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise Refused(400, "invalid destination url: endpoint has spaces or control characters")
+    return url
