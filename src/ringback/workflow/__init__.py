@@ -1,0 +1,48 @@
+"""Workflows that survive: steps in plain Python, each delivered by a call from the broker."""
+
+from ringback.client.options import FlowControl, RunOptions
+from ringback.workflow.blocking import BlockingContext
+from ringback.workflow.context import Context
+from ringback.workflow.errors import (
+    ChargeUnclear,
+    Misuse,
+    NonRetryableError,
+    NotSerializable,
+    RetryAfterError,
+    StepFailed,
+    StepMismatch,
+    WorkflowError,
+)
+from ringback.workflow.failure import Failure
+from ringback.workflow.middleware import Middleware
+from ringback.workflow.pending import PendingStep
+from ringback.workflow.steps import Event, Invoked, Notified, Response, Webhook, WebhookCall, WebhookRequest
+from ringback.workflow.workflow import ServeOptions, Workflow, workflow
+
+__all__ = [
+    "BlockingContext",
+    "ChargeUnclear",
+    "Context",
+    "Event",
+    "Failure",
+    "FlowControl",
+    "Invoked",
+    "Middleware",
+    "Misuse",
+    "NonRetryableError",
+    "NotSerializable",
+    "Notified",
+    "PendingStep",
+    "Response",
+    "RetryAfterError",
+    "RunOptions",
+    "ServeOptions",
+    "StepFailed",
+    "StepMismatch",
+    "Webhook",
+    "WebhookCall",
+    "WebhookRequest",
+    "Workflow",
+    "WorkflowError",
+    "workflow",
+]

@@ -1,0 +1,26 @@
+"""Events: waking the runs that wait for one, and asking which do (protocol workflow 2.7, 3.3)."""
+
+from typing import Any
+
+from ringback.client.calls import Call, array, segment
+from ringback.wire.steps import dump
+
+
+def notify(event_id: str, data: object = None, workflow_run_id: str | None = None) -> Call[list[dict[str, Any]]]:
+    """Wake the runs that wait for an event; one record per run that was woken.
+
+    Args:
+        event_id: the event.
+        data: what they get: text as it is, anything else as JSON.
+        workflow_run_id: only this run; if it does not wait yet, the event is kept for it.
+    """
+    body = "" if data is None else data if isinstance(data, str) else dump(data)
+    event = segment(event_id)
+    path = event if workflow_run_id is None else f"{segment(workflow_run_id)}/{event}"
+    headers = {"Content-Type": "application/json"}
+    return Call("POST", f"/v2/notify/{path}", array, headers=headers, body=body.encode(), repeatable=False)
+
+
+def waiters(event_id: str) -> Call[list[dict[str, Any]]]:
+    """List who waits for an event: `url` and `deadline` (seconds since the epoch) each."""
+    return Call("GET", f"/v2/waiters/{segment(event_id)}", array)

@@ -1,0 +1,73 @@
+"""Workflows in Starlette and FastAPI applications."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, Unpack
+
+from starlette.applications import Starlette
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import Route, Router
+
+from ringback.wire.http import Request
+from ringback.workflow.endpoint import Endpoint
+from ringback.workflow.many import Endpoints
+from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
+
+PayloadT = TypeVar("PayloadT")
+ResultT = TypeVar("ResultT")
+
+
+def serve(
+    app: Starlette | Router,
+    path: str,
+    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT],
+    **options: Unpack[ServeOptions],
+) -> None:
+    """Serve a workflow at a path.
+
+    >>> serve(app, "/api/process-video", process_video, failure_function=on_failure)
+
+    Args:
+        app: a Starlette or FastAPI application or router.
+        path: where; runs are started by sending their payload there.
+        function: the workflow.
+        **options: see `ServeOptions`.
+    """
+    endpoint = Endpoint(as_workflow(function, options))
+    app.routes.append(Route(path, _route(endpoint), methods=["POST"], include_in_schema=False))
+
+
+def serve_many(
+    app: Starlette | Router,
+    path: str,
+    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]],
+    **options: Unpack[ServeOptions],
+) -> None:
+    """Serve several workflows below a path, each under its name, so that they can invoke each other.
+
+    >>> serve_many(app, "/workflows", {"order": order, "ship": ship})
+    """
+    endpoints = Endpoints(workflows, options)
+    route = Route(f"{path.rstrip('/')}/{{name}}", _route(endpoints), methods=["POST"], include_in_schema=False)
+    app.routes.append(route)
+
+
+def _route(endpoint: Endpoint | Endpoints) -> Callable[[StarletteRequest], Awaitable[StarletteResponse]]:
+    async def answer(came: StarletteRequest) -> StarletteResponse:
+        response = await endpoint.answer(await _request(came), str(came.url))
+        answer = StarletteResponse(response.body, response.status)
+        answer.raw_headers = [
+            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers),
+            (b"content-length", str(len(response.body)).encode()),
+        ]
+        return answer
+
+    return answer
+
+
+async def _request(came: StarletteRequest) -> Request:
+    path = came.scope.get("raw_path") or came.scope["path"].encode()
+    query = came.scope.get("query_string", b"")
+    target = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
+    headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in came.headers.raw]
+    return Request(came.method, target, headers, await came.body(), came.client.host if came.client else "")

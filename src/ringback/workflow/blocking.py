@@ -1,0 +1,154 @@
+"""Workflows as plain functions: their code runs in a thread of its own and blocks where async code awaits."""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from ringback.workflow.context import Context
+from ringback.workflow.errors import DeliveryEnded
+from ringback.workflow.pending import PendingStep
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PayloadT = TypeVar("PayloadT")
+
+
+class Bridge:
+    """Lets a thread wait for what happens on an event loop, until the delivery has ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._open: set[concurrent.futures.Future[Any]] = set()
+        self._over = False
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Return the result of `awaitable`; called in the thread.
+
+        Raises:
+            DeliveryEnded: nobody waits for this code any more.
+        """
+        with self._lock:
+            if self._over:
+                raise DeliveryEnded
+            future = asyncio.run_coroutine_threadsafe(_await(awaitable), self._loop)
+            self._open.add(future)
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise DeliveryEnded from None
+        finally:
+            self._open.discard(future)
+
+    def close(self) -> None:
+        """End all waiting; called on the event loop."""
+        with self._lock:
+            self._over = True
+        for future in list(self._open):
+            future.cancel()
+
+
+def _blocking(
+    method: Callable[Concatenate[Context[Any], P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["BlockingContext[Any]", P], T]:
+    def blocking(self: "BlockingContext[Any]", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.bridge.wait(method(self.pending, *args, **kwargs))
+
+    blocking.__doc__ = method.__doc__
+    return blocking
+
+
+class BlockingContext(Generic[PayloadT]):
+    """The context of a plain function: `Context`, with every step returning its result at once.
+
+        def process(context: BlockingContext[Order]) -> str:
+            charge = context.run("charge", charge_card, context.request_payload)
+            context.sleep("a while", "10s")
+
+    Attributes:
+        pending: the context whose steps are not waited for; for groups:
+            `context.parallel(context.pending.run("a", do_a), context.pending.run("b", do_b))`.
+    """
+
+    def __init__(self, pending: Context[PayloadT], bridge: Bridge) -> None:
+        self.pending = pending
+        self.bridge = bridge
+
+    @property
+    def request_payload(self) -> PayloadT:
+        """What the run was started with."""
+        return self.pending.request_payload
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what a plain attribute of `Context` says: `workflow_run_id`, `headers`, `labels`, `attempt`, ..."""
+        return getattr(self.pending, name)
+
+    def step(self, **options: Any) -> "BlockingContext[PayloadT]":
+        """Return this context with options for its steps; see `Context.step`."""
+        return BlockingContext(self.pending.step(**options), self.bridge)
+
+    def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function as a step; see `Context.run`."""
+        step: PendingStep[T] = self.pending.run(name, function, *args, **kwargs)
+        return self.bridge.wait(step)
+
+    def parallel(self, *steps: PendingStep[T]) -> tuple[T, ...]:
+        """Do steps of `pending` side by side."""
+        return self.bridge.wait(self.pending.parallel(*steps))
+
+    sleep = _blocking(Context.sleep)
+    sleep_until = _blocking(Context.sleep_until)
+    call = _blocking(Context.call)
+    wait_for_event = _blocking(Context.wait_for_event)
+    notify = _blocking(Context.notify)
+    create_webhook = _blocking(Context.create_webhook)
+    wait_for_webhook = _blocking(Context.wait_for_webhook)
+    cancel = _blocking(Context.cancel)
+    patched = _blocking(Context.patched)
+    heartbeat = _blocking(Context.heartbeat)
+
+    def invoke(self, name: str, workflow: Any, **options: Any) -> Any:
+        """Start another workflow and wait for its end; see `Context.invoke`."""
+        return self.bridge.wait(self.pending.invoke(name, workflow, **options))
+
+
+async def run_blocking(function: Callable[[Any], T], context: Context[Any]) -> T:
+    """Run a plain workflow function to its end, or until this task is cancelled."""
+    loop = asyncio.get_running_loop()
+    bridge = Bridge(loop)
+    over: asyncio.Future[T] = loop.create_future()
+    surroundings = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            result = surroundings.run(function, BlockingContext(context, bridge))
+        except BaseException as error:  # noqa: BLE001 - carried over to the event loop, whatever it is
+            loop.call_soon_threadsafe(_settle, over, None, error)
+        else:
+            loop.call_soon_threadsafe(_settle, over, result, None)
+
+    # Not from a pool: a workflow waits in its thread for steps that need a thread, and a full pool would wait for ever
+    thread = threading.Thread(target=work, name="ringback-workflow", daemon=True)
+    thread.start()
+    try:
+        return await asyncio.shield(over)
+    finally:
+        bridge.close()
+        await asyncio.wait({over})
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+def _settle(over: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+    if isinstance(error, StopIteration):
+        error = RuntimeError(f"the workflow raised {error!r}")
+    if error is None:
+        over.set_result(result)
+    else:
+        over.set_exception(error)
+        over.exception()  # seen: a workflow that was unwound has nobody to tell

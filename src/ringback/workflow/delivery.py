@@ -1,0 +1,132 @@
+"""Reading a request: which kind of delivery it is and what its headers tell of the run (protocol workflow 1.7, 1.9)."""
+
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+import httpx
+
+from ringback.client.ids import run_id as new_run_id
+from ringback.client.messages import PROTOCOL_VERSION
+from ringback.wire.http import Request
+from ringback.workflow.errors import WorkflowError
+
+_HIDDEN = frozenset(
+    {
+        *("accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"),
+        *("proxy-authorization", "proxy-connection", "transfer-encoding", "upgrade"),
+        *("cdn-loop", "cf-connecting-ip", "cf-ew-via", "cf-ray", "render-proxy-ttl"),
+        *("ringback-accept-result", "upstash-region"),
+    }
+)
+_HIDDEN_PREFIXES = ("upstash-workflow-", "x-vercel-", "x-forwarded-")
+
+
+class Kind(StrEnum):
+    """What a delivery is for."""
+
+    START = "start"
+    """Somebody posts a payload: the run does not exist yet, or the broker does not know yet who serves it."""
+    STEP = "step"
+    CALLBACK = "callback"
+    """A third party has answered a call."""
+    FAILURE = "failure"
+    """The run has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request of the broker, understood.
+
+    Attributes:
+        kind: what it is for.
+        run_id: the run; a new id for a start that names none.
+        awaits_sdk: whether the run exists and waits for this endpoint to show itself (protocol workflow 1.5).
+        takes_result: whether the answer to this delivery may carry results.
+        headers: those that concern the user.
+    """
+
+    kind: Kind
+    run_id: str
+    message_id: str
+    attempt: int
+    created_at: int
+    labels: tuple[str, ...]
+    invoke_count: int
+    awaits_sdk: bool
+    takes_result: bool
+    headers: httpx.Headers
+
+
+def read_delivery(request: Request) -> Delivery:
+    """Return what a request is.
+
+    Raises:
+        WorkflowError: its headers fit no kind of delivery this SDK knows.
+    """
+    version = request.header("upstash-workflow-sdk-version")
+    run_id = request.header("upstash-workflow-runid") or ""
+    kind = _kind(request, version)
+    awaits_sdk = kind is Kind.START and request.header("upstash-workflow-unknown-sdk") is not None
+    if kind is Kind.STEP and version != PROTOCOL_VERSION:
+        raise WorkflowError(f"this SDK speaks workflow protocol {PROTOCOL_VERSION}, the broker speaks {version!r}")
+    if not run_id and (awaits_sdk or kind is not Kind.START):
+        raise WorkflowError("the delivery must name its run in the header Upstash-Workflow-RunId")
+    return Delivery(
+        kind=kind,
+        run_id=run_id if awaits_sdk or kind is not Kind.START else _started_by(request),
+        message_id=request.header("upstash-message-id") or "",
+        attempt=_number(request, "upstash-retried"),
+        created_at=_number(request, "upstash-workflow-createdat"),
+        labels=tuple(label for label in (request.header("upstash-label") or "").split(",") if label),
+        invoke_count=_number(request, "upstash-workflow-invoke-count"),
+        awaits_sdk=awaits_sdk,
+        takes_result=request.header("ringback-accept-result") == "1",
+        headers=visible_headers(request),
+    )
+
+
+def visible_headers(request: Request) -> httpx.Headers:
+    """Return the headers that are the user's own business (protocol workflow 5.5)."""
+    return httpx.Headers(
+        [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+            for name, value in request.headers
+            if name not in _HIDDEN and not name.startswith(_HIDDEN_PREFIXES)
+        ]
+    )
+
+
+def forwarded(headers: httpx.Headers) -> dict[str, str]:
+    """Return what a start passes on to the later deliveries of its run: nothing of the broker's or of transport."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in ("content-type", "user-agent") and not name.startswith(("upstash-", "ringback-"))
+    }
+
+
+def _kind(request: Request, version: str | None) -> Kind:
+    if request.header("upstash-workflow-unknown-sdk") is not None:
+        return Kind.START
+    if request.header("upstash-workflow-failure-callback") is not None:
+        return Kind.FAILURE
+    if request.header("upstash-workflow-callback") is not None:
+        return Kind.CALLBACK
+    return Kind.START if version is None else Kind.STEP
+
+
+def _started_by(request: Request) -> str:
+    """Return the id for a new run: the same one when the broker repeats the message that starts it."""
+    message_id = request.header("upstash-message-id")
+    if not message_id:
+        return new_run_id()
+    return new_run_id(urlsafe_b64encode(sha256(message_id.encode()).digest())[:21].decode())
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.header(name) or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise WorkflowError(f"the header {name} must be a number, not {text[:40]!r}")
+    return int(text)

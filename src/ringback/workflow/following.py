@@ -1,0 +1,121 @@
+"""Following the code of a workflow through its journal, up to the one thing this delivery is for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ringback.wire.steps import Step
+from ringback.workflow.errors import Misuse, StepFailed
+from ringback.workflow.journal import Journal
+from ringback.workflow.pending import PendingSteps
+from ringback.workflow.replay import Discard, Execute, Plan, Replayed, Skipped, replay
+from ringback.workflow.steps import Asked, Cancel
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The code returned this."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Do this step and submit its result."""
+
+    asked: Asked[Any]
+    number: int
+    concurrent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Submit the plans of these steps."""
+
+    asked: Sequence[Asked[Any]]
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """The code canceled its own run."""
+
+
+Purpose = Finish | Perform | Announce | Canceled | Discard
+
+
+async def follow(
+    journal: Journal,
+    steps: PendingSteps,
+    code: Coroutine[Any, Any, Any],
+    act: Callable[[Purpose], Awaitable[T]],
+    arrived: Callable[[str, Any], Awaitable[None]],
+) -> T:
+    """Run the code until it is clear what this delivery is for, and do that with `act`.
+
+    `arrived` is told the name and the result of the step that caused this delivery.
+
+    The code stays where it is while `act` runs, so that what it holds open can be used by a step's function; then
+    it is unwound.
+
+    Raises:
+        StepMismatch, Misuse: the code does not fit the journal, or does what no workflow can.
+        Exception: whatever the code or `act` raises.
+    """
+    task = asyncio.ensure_future(code)
+    try:
+        return await act(await _purpose(journal, steps, task, arrived))
+    finally:
+        await steps.end(task)
+
+
+async def _purpose(
+    journal: Journal,
+    steps: PendingSteps,
+    code: "asyncio.Task[Any]",
+    arrived: Callable[[str, Any], Awaitable[None]],
+) -> Purpose:
+    number = 1
+    while group := await steps.group(code):
+        asked = [step for step, _ in group]
+        if any(isinstance(step, Cancel) for step in asked):
+            return Canceled()
+        _none_dropped(group)
+        verdict = replay(journal, number, [step.wish() for step in asked])
+        match verdict:
+            case Replayed(results):
+                number += len(results)
+                for (step, future), result in zip(group, results, strict=True):
+                    _resolve(step, future, result)
+                    if result is journal.last and not future.exception():
+                        await arrived(step.name, future.result())
+            case Skipped():
+                group[0][1].set_result(False)
+            case Execute(index, at, concurrent):
+                return Perform(asked[index], at, concurrent)
+            case Plan(first):
+                return Announce(asked, first)
+            case Discard():
+                return verdict
+    result = code.result()
+    steps.check_all_awaited()
+    return Finish(result)
+
+
+def _none_dropped(group: "Sequence[tuple[Asked[Any], asyncio.Future[Any]]]") -> None:
+    for asked, future in group:
+        if future.cancelled():
+            raise Misuse(
+                f"step {asked.name!r} was cancelled by the workflow's own code: put no asyncio.timeout around a step, "
+                "give the step a timeout: context.step(timeout=...).run(...)"
+            )
+
+
+def _resolve(asked: Asked[Any], future: "asyncio.Future[Any]", result: Step) -> None:
+    try:
+        future.set_result(asked.read(result))
+    except StepFailed as error:
+        future.set_exception(error)

@@ -1,0 +1,41 @@
+"""Several workflows side by side, chosen by the last part of the path."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ringback.wire.http import Request, Response
+from ringback.workflow import answers
+from ringback.workflow.endpoint import Endpoint
+from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
+
+
+class Endpoints:
+    """Workflows by name.
+
+    Args:
+        workflows: functions, or workflows with options of their own.
+        options: for all of them.
+    """
+
+    def __init__(
+        self, workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]], options: ServeOptions
+    ) -> None:
+        for name in workflows:
+            if not name or "/" in name:
+                raise ValueError(f"a workflow's name is the last part of its path and cannot be {name!r}")
+        siblings: dict[str, Workflow[Any, Any]] = {
+            name: as_workflow(function, options) for name, function in workflows.items()
+        }
+        self._endpoints = {name: Endpoint(workflow, siblings) for name, workflow in siblings.items()}
+
+    async def answer(self, request: Request, url: str) -> Response:
+        """Return the answer of the workflow that the URL names."""
+        name = unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            known = ", ".join(sorted(self._endpoints))
+            return answers.answer(
+                404, {"error": "NotFound", "message": f"no workflow {name!r} here; there are: {known}"}
+            )
+        return await endpoint.answer(request, url)

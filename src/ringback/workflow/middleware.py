@@ -1,0 +1,47 @@
+"""Being told of what happens in workflows: for logs, metrics and traces (protocol workflow 7.4)."""
+
+import inspect
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ringback.workflow.context import Context
+
+logger = logging.getLogger("ringback.workflow")
+
+
+class Middleware:
+    """Override what you want to be told; methods may be plain or async. What they raise is logged and harms no run."""
+
+    def run_started(self, context: "Context[Any]") -> Any:
+        """A run makes its first delivery; told again when that is repeated."""
+
+    def before_execution(self, context: "Context[Any]", step: str) -> Any:
+        """The function of a step is about to be called."""
+
+    def after_execution(self, context: "Context[Any]", step: str, result: Any) -> Any:
+        """The result of a step has been recorded."""
+
+    def run_completed(self, context: "Context[Any]", result: Any) -> Any:
+        """The workflow returned; its result is about to be recorded."""
+
+    def failed(self, run_id: str, error: BaseException) -> Any:
+        """A delivery failed; the broker decides whether there is another try."""
+
+
+class Middlewares:
+    """Tells all of them."""
+
+    def __init__(self, members: Sequence[Middleware]) -> None:
+        self._members = members
+
+    async def tell(self, what: str, *args: Any) -> None:
+        """Call the method `what` of each."""
+        for member in self._members:
+            try:
+                said = getattr(member, what)(*args)
+                if inspect.isawaitable(said):
+                    await said
+            except Exception:
+                logger.exception("a middleware failed", extra={"middleware": type(member).__name__, "event": what})

@@ -1,0 +1,48 @@
+"""The payload of a run: from the text it came as to the type the workflow asks for."""
+
+import json
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from ringback.workflow.errors import NonRetryableError, NotSerializable
+from ringback.workflow.steps import lenient
+from ringback.workflow.values import decode
+
+
+def payload_type(function: Callable[..., Any]) -> Any:
+    """Return P for a function whose first argument is a `Context[P]`, or else `Any`."""
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        return Any
+    hints.pop("return", None)
+    first = next(iter(hints.values()), Any)
+    return (typing.get_args(first) or (Any,))[0]
+
+
+def read_payload(text: str, schema: Any, parser: Callable[[str], Any] | None) -> Any:
+    """Return the payload.
+
+    Text that is no JSON stays text, and none is None, unless a schema wants it otherwise.
+
+    Raises:
+        NonRetryableError: it does not fit; a further try cannot change that.
+    """
+    if parser is not None:
+        return parser(text)
+    if schema in (Any, None):
+        return lenient(text) if text else None
+    if schema is str and not _is_json_text(text):
+        return text
+    try:
+        return decode(text or "null", schema, "the request payload")
+    except NotSerializable as error:
+        raise NonRetryableError(str(error)) from error
+
+
+def _is_json_text(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), str)
+    except ValueError:
+        return False

@@ -1,0 +1,131 @@
+"""One delivery's turn with the code of a workflow: follow it, and do what the delivery is for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ringback.client.durations import seconds
+from ringback.client.transport import AsyncTransport
+from ringback.wire.steps import Step
+from ringback.workflow import effects
+from ringback.workflow.blocking import run_blocking
+from ringback.workflow.context import Context
+from ringback.workflow.effects import Effect
+from ringback.workflow.errors import Misuse, NonRetryableError
+from ringback.workflow.executing import is_async
+from ringback.workflow.facts import Facts
+from ringback.workflow.following import Announce, Canceled, Finish, Perform, Purpose, follow
+from ringback.workflow.journal import Journal
+from ringback.workflow.middleware import Middlewares
+from ringback.workflow.pending import PendingSteps
+from ringback.workflow.steps import Invoke, Run
+from ringback.workflow.values import encode, promised
+from ringback.workflow.workflow import Workflow
+
+
+class Turn:
+    """What happens in one step delivery.
+
+    Attributes:
+        step: name of the step whose function was called, for the report of an error.
+        retry_after: wait before the next try in seconds, where that step asks for it.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow[Any, Any],
+        facts: Facts,
+        transport: AsyncTransport,
+        middlewares: Middlewares,
+        siblings: Mapping[str, Workflow[Any, Any]],
+    ) -> None:
+        self._workflow = workflow
+        self._facts = facts
+        self._transport = transport
+        self._middlewares = middlewares
+        self._siblings = siblings
+        self.step: str | None = None
+        self.retry_after: float | None = None
+
+    async def take(self, journal: Journal, payload: object) -> Effect:
+        """Return what this delivery brings about.
+
+        Raises:
+            Exception: whatever the workflow's code or a step's function raises.
+        """
+        pending = PendingSteps()
+        context = Context(payload, self._facts, pending, self._transport)
+        if not journal.steps:
+            await self._middlewares.tell("run_started", context)
+
+        async def act(purpose: Purpose) -> Effect:
+            return await self._act(context, purpose)
+
+        async def arrived(step: str, result: object) -> None:
+            await self._middlewares.tell("after_execution", context, step, result)
+
+        return await follow(journal, pending, self._code(context), act, arrived)
+
+    async def _code(self, context: Context[Any]) -> Any:
+        function: Callable[[Any], Any] = self._workflow.function
+        if is_async(function):
+            return await function(context)
+        return await run_blocking(function, context)
+
+    async def _act(self, context: Context[Any], purpose: Purpose) -> Effect:
+        run = self._facts.run
+        match purpose:
+            case Finish(result):
+                await self._middlewares.tell("run_completed", context, result)
+                annotation = promised(self._workflow.function)
+                text = None if result is None else encode(result, annotation, "the workflow's result")
+                return effects.finish(run, text)
+            case Canceled():
+                return effects.cancel(run)
+            case Announce(asked, first):
+                return effects.announce(run, asked, first)
+            case Perform(asked, number, concurrent):
+                if isinstance(asked, Run):
+                    return await self._execute(context, asked, number, concurrent)
+                url = self._child_url(asked) if isinstance(asked, Invoke) else ""
+                return effects.start_step(self._facts, asked, number, concurrent, url)
+        return effects.NOTHING
+
+    async def _execute(self, context: Context[Any], asked: Run[Any], number: int, concurrent: int) -> Effect:
+        self.step = asked.name
+        options = asked.options
+        if options.retry_delay is not None:
+            self.retry_after = seconds(options.retry_delay, f"the retry delay of step {asked.name!r}")
+        await self._middlewares.tell("before_execution", context, asked.name)
+        try:
+            more = await asked.function()
+        except NonRetryableError:
+            raise
+        except Exception as error:
+            if options.retries is not None and self._facts.attempt >= options.retries:
+                raise NonRetryableError(f"{type(error).__name__}: {error}") from error
+            raise
+        out = more.pop("out")
+        step = Step(number, asked.name, asked.type, out, concurrent, None, more)
+        return effects.complete(self._facts.run, step)
+
+    def _child_url(self, asked: Invoke[Any]) -> str:
+        wanted = asked.workflow
+        if isinstance(wanted, str) and "://" in wanted:
+            return wanted
+        for name, workflow in self._siblings.items():
+            if name == wanted or workflow is wanted or workflow.function is wanted:
+                base, _, _ = self._facts.run.url.partition("?")
+                return f"{base.rpartition('/')[0]}/{name}"
+        raise Misuse(
+            f"step {asked.name!r} invokes a workflow that is not served beside this one: serve both with serve_many, "
+            "or give the other's URL"
+        )
+
+
+async def run_plainly(function: Callable[..., Any], argument: object) -> Any:
+    """Call a function that is no step: async here, blocking in a thread."""
+    if is_async(function):
+        return await function(argument)
+    value = await asyncio.to_thread(function, argument)
+    return await value if isinstance(value, Awaitable) else value

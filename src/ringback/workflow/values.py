@@ -1,0 +1,271 @@
+"""Values as JSON and back: plain JSON as it is, richer types by the annotation that promises them."""
+
+import dataclasses
+import json
+import types
+import typing
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from pathlib import PurePath
+from typing import Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+from ringback.wire.steps import dump
+from ringback.workflow.errors import NotSerializable
+
+_TEXTUAL: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    datetime: (datetime.isoformat, datetime.fromisoformat),
+    date: (date.isoformat, date.fromisoformat),
+    time: (time.isoformat, time.fromisoformat),
+    timedelta: (timedelta.total_seconds, lambda seconds: timedelta(seconds=seconds)),
+    bytes: (lambda raw: b64encode(raw).decode(), b64decode),
+    Decimal: (str, Decimal),
+    UUID: (str, UUID),
+    complex: (str, complex),
+}
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def write(value: object) -> str:
+    """Return `value` as JSON text, whatever it will be read as.
+
+    Raises:
+        NotSerializable: there is no way to write it.
+    """
+    try:
+        return dump(_out(value, "."))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotSerializable(f"cannot be written as JSON: {error}") from error
+
+
+def encode(value: object, annotation: object, what: str) -> str:
+    """Return `value` as JSON text that `decode` turns back into an equal value.
+
+    Args:
+        value: what a step returned.
+        annotation: its promised type; `Any` promises plain JSON (dict, list, str, number, bool, None).
+        what: names the value in errors, such as "the result of step 'charge'".
+
+    Raises:
+        NotSerializable: the value cannot travel, or its annotation does not say how to bring it back.
+    """
+    try:
+        text = dump(_out(value, "" if annotation is Any else "."))
+        decode(text, annotation, what)
+    except NotSerializable as error:
+        raise NotSerializable(f"{what} cannot travel as JSON: {error}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotSerializable(f"{what} cannot travel as JSON: {error}") from error
+    return text
+
+
+def decode(text: str, annotation: object, what: str) -> Any:
+    """Return the value that JSON `text` stands for, as `annotation` promises.
+
+    Raises:
+        NotSerializable: the text is not JSON, or does not fit the annotation.
+    """
+    try:
+        return convert(json.loads(text), annotation)
+    except NotSerializable:
+        raise
+    except (TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
+        raise NotSerializable(f"{what} does not fit {_name(annotation)}: {error}") from error
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """Return the JSON value `value` as the type `annotation` promises.
+
+    Raises:
+        TypeError, ValueError, KeyError: it does not fit.
+    """
+    origin, args = get_origin(annotation), get_args(annotation)
+    if annotation in (Any, object, typing.Never) or isinstance(annotation, typing.TypeVar):
+        return value
+    if origin is typing.Annotated:
+        return convert(value, args[0])
+    if origin in (Union, types.UnionType):
+        return _one_of(value, args)
+    if origin is Literal:
+        return _literal(value, args)
+    if annotation in (None, *_PLAIN):
+        return _scalar(value, type(None) if annotation is None else annotation)
+    if annotation in _TEXTUAL:
+        return _TEXTUAL[annotation][1](value)
+    return _structured(value, annotation, origin or annotation, args)
+
+
+def promised(function: Callable[..., Any]) -> Any:
+    """Return the type a function's annotation promises as its result; `Any` when there is none."""
+    while isinstance(function, partial):
+        function = function.func
+    if not hasattr(function, "__annotations__") and callable(function):
+        function = type(function).__call__
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        return Any  # names that exist for type checkers only, or a callable without annotations
+    result = hints.get("return", Any)
+    if get_origin(result) is not None and isinstance(get_origin(result), type):
+        from collections import abc
+
+        if issubclass(get_origin(result), abc.Awaitable):
+            return (get_args(result) or (Any,))[-1]
+    return result
+
+
+def _out(value: Any, path: str) -> Any:
+    """Return `value` in JSON types; an empty `path` means that nothing richer than JSON is allowed."""
+    if isinstance(value, Enum):
+        return _rich(value, path) and _out(value.value, path)
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Mapping):
+        return {_key(key, path): _out(item, path) for key, item in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return [_out(item, path) for item in value]
+    _rich(value, path)
+    return _rich_out(value, path)
+
+
+def _rich_out(value: Any, path: str) -> Any:
+    for kind in type(value).__mro__:
+        if kind in _TEXTUAL:
+            return _TEXTUAL[kind][0](value)
+    if hasattr(value, "model_dump"):  # pydantic knows its own; it is not imported here
+        return value.model_dump(mode="json", by_alias=True)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _out(getattr(value, item.name), path) for item in dataclasses.fields(value) if item.init}
+    if hasattr(value, "_asdict"):
+        return {name: _out(item, path) for name, item in value._asdict().items()}
+    if isinstance(value, Set):
+        return [_out(item, path) for item in sorted(value, key=repr)]
+    if isinstance(value, PurePath):
+        return str(value)
+    raise NotSerializable(
+        f"there is no way to write a {type(value).__qualname__}; return a dataclass, a pydantic model or plain JSON"
+    )
+
+
+def _rich(value: object, path: str) -> bool:
+    if not path:
+        name = type(value).__qualname__
+        raise NotSerializable(
+            f"a {name} would come back as something else; annotate the function's result (-> {name}), or say "
+            f"context.step(result={name}).run(...)"
+        )
+    return True
+
+
+def _key(key: Any, path: str) -> Any:
+    if isinstance(key, Enum):
+        return _rich(key, path) and _key(key.value, path)
+    if isinstance(key, str):
+        return key
+    if isinstance(key, int | date | UUID | Decimal):
+        _rich(key, path)
+        return str(_out(key, path)).lower() if isinstance(key, bool) else str(_out(key, path))
+    raise NotSerializable(f"the keys of a mapping must be text, not {type(key).__qualname__}")
+
+
+def _scalar(value: Any, kind: type) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _literal(value: Any, choices: tuple[Any, ...]) -> Any:
+    for choice in choices:
+        if (choice.value if isinstance(choice, Enum) else choice) == value:
+            return choice
+    raise ValueError(f"expected one of {', '.join(map(repr, choices))}")
+
+
+def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
+    reasons = []
+    for choice in choices:
+        try:
+            converted = convert(value, choice)
+            if dump(_out(converted, ".")) == dump(value):
+                return converted
+            reasons.append(f"{_name(choice)} would lose something")
+        except (TypeError, ValueError, KeyError, ArithmeticError, NotSerializable) as error:
+            reasons.append(str(error))
+    raise ValueError("; ".join(reasons))
+
+
+def _structured(value: Any, annotation: Any, kind: Any, args: tuple[Any, ...]) -> Any:
+    if not isinstance(kind, type):
+        raise TypeError(f"there is no way to read a {_name(annotation)}")
+    if hasattr(kind, "model_validate"):
+        return annotation.model_validate_json(json.dumps(value))  # JSON mode: dates and bytes are text there
+    if issubclass(kind, Enum):
+        return kind(value)
+    if dataclasses.is_dataclass(kind):
+        return _fields(value, kind, {item.name for item in dataclasses.fields(kind) if item.init})
+    if hasattr(kind, "_fields") or typing.is_typeddict(kind):
+        return _fields(value, kind, None)
+    if issubclass(kind, PurePath):
+        return kind(value)
+    return _collection(value, annotation, kind, args)
+
+
+def _collection(value: Any, annotation: Any, kind: type, args: tuple[Any, ...]) -> Any:
+    if issubclass(kind, Mapping):
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, got {type(value).__name__}")
+        to_key, to_item = args or (str, Any)
+        return {_from_key(key, to_key): convert(item, to_item) for key, item in value.items()}
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, got {type(value).__name__}")
+    if issubclass(kind, tuple):
+        if args and args[-1] is not Ellipsis:
+            return tuple(convert(item, to) for item, to in zip(value, args, strict=True))
+        return tuple(convert(item, args[0] if args else Any) for item in value)
+    items = [convert(item, args[0] if args else Any) for item in value]
+    if issubclass(kind, frozenset):
+        return frozenset(items)
+    if issubclass(kind, Set):
+        return set(items)
+    if issubclass(kind, Sequence) or kind.__module__ == "collections.abc":
+        return items
+    raise TypeError(f"there is no way to read a {_name(annotation)}")
+
+
+def _fields(value: Any, kind: Any, wanted: set[str] | None) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, got {type(value).__name__}")
+    hints = typing.get_type_hints(kind)
+    unknown = value.keys() - (hints.keys() if wanted is None else wanted)
+    if unknown:
+        raise ValueError(f"unexpected field {min(unknown)!r}")
+    return kind(**{name: _field(name, item, hints.get(name, Any)) for name, item in value.items()})
+
+
+def _field(name: str, value: Any, annotation: Any) -> Any:
+    try:
+        return convert(value, annotation)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _from_key(key: str, annotation: Any) -> Any:
+    if annotation in (str, Any):
+        return key
+    if annotation is bool:
+        return {"true": True, "false": False}[key]
+    if annotation is int:
+        return int(key)
+    if isinstance(annotation, type) and issubclass(annotation, Enum) and key not in {m.value for m in annotation}:
+        return annotation(int(key))
+    return convert(key, annotation)
+
+
+def _name(annotation: Any) -> str:
+    return getattr(annotation, "__qualname__", None) or str(annotation)

@@ -1,0 +1,88 @@
+"""A workflow and how it is served, as values."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
+
+from ringback.client.options import RunOptions
+from ringback.client.transport import AsyncTransport
+from ringback.workflow.context import Context
+from ringback.workflow.failure import Failure
+from ringback.workflow.middleware import Middleware
+
+PayloadT = TypeVar("PayloadT")
+ResultT = TypeVar("ResultT")
+
+WorkflowFunction = Callable[[Context[PayloadT]], Awaitable[ResultT]] | Callable[[Any], ResultT]
+FailureFunction = Callable[[Failure[Any]], Awaitable[Any]] | Callable[[Failure[Any]], Any]
+
+
+class ServeOptions(TypedDict, total=False):
+    """How a workflow is served; every adapter takes these as keywords.
+
+    Keys:
+        failure_function: called with a `Failure` when a run has failed for good; what it returns is logged.
+        schema: type of the payload; taken from `Context[...]` in the function's annotation unless given.
+        payload_parser: makes the payload from the text it came as, instead of a schema.
+        base_url: public scheme and host, where the request does not tell (`UPSTASH_WORKFLOW_URL`).
+        url: the workflow's whole public URL.
+        transport: the broker to talk to; from the environment (`QSTASH_URL`, `QSTASH_TOKEN`) unless given.
+        signing_keys: keys that deliveries may be signed with (`QSTASH_CURRENT_SIGNING_KEY`, `QSTASH_NEXT_SIGNING_KEY`);
+            an empty sequence accepts everybody and belongs to tests only.
+        middlewares: told of what happens.
+        run_options: how runs are delivered that are started by posting to the endpoint itself.
+        env: where settings are read; the process environment unless given.
+    """
+
+    failure_function: FailureFunction
+    schema: Any
+    payload_parser: Callable[[str], Any]
+    base_url: str
+    url: str
+    transport: AsyncTransport
+    signing_keys: Sequence[str]
+    middlewares: Sequence[Middleware]
+    run_options: RunOptions
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Workflow(Generic[PayloadT, ResultT]):
+    """A function with all that is needed to serve it.
+
+    Attributes:
+        function: plain or async, with the context as its only argument.
+        options: see `ServeOptions`.
+    """
+
+    function: WorkflowFunction[PayloadT, ResultT]
+    options: ServeOptions = field(default_factory=ServeOptions)
+
+    def __call__(self, context: Any) -> Any:
+        """Call the function itself, as other code may."""
+        return self.function(context)
+
+    def with_defaults(self, options: ServeOptions) -> "Workflow[PayloadT, ResultT]":
+        """Return the workflow with options for those it does not have."""
+        return replace(self, options=ServeOptions(**{**options, **self.options}))
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Where settings are read."""
+        return self.options.get("env", os.environ)
+
+
+def workflow(
+    function: WorkflowFunction[PayloadT, ResultT], **options: Unpack[ServeOptions]
+) -> Workflow[PayloadT, ResultT]:
+    """Return a function with options of its own, for `serve_many`."""
+    return Workflow(function, options)
+
+
+def as_workflow(
+    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], options: ServeOptions
+) -> Workflow[PayloadT, ResultT]:
+    """Return what is to be served, with the options for serving it."""
+    known = function if isinstance(function, Workflow) else Workflow(function)
+    return known.with_defaults(options)
