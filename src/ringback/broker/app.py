@@ -16,7 +16,9 @@ from ringback.broker.engine.scheduler import Scheduler
 from ringback.broker.engine.sender import HttpSender, SenderLimits
 from ringback.broker.ids import Ids
 from ringback.broker.operations.desk import Desk
+from ringback.broker.operations.runs.append import load_delivery
 from ringback.broker.rules.request import outbound
+from ringback.broker.rules.run_request import run_outbound
 from ringback.broker.settings import Settings
 from ringback.broker.stores.contract import Store
 from ringback.broker.stores.sqlite import SqliteStore
@@ -39,9 +41,12 @@ class Broker:
 
     def __init__(self, settings: Settings, store: Store, sender: Sender, clock: Clock = wall.now) -> None:
         self.store = store
+        self._limits = settings.limits
         self.desk = Desk(store, Ids(clock), clock, self._room)
         self.keyring = Keyring(settings.tenants)
-        self.dispatcher = Dispatcher(self.desk, sender, self._request, settings.in_flight, settings.in_flight_per_host)
+        self.dispatcher = Dispatcher(
+            self.desk, sender, self._request, settings.in_flight, settings.in_flight_per_host, settings.limits
+        )
         self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
         self.janitor = Janitor(self.desk, settings.limits)
         self.api = Api(settings, self.desk)
@@ -77,7 +82,11 @@ class Broker:
     async def _request(self, handed: Handed) -> Outbound:
         message, delivery = handed.message, handed.delivery
         key = self.keyring.current(message.tenant)
-        return outbound(message, delivery, key, self.desk.clock(), f"jwt_{self.desk.ids.new():016x}")
+        now, jti = self.desk.clock(), f"jwt_{self.desk.ids.new():016x}"
+        if message.run is None or message.kind == "call":
+            return outbound(message, delivery, key, now, jti)
+        run, entries = await self.desk.read(lambda tx: load_delivery(tx, message))
+        return run_outbound(message, delivery, run, entries, key, now, jti, self._limits)
 
 
 class Service:

@@ -4,8 +4,6 @@ A number holds the millisecond of its making (42 bits), the node (6 bits) and a 
 with time, are unique among nodes, and can be cut into time ranges.
 """
 
-import secrets
-import string
 from collections.abc import Callable
 
 from ringback.clock import Clock, Instant
@@ -15,7 +13,6 @@ NewId = Callable[[], int]
 _EPOCH = 1_577_836_800_000  # 2020-01-01: 42 bits of milliseconds last until 2159
 _SHIFT = 21
 _COUNTER = (1 << 15) - 1
-_WORD = string.ascii_letters + string.digits
 
 
 class Ids:
@@ -82,8 +79,3 @@ def parse_position(text: str) -> int | None:
     if len(at) > 15 or len(rest) > 8:
         return None
     return first_id_at(int(at)) + int(rest or 0)
-
-
-def random_word(length: int) -> str:
-    """Return `length` random letters and digits, for keys and names that must not be guessed."""
-    return "".join(secrets.choice(_WORD) for _ in range(length))

@@ -46,6 +46,7 @@ class Limits:
         dedup_window_ms: how long a deduplication id is taken.
         queue_parallelism: most parallelism of a queue.
         group_endpoints: most endpoints of a URL group.
+        lazy_bytes: size of a run's list from which on the endpoint fetches it, where it can.
         queues, schedules, groups: most objects of an account, None for no limit.
     """
 
@@ -62,6 +63,7 @@ class Limits:
     dedup_window_ms: int = 10 * MINUTE
     queue_parallelism: int = 100
     group_endpoints: int = 1000
+    lazy_bytes: int = 3 * 1024 * 1024
     queues: int | None = None
     schedules: int | None = None
     groups: int | None = None

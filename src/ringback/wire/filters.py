@@ -27,7 +27,7 @@ class Filter:
         from_ms, to_ms: both included.
         cursor: where the last page ended.
         latest_first: order of the list.
-        is_empty: nothing at all was asked for.
+        run_urls, run_id, run_created_at, run_ids, run_states, failure_states: of workflow runs.
     """
 
     ids: tuple[str, ...] | None = None
@@ -48,6 +48,12 @@ class Filter:
     count: int | None = None
     cursor: str | None = None
     latest_first: bool | None = None
+    run_urls: tuple[str, ...] = ()
+    run_id: str | None = None
+    run_created_at: int | None = None
+    run_ids: tuple[str, ...] = ()
+    run_states: tuple[str, ...] = ()
+    failure_states: tuple[str, ...] = ()
 
 
 def read_filter(query: Iterable[tuple[str, str]], body: bytes, *, fields: Iterable[str], strict: bool) -> Filter:
@@ -71,13 +77,18 @@ def read_filter(query: Iterable[tuple[str, str]], body: bytes, *, fields: Iterab
     given |= of_query
     found = Filter()
     for name, values in given.items():
-        reader = _READERS.get(name) if name in known else None
+        reader = _reader(name, known) if name in known else None
         if reader is None:
             if strict and name not in known:
                 raise Refused(400, f"unknown filter {name!r}, expected one of: {', '.join(sorted(known))}")
             continue
         found = reader(found, name, values)
     return found
+
+
+def _reader(name: str, known: set[str]) -> "_Read | None":
+    """Calls about runs read some names in their own way."""
+    return (_RUN_READERS.get(name) if "workflowUrl" in known else None) or _READERS.get(name)
 
 
 def _of_body(body: bytes) -> dict[str, list[str]]:
@@ -168,6 +179,44 @@ def _ignored(found: Filter, _: str, __: Sequence[str]) -> Filter:
     return found
 
 
+def _text(attribute: str) -> _Read:
+    def read(found: Filter, _: str, values: Sequence[str]) -> Filter:
+        return _with(found, attribute, values[0]) if values and values[0] else found
+
+    return read
+
+
+def _runs(found: Filter, name: str, values: Sequence[str]) -> Filter:
+    """Runs as `id@createdAt`; the ids are enough, they are seldom used twice."""
+    ids = tuple(part.partition("@")[0] for part in _split(name, values, _PLAIN))
+    return replace(found, run_ids=ids)
+
+
+_RUN_STATES = ("RUN_STARTED", "RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED")
+_STEP_STATES = ("STEP_PROGRESS", "STEP_RETRY", "STEP_SUCCESS", "STEP_FAILED", "STEP_CANCELED")
+
+
+def _run_state(found: Filter, name: str, values: Sequence[str]) -> Filter:
+    states = _split(name, values, _PLAIN)
+    for state in states:
+        if state not in (*_RUN_STATES, *_STEP_STATES):
+            raise Refused(
+                400, f"invalid filter {name}: unknown state {state!r}, expected one of {', '.join(_RUN_STATES)}"
+            )
+    return replace(found, run_states=tuple(state for state in states if state in _RUN_STATES))
+
+
+_RUN_READERS: dict[str, _Read] = {
+    "workflowRunIds": _many("ids"),
+    "workflowUrl": _many("run_urls", _BEFORE_URL),
+    "workflowRunId": _text("run_id"),
+    "workflowCreatedAt": _integer("run_created_at"),
+    "workflowRuns": _runs,
+    "state": _run_state,
+    "failureFunctionState": _many("failure_states"),
+    "trimBody": _ignored,
+    "groupBy": _ignored,
+}
 _READERS: dict[str, _Read] = {
     "messageIds": _many("ids"),
     "dlqIds": _many("ids"),
@@ -198,4 +247,35 @@ _ABOUT_MESSAGES = ("url", "topicName", "scheduleId", "queueName", "label", "flow
 _PAGE = ("fromDate", "toDate", "count", "cursor")
 CANCEL_FIELDS = ("messageIds", "host", "path", "async", *_ABOUT_MESSAGES, *_PAGE)
 EVENT_FIELDS = ("messageId", "messageIds", "state", "host", "path", "order", *_ABOUT_MESSAGES, *_PAGE)
+_ABOUT_RUNS = ("workflowUrl", "host", "path", "label", "flowControlKey", "callerIp", "callerIP")
+RUN_CANCEL_FIELDS = frozenset({"workflowRunIds", *_ABOUT_RUNS, *_PAGE})
+RUN_FIELDS = frozenset(
+    {
+        "workflowRunId",
+        "workflowCreatedAt",
+        "workflowRuns",
+        "state",
+        "messageId",
+        "trimBody",
+        "groupBy",
+        *_ABOUT_RUNS,
+        *_PAGE,
+    }
+)
+RUN_LETTER_FIELDS = frozenset(
+    {
+        *(
+            "dlqIds",
+            "workflowRunId",
+            "workflowCreatedAt",
+            "failureFunctionState",
+            "url",
+            "responseStatus",
+            "source",
+            "order",
+        ),
+        *_ABOUT_RUNS,
+        *_PAGE,
+    }
+)
 DEAD_LETTER_FIELDS = ("dlqIds", "messageId", "responseStatus", "order", "api", "source", *_ABOUT_MESSAGES, *_PAGE)

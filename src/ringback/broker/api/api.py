@@ -45,11 +45,21 @@ class Api:
 
     def _call(self, request: Request) -> Answer:
         match = self._router.find(request.method, request.target)
-        tenant, may_write = self._authenticate(request)
+        if match.route.public:
+            tenant, may_write = self._anybody(match.names["user"]), True
+        else:
+            tenant, may_write = self._authenticate(request)
         if not may_write and (request.method != "GET" or request.target.lower().startswith("/v2/keys")):
             raise Refused(403, "this token is read only")
-        answer = match.respond(Call(request, tenant, match.names, self._desk, self._settings))
+        answer = match.route.respond(Call(request, tenant, match.names, self._desk, self._settings))
         return answer if isinstance(answer, Response) else _guarded(answer)
+
+    def _anybody(self, name: str) -> Tenant:
+        """Return the tenant that an address without a token names."""
+        for tenant in self._settings.tenants:
+            if tenant.name == name:
+                return tenant
+        raise Refused(404, f"there is no user {name}")
 
     def _authenticate(self, request: Request) -> tuple[Tenant, bool]:
         """Return whose token it is and whether it may write; tokens are compared by their hashes."""

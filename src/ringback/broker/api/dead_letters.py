@@ -1,6 +1,6 @@
 """Dead letters (protocol 2.10, 8)."""
 
-from ringback.broker.api import shapes
+from ringback.broker.api import run_letters, shapes
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.ids import message_id, parse_position, position
 from ringback.broker.operations import dead_letters
@@ -15,7 +15,9 @@ from ringback.wire.options import Options
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/dlq`."""
+    """`GET /v2/dlq`; `source=workflow` asks for those of runs."""
+    if ("source", "workflow") in call.query():
+        return run_letters.list_all(call)
     filter_ = read_filter(call.query(), b"", fields=DEAD_LETTER_FIELDS, strict=False)
 
     def job(tx: Transaction) -> Response:

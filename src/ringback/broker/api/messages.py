@@ -2,22 +2,21 @@
 
 import re
 
-import msgspec
-from msgspec import Struct
-
 from ringback.broker.api import shapes
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.cancel import cancel_message
-from ringback.broker.operations.publish import Publication, Published
+from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.publish import publish as publish_now
 from ringback.broker.records import Delivery, Event, Message
 from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.runs import ENDED
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
+from ringback.wire.batch import BatchItem, in_item, read_batch
 from ringback.wire.destination import classify, split
 from ringback.wire.headers import read_options
-from ringback.wire.http import Headers, Response
+from ringback.wire.http import Response
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
@@ -59,19 +58,9 @@ def _publication(call: Call, queue: str | None) -> Publication:
     )
 
 
-class Item(Struct):
-    """One item of a batch, as sent (protocol 2.3)."""
-
-    destination: str = ""
-    url: str = ""
-    headers: dict[str, str | list[str]] = {}
-    body: msgspec.Raw | None = None
-    queue: str | None = None
-
-
 def batch(call: Call) -> Answer:
     """`POST /v2/batch`: all items are checked first, and stored together or not at all."""
-    publications = [_item(call, number, item) for number, item in enumerate(call.json(list[Item]))]
+    publications = [_of_item(call, number, item) for number, item in enumerate(read_batch(call.request.body))]
 
     def job(tx: Transaction, moment: Moment) -> Response:
         answers: list[object] = []
@@ -79,7 +68,7 @@ def batch(call: Call) -> Answer:
             try:
                 published = publish_now(tx, publication, call.settings.limits, moment)
             except Refused as error:
-                raise _in_item(number, error) from error
+                raise _told(number, error) from error
             shown = [_answer(one) for one in published]
             answers.append(shown if publication.is_group else shown[0])
         return json_response(200, answers)
@@ -87,40 +76,23 @@ def batch(call: Call) -> Answer:
     return call.desk.write(job)
 
 
-def _item(call: Call, number: int, item: Item) -> Publication:
-    try:
-        destination = classify(item.destination or item.url)
-        queue = checked_name("queue", item.queue) if item.queue else None
-        return Publication(
-            call.tenant.name,
-            destination.text,
-            destination.is_group,
-            read_options(_lines(item.headers)),
-            _body(item.body),
-            call.request.peer,
-            queue,
-        )
-    except Refused as error:
-        raise _in_item(number, error) from error
+def _of_item(call: Call, number: int, item: BatchItem) -> Publication:
+    if item.queue:
+        checked_name(f"item {number}: queue", item.queue)
+    return Publication(
+        call.tenant.name,
+        item.destination.text,
+        item.destination.is_group,
+        item.options,
+        item.body,
+        call.request.peer,
+        item.queue,
+    )
 
 
-def _in_item(number: int, error: Refused) -> Refused:
-    return Refused(error.status, f"item {number}: {error.text}", error.headers)
-
-
-def _lines(headers: dict[str, str | list[str]]) -> Headers:
-    lines: Headers = []
-    for name, value in headers.items():
-        lines += [(name.lower(), one) for one in ([value] if isinstance(value, str) else value)]
-    return lines
-
-
-def _body(raw: msgspec.Raw | None) -> bytes:
-    """A string is the body itself; any other JSON value is passed on as it was written (workflow protocol 1.3)."""
-    if raw is None or bytes(raw) == b"null":
-        return b""
-    text = bytes(raw)
-    return msgspec.json.decode(text, type=str).encode() if text.startswith(b'"') else text
+def _told(number: int, error: Refused) -> Refused:
+    """Programs match on the whole text of a workflow's refusal."""
+    return error if error.text == ENDED else in_item(number, error)
 
 
 def _answer(published: Published) -> dict[str, object]:

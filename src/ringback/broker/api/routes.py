@@ -3,7 +3,20 @@
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ringback.broker.api import bulk, dead_letters, flow_control, groups, history, keys, messages, queues, schedules
+from ringback.broker.api import (
+    bulk,
+    dead_letters,
+    flow_control,
+    groups,
+    history,
+    keys,
+    messages,
+    queues,
+    run_letters,
+    schedules,
+    waiting,
+    workflows,
+)
 from ringback.broker.api.call import Respond
 from ringback.errors import Refused
 
@@ -18,6 +31,7 @@ class Route(NamedTuple):
     method: str
     path: str
     respond: Respond
+    public: bool = False
 
 
 ROUTES = (
@@ -66,6 +80,28 @@ ROUTES = (
     Route("POST", "/v2/dlq/retry/{dead_letter}", dead_letters.retry),
     Route("GET", "/v2/dlq/{dead_letter}", dead_letters.get),
     Route("DELETE", "/v2/dlq/{dead_letter}", dead_letters.delete),
+    Route("POST", "/v2/trigger/{destination...}", workflows.trigger),
+    Route("POST", "/v2/batch/trigger", workflows.trigger_batch),
+    Route("POST", "/v2/wait/{event...}", waiting.wait),
+    Route("POST", "/v2/notify/{event...}", waiting.notify),
+    Route("GET", "/v2/waiters/{event...}", waiting.waiters),
+    Route("ANY", "/v2/workflows/hooks/{user}/{run}/{event}", waiting.hook, public=True),
+    Route("GET", "/v2/workflows/logs", workflows.logs),
+    Route("GET", "/v2/workflows/events", workflows.events),
+    Route("GET", "/v2/workflows/runs/{run}", workflows.entries),
+    Route("DELETE", "/v2/workflows/runs/{run}", workflows.end),
+    Route("DELETE", "/v2/workflows/runs", workflows.cancel_many),
+    Route("POST", "/v2/workflows/runs/{run}/heartbeat", workflows.heartbeat),
+    Route("GET", "/v2/workflows/dlq", run_letters.list_all),
+    Route("DELETE", "/v2/workflows/dlq", run_letters.delete_many),
+    Route("POST", "/v2/workflows/dlq/resume", run_letters.resume_many),
+    Route("POST", "/v2/workflows/dlq/resume/{dead_letter}", run_letters.resume),
+    Route("POST", "/v2/workflows/dlq/restart", run_letters.restart_many),
+    Route("POST", "/v2/workflows/dlq/restart/{dead_letter}", run_letters.restart),
+    Route("POST", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.rerun_failure_function),
+    Route("DELETE", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.cancel_failure_function),
+    Route("GET", "/v2/workflows/dlq/{dead_letter}", run_letters.get),
+    Route("DELETE", "/v2/workflows/dlq/{dead_letter}", run_letters.delete),
     Route("GET", "/v2/keys", keys.get),
     Route("POST", "/v2/keys/rotate", keys.rotate),
     Route("POST", "/v2/rotate", keys.rotate),
@@ -75,7 +111,7 @@ ROUTES = (
 class Match(NamedTuple):
     """Who answers a request, and the variable parts of its path."""
 
-    respond: Respond
+    route: Route
     names: dict[str, str]
 
 
@@ -104,7 +140,7 @@ class Router:
                 if names is None:
                     continue
                 if route.method in (method, "ANY"):
-                    return Match(route.respond, names)
+                    return Match(route, names)
                 allowed.add(route.method)
         if allowed:
             expected = ", ".join(sorted(allowed))

@@ -3,8 +3,9 @@
 from ringback.broker.api import shapes
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.messages import checked_name
-from ringback.broker.ids import message_id, random_word
+from ringback.broker.ids import message_id
 from ringback.broker.operations import schedules
+from ringback.broker.operations.keys import random_word
 from ringback.broker.records import Schedule
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas

@@ -31,7 +31,7 @@ def dead_letter(letter: DeadLetter, record: Message) -> Shape:
     shape["responseStatus"] = letter.status
     if letter.headers:
         shape["responseHeader"] = grouped(letter.headers)
-    return shape | _text_or_base64("responseBody", letter.body or (letter.error or "").encode())
+    return shape | text_or_base64("responseBody", letter.body or (letter.error or "").encode())
 
 
 def event(record: Event, about: Message) -> Shape:
@@ -66,7 +66,7 @@ def schedule(record: Schedule, default_retries: int) -> Shape:
     if options.headers:
         shape["header"] = grouped(redacted_headers(options.headers, options.redact))
     hidden = redacted_body(record.body, options.redact)
-    shape |= {"body": hidden} if hidden is not None else _text_or_base64("body", record.body)
+    shape |= {"body": hidden} if hidden is not None else text_or_base64("body", record.body)
     for name, value in (("delay", options.delay_ms), ("timeout", options.timeout_ms)):
         if value is not None:
             shape[name] = value // 1000
@@ -100,10 +100,11 @@ def _headers(record: Message) -> Shape:
 
 def _text_body(name: str, record: Message) -> Shape:
     hidden = redacted_body(record.body, record.redact)
-    return {name: hidden} if hidden is not None else _text_or_base64(name, record.body)
+    return {name: hidden} if hidden is not None else text_or_base64(name, record.body)
 
 
-def _text_or_base64(name: str, body: bytes) -> Shape:
+def text_or_base64(name: str, body: bytes) -> Shape:
+    """Return a body as text where it is text, else as base64 under another name (protocol 2.4)."""
     if not body:
         return {}
     try:

@@ -12,6 +12,7 @@ from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.settle import settle
 from ringback.broker.records import Event
 from ringback.broker.rules.moment import Moment
+from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import StoreUnavailable, Transaction
 from ringback.wire.http import Outbound, Outcome
 
@@ -36,6 +37,7 @@ class Dispatcher:
         sender: sends requests.
         request: makes the request of one attempt.
         in_flight: most attempts at once.
+        limits: quotas for what follows from outcomes.
         per_host: most of them to one host; the rest wait here, so that a slow host keeps nobody else waiting.
     """
 
@@ -46,8 +48,10 @@ class Dispatcher:
         request: Callable[[Handed], Awaitable[Outbound]],
         in_flight: int,
         per_host: int,
+        limits: Limits,
     ) -> None:
         self._desk = desk
+        self._limits = limits
         self._sender = sender
         self._request = request
         self._limit = in_flight
@@ -126,7 +130,7 @@ class Dispatcher:
 
         def job(tx: Transaction, moment: Moment) -> bool:
             tx.apply(Changes(put=[begun]))
-            return settle(tx, handed.message, lease, retried, outcome, moment)
+            return settle(tx, handed.message, lease, retried, outcome, self._limits, moment)
 
         pause = 0.1
         while True:

@@ -7,8 +7,9 @@ from ringback.broker.engine.dispatcher import Dispatcher
 from ringback.broker.engine.loop import Loop
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.due import next_wake, open_lanes, recover, start_due
+from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
-from ringback.broker.records import Delivery, Lane, Schedule
+from ringback.broker.records import Delivery, Lane, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
@@ -40,7 +41,7 @@ class Scheduler:
             for handed in changes.handed:
                 self._dispatcher.submit(handed)
             for record in changes.put:
-                if isinstance(record, Delivery | Lane | Schedule) and record.wake_at is not None:
+                if isinstance(record, Delivery | Lane | Schedule | Waiter) and record.wake_at is not None:
                     self.loop.nudge(record.wake_at)
 
     async def recover(self) -> int:
@@ -60,6 +61,7 @@ class Scheduler:
         def job(tx: Transaction, moment: Moment) -> tuple[int, Instant | None]:
             due = start_due(tx, most, moment) + open_lanes(tx, _AT_ONCE, moment)
             due += fire_due(tx, _AT_ONCE, self._limits, moment)
+            due += time_out_waiters(tx, _AT_ONCE, self._limits, moment)
             return due, next_wake(tx)
 
         _, at = await self._desk.write(job)

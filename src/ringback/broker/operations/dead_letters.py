@@ -29,7 +29,7 @@ class Page:
 def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
     """Return a page of dead letters, oldest first unless asked otherwise."""
     count = min(MOST if filter_.count is None else max(1, filter_.count), MOST)
-    where = [Where("tenant", "=", tenant)]
+    where = [Where("tenant", "=", tenant), Where("run", "=", 0)]
     if filter_.ids is not None:
         where.append(Where("pos", "in", positions(filter_.ids)))
         return Page(tx.find(DeadLetter, Query(tuple(where), order=("pos",), limit=1000)), more=False)

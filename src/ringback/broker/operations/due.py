@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import let_in, release, start
-from ringback.broker.records import Delivery, Lane, Message, Schedule
+from ringback.broker.records import Delivery, Lane, Message, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
@@ -37,6 +37,7 @@ def next_wake(tx: Transaction) -> Instant | None:
         *(found.wake_at for found in tx.find(Delivery, first)),
         *(found.wake_at for found in tx.find(Lane, first)),
         *(found.wake_at for found in tx.find(Schedule, first)),
+        *(found.wake_at for found in tx.find(Waiter, first)),
     ]
     return min((at for at in times if at is not None), default=None)
 

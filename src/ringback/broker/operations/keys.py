@@ -1,10 +1,19 @@
 """Signing keys: those from the configuration until the first rotation, those in the store after it."""
 
+import secrets
+import string
+
 from ringback.broker.changes import Changes
-from ringback.broker.ids import random_word
 from ringback.broker.records import SigningKeys
 from ringback.broker.settings import Tenant
 from ringback.broker.stores.contract import Transaction
+
+_WORD = string.ascii_letters + string.digits
+
+
+def random_word(length: int) -> str:
+    """Return `length` random letters and digits, for keys and names that must not be guessed."""
+    return "".join(secrets.choice(_WORD) for _ in range(length))
 
 
 def keys_of(tx: Transaction, tenant: Tenant) -> SigningKeys:

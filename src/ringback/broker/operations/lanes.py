@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
+from ringback.broker.operations.runs.append import append_entry
 from ringback.broker.records import Delivery, Lane, LaneKind, Message
 from ringback.broker.rules import lanes
 from ringback.broker.rules.admit import Lanes, admit
@@ -27,7 +28,9 @@ def lanes_of(tx: Transaction, message: Message, moment: Moment) -> Lanes:
 
 
 def start(tx: Transaction, message: Message, delivery: Delivery, moment: Moment) -> None:
-    """Let a message whose time has come go as far as its lanes allow."""
+    """Let a message whose time has come go as far as its lanes allow; a step takes its place in its run's list first."""
+    if message.kind == "step":
+        append_entry(tx, message)
     tx.apply(admit(message, delivery, lanes_of(tx, message, moment), moment))
 
 

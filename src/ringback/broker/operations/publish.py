@@ -1,52 +1,17 @@
 """Publishing and enqueueing: from a request to messages, one for each endpoint, duplicates found."""
 
-from dataclasses import dataclass
-
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
+from ringback.broker.operations.publication import Publication, Published
+from ringback.broker.operations.runs.ingest import ingest
 from ringback.broker.records import Dedup, UrlGroup
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import dedup_id, message_from
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.options import Options
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One publish, as it was asked for.
-
-    Attributes:
-        tenant: who publishes.
-        destination: URL, or name of a URL group.
-        is_group: which of the two it is.
-        options: what the headers ask for.
-        body: the body.
-        caller_ip: address of the publisher.
-        queue: queue to put it on, if any.
-        schedule: schedule that made it, if any.
-    """
-
-    tenant: str
-    destination: str
-    is_group: bool
-    options: Options
-    body: bytes
-    caller_ip: str
-    queue: str | None = None
-    schedule: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """One accepted message, or the one it is a duplicate of."""
-
-    seq: int
-    url: str
-    deduplicated: bool = False
 
 
 def publish(tx: Transaction, publication: Publication, limits: Limits, moment: Moment) -> list[Published]:
@@ -55,6 +20,8 @@ def publish(tx: Transaction, publication: Publication, limits: Limits, moment: M
     Raises:
         Refused: 404 for an unknown URL group, 412 above a quota.
     """
+    if publication.options.workflow is not None and publication.schedule is None:
+        return [ingest(tx, publication, limits, moment)]
     if not publication.is_group:
         return [_publish_to(tx, publication, publication.destination, None, limits, moment)]
     group = tx.get(UrlGroup, publication.tenant, publication.destination)

@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.operations.publish import Publication, publish
+from ringback.broker.operations.publication import Publication
+from ringback.broker.operations.publish import publish
 from ringback.broker.records import Delivery, Event, Schedule
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits

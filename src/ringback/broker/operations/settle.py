@@ -1,15 +1,20 @@
 """Writing down how an attempt ended, with everything that follows from it, in one transaction."""
 
+from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
 from ringback.broker.operations.lanes import release
+from ringback.broker.operations.runs.settle import settle_run
 from ringback.broker.records import Delivery, Message
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.settle import settle as decide
+from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.wire.http import Outcome
 
 
-def settle(tx: Transaction, message: Message, lease: int, retried: int, outcome: Outcome, moment: Moment) -> bool:
+def settle(
+    tx: Transaction, message: Message, lease: int, retried: int, outcome: Outcome, limits: Limits, moment: Moment
+) -> bool:
     """Settle one attempt; False if it was no longer ours to settle.
 
     Args:
@@ -18,13 +23,19 @@ def settle(tx: Transaction, message: Message, lease: int, retried: int, outcome:
         lease: the node that attempted it.
         retried: which attempt it was.
         outcome: what came back.
+        limits: quotas for what follows from it.
         moment: time, ids and room.
     """
     delivery = tx.get(Delivery, message.seq)
     if delivery is None or delivery.lease != lease or delivery.retried != retried:
         return False
+    if message.run is not None:
+        settle_run(tx, message, delivery, outcome, limits, moment)
+        return True
     settled = decide(message, delivery, outcome, moment)
     tx.apply(settled.changes)
+    if settled.letter is not None:
+        tx.apply(Changes(put=[settled.letter]))
     for follow in settled.follow:
         accept(tx, follow, moment)
     if message.flow or message.queue or message.holds:

@@ -1,6 +1,7 @@
 """What one attempt's outcome means: delivered, tried again, given up, or canceled (protocol 4.2, 4.3, 7.1)."""
 
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_outcome
 from math import exp
 
 from msgspec.structs import replace
@@ -21,21 +22,36 @@ class Settled:
     """What follows from one attempt.
 
     Attributes:
-        changes: what to write, the callbacks not among it.
+        changes: what to write, the dead letter and the callbacks not among it.
         ended: the message is no longer pending.
-        failed: it was given up.
+        letter: its dead letter, if it was given up.
         follow: callback messages to be accepted in the same transaction.
     """
 
     changes: Changes = field(default_factory=Changes)
     ended: bool = True
-    failed: bool = False
+    letter: DeadLetter | None = None
     follow: list[Message] = field(default_factory=list)
 
 
-def settle(message: Message, delivery: Delivery, outcome: Outcome, moment: Moment) -> Settled:
-    """Return what follows from the outcome of one attempt."""
+def settle(
+    message: Message, delivery: Delivery, outcome: Outcome, moment: Moment, *, refused: str | None = None
+) -> Settled:
+    """Return what follows from the outcome of one attempt.
+
+    Args:
+        message: what was attempted.
+        delivery: which attempt it was.
+        outcome: what came back.
+        moment: time and ids.
+        refused: why the message is given up although the endpoint answered 2xx.
+    """
     settled = Settled()
+    if refused is not None:
+        outcome = replace_outcome(outcome, error=refused)
+        _log(settled, delivery, "ERROR", moment, outcome)
+        _give_up(settled, message, delivery, outcome, moment)
+        return settled
     if 200 <= outcome.status < 300:
         _end(settled, delivery, "DELIVERED", moment, outcome)
     else:
@@ -86,8 +102,7 @@ def _retry(settled: Settled, message: Message, delivery: Delivery, outcome: Outc
 
 def _give_up(settled: Settled, message: Message, delivery: Delivery, outcome: Outcome, moment: Moment) -> None:
     _end(settled, delivery, "FAILED", moment, outcome)
-    settled.failed = True
-    letter = DeadLetter(
+    settled.letter = DeadLetter(
         pos=moment.new_id(),
         tenant=message.tenant,
         message=message.seq,
@@ -96,13 +111,13 @@ def _give_up(settled: Settled, message: Message, delivery: Delivery, outcome: Ou
         body=outcome.body,
         error=outcome.error,
         retried=delivery.retried,
+        run=message.run.run if message.run else 0,
     )
-    settled.changes.put.append(letter)
     if message.callback:
         settled.follow.append(callback_message(message.callback, message, outcome, delivery.retried, moment))
     if message.failure_callback:
         settled.follow.append(
-            callback_message(message.failure_callback, message, outcome, delivery.retried, moment, letter.pos)
+            callback_message(message.failure_callback, message, outcome, delivery.retried, moment, settled.letter.pos)
         )
 
 

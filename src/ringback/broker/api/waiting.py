@@ -1,0 +1,123 @@
+"""Waiting for events, sending them, and the addresses third parties call (workflow protocol 2.6 to 2.8, 3.3)."""
+
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from msgspec import Struct
+
+from ringback.broker.api import run_shapes
+from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.ids import message_id
+from ringback.broker.operations.runs import wait as waiting
+from ringback.broker.operations.runs.end import base64_text
+from ringback.broker.operations.runs.ingest import active_run, options_of
+from ringback.broker.records import ActiveRun, Run
+from ringback.broker.rules.callbacks import grouped
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import Transaction
+from ringback.errors import Refused
+from ringback.wire import duration
+from ringback.wire.http import Response, canonical
+
+
+class _WaitBody(Struct):
+    step: msgspec.Raw
+    url: str = ""
+    timeout: str | int | float = "7d"
+    headers: dict[str, list[str] | str] = msgspec.field(name="timeoutHeaders", default_factory=dict)
+
+
+def wait(call: Call) -> Answer:
+    """`POST /v2/wait/{event}`: a step waits."""
+    body = call.json(_WaitBody)
+    options = options_of(body.headers)
+    run_id = options.workflow.run_id if options.workflow else call.request.header("upstash-workflow-runid") or ""
+    timeout = body.timeout if isinstance(body.timeout, str) else f"{int(body.timeout)}s"
+    wanted = waiting.Wait(_event_id(call), duration.parse(timeout), timeout, bytes(body.step), options, body.url)
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        run = active_run(tx, call.tenant.name, run_id)
+        seq = waiting.wait(tx, run, wanted, call.settings.limits, moment)
+        return json_response(200, {"messageId": message_id(seq)})
+
+    return call.desk.write(job)
+
+
+def notify(call: Call) -> Answer:
+    """`POST /v2/notify/{event}` and `/v2/notify/{run}/{event}`."""
+    text = _event_id(call)
+    first, slash, rest = text.partition("/")
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        run, event = None, text
+        if slash and rest:
+            active = tx.get(ActiveRun, call.tenant.name, first)
+            run = tx.get(Run, active.run) if active else None
+            if run is not None or first.startswith("wfr_"):
+                event = rest
+            if run is None and first.startswith("wfr_"):
+                return json_response(201, [])
+        limits = call.settings.limits
+        woken = waiting.notify(tx, call.tenant.name, event, call.request.body, run, limits, moment)
+        return json_response(201, [_woken(one) for one in woken])
+
+    return call.desk.write(job)
+
+
+def waiters(call: Call) -> Answer:
+    """`GET /v2/waiters/{event}`."""
+    event = _event_id(call)
+
+    def job(tx: Transaction) -> Response:
+        found = waiting.waiters_of(tx, call.tenant.name, event)
+        return json_response(200, [run_shapes.waiter(one) for one in found])
+
+    return call.desk.read(job)
+
+
+def hook(call: Call) -> Answer:
+    """`ANY /v2/workflows/hooks/{user}/{run}/{event}`: a third party calls the address a run has given it."""
+    tenant, run_id = call.names["user"], call.names["run"]
+    captured = msgspec.json.encode(_captured(call))
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        active = tx.get(ActiveRun, tenant, run_id)
+        run = tx.get(Run, active.run) if active else None
+        if run is None:
+            raise Refused(404, f"workflow run {run_id} not found")
+        waiting.notify(tx, tenant, call.names["event"], captured, run, call.settings.limits, moment)
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def _captured(call: Call) -> dict[str, Any]:
+    request = call.request
+    captured: dict[str, Any] = {
+        "method": request.method,
+        "header": grouped(tuple((canonical(name), value) for name, value in request.headers)),
+    }
+    if request.body:
+        captured["body"] = base64_text(request.body)
+    proto = request.header("x-forwarded-proto") or "http"
+    return captured | {"proto": proto, "host": request.header("host") or "", "url": request.target}
+
+
+def _woken(one: waiting.Woken) -> dict[str, Any]:
+    shape: dict[str, Any] = {"waiter": run_shapes.waiter(one.waiter)} if one.waiter else {}
+    return shape | {
+        "messageId": message_id(one.message),
+        "deduplicated": False,
+        "error": "",
+        "workflowRunId": one.run.run_id,
+        "workflowCreatedAt": one.run.created_at,
+    }
+
+
+def _event_id(call: Call) -> str:
+    """Everything after the fixed part: event ids may hold slashes, and clients do not encode them."""
+    event = unquote(call.names["event"].partition("?")[0])
+    if not event:
+        raise Refused(400, "missing event id")
+    return event

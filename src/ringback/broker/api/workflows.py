@@ -1,0 +1,229 @@
+"""Runs of workflows: start, look at, end (workflow protocol 1.5, 3.2, 3.4)."""
+
+from ringback.broker.api import run_shapes
+from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.shapes import Shape
+from ringback.broker.changes import Changes
+from ringback.broker.ids import first_id_at, parse_message_id, parse_position, position
+from ringback.broker.operations.publication import Publication
+from ringback.broker.operations.runs.append import all_entries
+from ringback.broker.operations.runs.cancel import Wish, cancel_runs, end_by_id, of_runs
+from ringback.broker.operations.runs.history import load_history
+from ringback.broker.operations.runs.ingest import trigger as start
+from ringback.broker.operations.selection import within_dates
+from ringback.broker.records import ActiveRun, Delivery, Entry, Progress, Run
+from ringback.broker.rules.moment import Moment
+from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.errors import Refused
+from ringback.wire.batch import in_item, read_batch
+from ringback.wire.destination import Destination, classify, split
+from ringback.wire.filters import RUN_CANCEL_FIELDS, RUN_FIELDS, Filter, read_filter
+from ringback.wire.headers import read_options
+from ringback.wire.http import Response
+from ringback.wire.options import Options
+
+_MOST_RUNS = 10
+_MOST_EVENTS = 1000
+
+
+def trigger(call: Call) -> Answer:
+    """`POST /v2/trigger/{url}`."""
+    target, query = split(call.names["destination"])
+    options = read_options(call.request.headers, query)
+    publication = _publication(call, classify(target), options, call.request.body)
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        run, published = start(tx, publication, call.settings.limits, moment)
+        told: dict[str, object] = {"workflowRunId": run.run_id, "workflowCreatedAt": run.created_at}
+        return json_response(200, told | {"deduplicated": True} if published.deduplicated else told)
+
+    return call.desk.write(job)
+
+
+def trigger_batch(call: Call) -> Answer:
+    """`POST /v2/batch/trigger`: several starts, all or none."""
+    items = read_batch(call.request.body)
+    publications = [_publication(call, item.destination, item.options, item.body) for item in items]
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        told = []
+        for number, publication in enumerate(publications):
+            try:
+                run, published = start(tx, publication, call.settings.limits, moment)
+            except Refused as error:
+                raise in_item(number, error) from error
+            told.append(
+                {
+                    "workflowRunId": run.run_id,
+                    "workflowCreatedAt": run.created_at,
+                    "deduplicated": published.deduplicated,
+                }
+            )
+        return json_response(201, told)
+
+    return call.desk.write(job)
+
+
+def _publication(call: Call, destination: Destination, options: Options, body: bytes) -> Publication:
+    if destination.is_group:
+        raise Refused(400, "invalid destination url: endpoint has invalid scheme, add http:// or https://")
+    return Publication(call.tenant.name, destination.text, False, options, body, call.request.peer)
+
+
+def entries(call: Call) -> Answer:
+    """`GET /v2/workflows/runs/{id}`: the whole list of an active run."""
+    run_id = call.names["run"]
+
+    def job(tx: Transaction) -> Response:
+        active = tx.get(ActiveRun, call.tenant.name, run_id)
+        if active is None:
+            raise Refused(404, f"workflow run {run_id} not found")
+        return json_response(200, [run_shapes.raw_entry(entry) for entry in all_entries(tx, active.run)])
+
+    return call.desk.read(job)
+
+
+def end(call: Call) -> Answer:
+    """`DELETE /v2/workflows/runs/{id}?cancel=`: finish with a result, or cancel."""
+    asked = dict(call.query()).get("cancel")
+    wish: Wish = {"false": "finish", "true": "cancel", None: "cancel if active"}.get(asked)  # type: ignore[assignment]
+    if wish is None:
+        raise Refused(400, f"invalid cancel {asked!r}: expected true or false")
+    result = call.request.body.decode("utf-8", "replace") if call.request.body else None
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        end_by_id(tx, call.tenant.name, call.names["run"], wish, result, call.settings.limits, moment)
+        return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def cancel_many(call: Call) -> Answer:
+    """`DELETE /v2/workflows/runs`: by ids, by filters, or all."""
+    query = [pair for pair in call.query() if pair[0] not in ("workflowUrlExactMatch", "qstash_token")]
+    exact = dict(call.query()).get("workflowUrlExactMatch", "false").lower() == "true"
+    filter_ = read_filter(query, call.request.body, fields=RUN_CANCEL_FIELDS, strict=True)
+    urls = [Where("url", "in" if exact else "prefix", filter_.run_urls)] if filter_.run_urls else []
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        canceled = cancel_runs(tx, call.tenant.name, filter_, urls, call.settings.limits, moment)
+        return json_response(200, {"cancelled": canceled})
+
+    return call.desk.write(job)
+
+
+def logs(call: Call) -> Answer:
+    """`GET /v2/workflows/logs`: runs with their steps, newest first."""
+    filter_ = read_filter(call.query(), b"", fields=RUN_FIELDS, strict=False)
+    count = min(_MOST_RUNS if filter_.count is None else max(1, filter_.count), _MOST_RUNS)
+    query = _query(call.tenant.name, filter_, count)
+    trim = _trim(dict(call.query()).get("trimBody"))
+
+    def job(tx: Transaction) -> Response:
+        found = _narrowed(tx, tx.find(Run, query), filter_)
+        shown = [run_shapes.run(load_history(tx, run), trim) for run in found[:count]]
+        cursor = position(found[count - 1].seq) if len(found) > count else ""
+        return json_response(200, {"cursor": cursor, "runs": shown})
+
+    return call.desk.read(job)
+
+
+def events(call: Call) -> Answer:
+    """`GET /v2/workflows/events`: grouped by run it is the same as the logs, else one line for each change of a state."""
+    grouping = dict(call.query()).get("groupBy")
+    if grouping == "workflowRunId":
+        return logs(call)
+    if grouping:
+        raise Refused(400, f"invalid groupBy {grouping!r}: expected workflowRunId")
+    filter_ = read_filter(call.query(), b"", fields=RUN_FIELDS, strict=False)
+    query = _query(call.tenant.name, filter_, 100)
+
+    def job(tx: Transaction) -> Response:
+        found = _narrowed(tx, tx.find(Run, query), filter_)
+        lines = [line for run in found[:100] for line in _lines(run_shapes.run(load_history(tx, run)))]
+        lines.sort(key=lambda line: int(line["time"]), reverse=True)  # type: ignore[call-overload]
+        cursor = position(found[99].seq) if len(found) > 100 else ""
+        return json_response(200, {"cursor": cursor, "events": lines[:_MOST_EVENTS]})
+
+    return call.desk.read(job)
+
+
+def _lines(run: Shape) -> list[dict[str, object]]:
+    """Return the changes of state that a run's history tells of."""
+    told = {
+        "workflowRunId": run["workflowRunId"],
+        "workflowUrl": run["workflowUrl"],
+        "workflowCreatedAt": run["workflowRunCreatedAt"],
+    }
+    lines: list[dict[str, object]] = [told | {"time": run["workflowRunCreatedAt"], "state": "RUN_STARTED"}]
+    for group in run["steps"]:
+        for step in group["steps"]:
+            at = step.get("createdAt", run["workflowRunCreatedAt"])
+            lines.append(told | {"time": at, "state": step["state"], "stepInfo": step})
+    if "workflowRunCompletedAt" in run:
+        ended = told | {"time": run["workflowRunCompletedAt"], "state": run["workflowState"]}
+        more = {name: run[name] for name in ("workflowRunResponse", "dlqId") if name in run}
+        lines.append(ended | more)
+    return lines
+
+
+def _query(tenant: str, filter_: Filter, count: int) -> Query:
+    where = [Where("tenant", "=", tenant), *within_dates(filter_, "seq"), *of_runs(filter_)]
+    if filter_.cursor:
+        pos = parse_position(filter_.cursor)
+        if pos is None:
+            raise Refused(400, f"invalid cursor {filter_.cursor[:64]!r}")
+        where.append(Where("seq", "<", pos))
+    if filter_.run_urls:
+        where.append(Where("url", "in", filter_.run_urls))
+    if filter_.run_id:
+        where.append(Where("run_id", "=", filter_.run_id))
+    if filter_.run_created_at is not None:
+        at = filter_.run_created_at
+        where += [Where("seq", ">=", first_id_at(at)), Where("seq", "<", first_id_at(at + 1))]
+    if filter_.run_ids:
+        where.append(Where("run_id", "in", filter_.run_ids))
+    if filter_.run_states:
+        where.append(Where("state", "in", filter_.run_states))
+    return Query(tuple(where), order=("seq",), descending=True, limit=count + 1)
+
+
+def _narrowed(tx: Transaction, found: list[Run], filter_: Filter) -> list[Run]:
+    """Keep the run that a message belongs to, where one was asked for."""
+    if not filter_.message_ids:
+        return found
+    seq = parse_message_id(filter_.message_ids[0])
+    entries = tx.find(Entry, Query((Where("message", "=", -1 if seq is None else seq),), limit=1))
+    return [run for run in found if entries and run.seq == entries[0].run]
+
+
+def _trim(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise Refused(400, f"invalid trimBody {text!r}: expected a whole number") from error
+
+
+def heartbeat(call: Call) -> Answer:
+    """`POST /v2/workflows/runs/{id}/heartbeat`: a long step says that it is alive, and how far it is."""
+    body = call.json(dict[str, str | int | float | None])
+    seq = parse_message_id(str(body.get("messageId") or ""))
+    attempt = body.get("attempt")
+    if seq is None or not isinstance(attempt, int):
+        raise Refused(400, "invalid heartbeat: expected messageId and attempt")
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        active = tx.get(ActiveRun, call.tenant.name, call.names["run"])
+        delivery = tx.get(Delivery, seq)
+        if active is None or delivery is None or delivery.run != active.run:
+            raise Refused(404, f"no delivery of run {call.names['run']} is in flight for this message")
+        if delivery.lease is None or delivery.retried != attempt:
+            raise Refused(409, f"attempt {attempt} is not the current one, that is {delivery.retried}")
+        said = body.get("progress")
+        text = "" if said is None else str(said)[:1000]
+        tx.apply(Changes(put=[Progress(active.run, seq, attempt, moment.now, text)]))
+        return json_response(200, {})
+
+    return call.desk.write(job)

@@ -1,0 +1,143 @@
+"""Failed runs again: resume, restart, and the failure function once more (workflow protocol 3.5, 4.7)."""
+
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.operations.accept import accept
+from ringback.broker.operations.runs.append import all_entries
+from ringback.broker.operations.runs.ingest import new_run_id
+from ringback.broker.records import ActiveRun, DeadLetter, Delivery, Entry, FailureFunction, Message, Run
+from ringback.broker.rules import runs
+from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.run_settle import failure_message
+from ringback.broker.settings import Limits
+from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.errors import Refused
+from ringback.wire.options import Options
+
+_OVERRIDES = ("retries", "retry_delay", "flow_control", "failure_callback")
+
+
+def restart(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits, moment: Moment) -> Run:
+    """Start a failed run from its beginning, under a new id; its dead letter is gone with that.
+
+    Raises:
+        Refused: 400 where its list is not kept any more.
+    """
+    old, entries = _failed(tx, letter)
+    run = _renewed(old, changed, moment)
+    payload = entries[0].body
+    message = runs.step_message(run, changed, "init", limits, moment)
+    entry = Entry(run.seq, "init", message.seq, "step", payload)
+    tx.apply(Changes(put=[run, ActiveRun(run.tenant, run.run_id, run.seq), entry], drop=[letter]))
+    accept(tx, message, moment)
+    return run
+
+
+def resume(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits, moment: Moment) -> Run:
+    """Go on with a failed run where it failed, under a new id: what has a result keeps it.
+
+    What was delivered but never led on is delivered again: the last entry, every planned step without its result, and the entry
+    before a third-party call whose answer never came.
+
+    Raises:
+        Refused: 400 where its list is not kept any more.
+    """
+    old, entries = _failed(tx, letter)
+    entries = _with_kept_results(tx, old, entries)
+    results = {entry.identity[1:] for entry in entries if entry.identity.startswith("r")}
+    # a call without its result is made anew: its traces would make the new one a duplicate
+    kept = [entry for entry in entries if entry.call_type == "step" or _call_step(entry) in results]
+    run = replace(_renewed(old, changed, moment), entries=len(kept))
+    tx.apply(Changes(put=[run, ActiveRun(run.tenant, run.run_id, run.seq)], drop=[letter]))
+    frontier = _frontier(kept, results)
+    for number, entry in enumerate(kept):
+        seq = moment.new_id()
+        tx.apply(Changes(put=[Entry(run.seq, entry.identity, seq, entry.call_type, entry.body, number, entry.child)]))
+        if entry.identity in frontier:
+            message = runs.step_message(run, changed, entry.identity, limits, moment, seq=seq)
+            accept(tx, message, moment)
+    return run
+
+
+def rerun_failure_function(tx: Transaction, letter: DeadLetter, limits: Limits, moment: Moment) -> Run:
+    """Call the failure function of a run once more.
+
+    Raises:
+        Refused: 400 unless it has failed.
+    """
+    run, entries = _failed(tx, letter)
+    failed, callback = tx.get(Message, letter.message), runs.failure_callback(run)
+    if run.failure is None or run.failure.state != "CALLBACK_FAIL" or failed is None or callback is None:
+        raise Refused(400, "the failure function of this run has not failed")
+    report = failure_message(run, callback, failed, letter, entries[0].body, limits, moment)
+    run = replace(run, failure=FailureFunction(report.seq, "CALLBACK_INPROGRESS"))
+    tx.apply(Changes(put=[run]))
+    accept(tx, report, moment)
+    return run
+
+
+def cancel_failure_function(tx: Transaction, letter: DeadLetter, moment: Moment) -> None:
+    """Give up calling the failure function of a run.
+
+    Raises:
+        Refused: 400 when it is not being called.
+    """
+    run = tx.get(Run, letter.run)
+    delivery = tx.get(Delivery, run.failure.message) if run and run.failure else None
+    if run is None or run.failure is None or run.failure.state != "CALLBACK_INPROGRESS":
+        raise Refused(400, "no failure function of this run is in progress")
+    tx.apply(Changes(put=[replace(run, failure=replace(run.failure, state="CALLBACK_CANCELED"))]))
+    if delivery is not None:
+        tx.apply(Changes(drop=[delivery]))
+    _ = moment
+
+
+def _failed(tx: Transaction, letter: DeadLetter) -> tuple[Run, list[Entry]]:
+    run = tx.get(Run, letter.run)
+    entries = all_entries(tx, letter.run) if run else []
+    if run is None or not entries:
+        raise Refused(400, "this dead letter is not of a workflow run whose steps are kept")
+    return run, entries
+
+
+def _renewed(old: Run, changed: Options, moment: Moment) -> Run:
+    """Return a run like the failed one, with what the request changes."""
+    asked = {name: value for name in _OVERRIDES if (value := getattr(changed, name)) is not None}
+    if changed.labels:
+        asked["labels"] = changed.labels
+    return replace(
+        old,
+        seq=moment.new_id(),
+        run_id=new_run_id(),
+        created_at=moment.now,
+        options=replace(old.options, **asked),
+        state="RUN_STARTED",
+        entries=0,
+        confirmed=True,
+        unknown_sdk=False,
+        invoker=None,
+        ended_at=None,
+        result=None,
+        dead_letter=None,
+        failed_step=None,
+        failure=None,
+    )
+
+
+def _with_kept_results(tx: Transaction, old: Run, entries: list[Entry]) -> list[Entry]:
+    """Children that ended after their parent failed have left their results beside the list (2.9)."""
+    beside = tx.find(Entry, Query((Where("run", "=", old.seq), Where("place", "null")), order=("message",)))
+    return entries + [entry for entry in beside if entry.body and entry.child]
+
+
+def _call_step(entry: Entry) -> str:
+    return entry.identity.lstrip("fc")
+
+
+def _frontier(entries: list[Entry], results: set[str]) -> set[str]:
+    """Return the entries whose delivery has to be made again."""
+    plans = {
+        entry.identity for entry in entries if entry.identity.startswith("p") and entry.identity[1:] not in results
+    }
+    return plans or {entries[-1].identity}

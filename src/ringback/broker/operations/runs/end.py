@@ -1,0 +1,110 @@
+"""The end of a run: everything that follows from it is written in the same transaction (workflow protocol 4.2, 4.5)."""
+
+import base64
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.operations.accept import accept
+from ringback.broker.operations.lanes import leave, release
+from ringback.broker.operations.runs.ingest import submit
+from ringback.broker.records import (
+    ActiveRun,
+    DeadLetter,
+    Delivery,
+    Entry,
+    Event,
+    FailureFunction,
+    Message,
+    Run,
+    RunState,
+    SavedEvent,
+    Waiter,
+)
+from ringback.broker.rules import runs
+from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.run_settle import failure_message
+from ringback.broker.settings import Limits
+from ringback.broker.stores.contract import Query, Transaction, Where
+
+_AT_ONCE = 10_000
+
+
+def end_run(
+    tx: Transaction, run: Run, state: RunState, limits: Limits, moment: Moment, *, result: str | None = None
+) -> None:
+    """End a run that is active: nothing of it is delivered any more, and who waits for it is told."""
+    ended = replace(tx.get(Run, run.seq) or run, state=state, ended_at=moment.now, result=result)
+    tx.apply(Changes(put=[ended], drop=[ActiveRun(run.tenant, run.run_id, run.seq)]))
+    _cancel_deliveries(tx, run, moment)
+    of_run = Query((Where("run", "=", run.seq),), limit=_AT_ONCE)
+    tx.apply(Changes(drop=[*tx.find(Waiter, of_run), *tx.find(SavedEvent, of_run)]))
+    if run.invoker is not None:
+        _tell_invoker(tx, ended, limits, moment)
+
+
+def fail_run(
+    tx: Transaction,
+    run: Run,
+    message: Message,
+    letter: DeadLetter,
+    step: str | None,
+    limits: Limits,
+    moment: Moment,
+) -> None:
+    """Fail a run: its dead letter is kept, and its failure function called."""
+    run = replace(tx.get(Run, run.seq) or run, dead_letter=letter.pos, failed_step=step)
+    tx.apply(Changes(put=[letter, run]))
+    end_run(tx, run, "RUN_FAILED", limits, moment)
+    callback = runs.failure_callback(run)
+    if callback is None:
+        return
+    first = tx.get(Entry, run.seq, "init")
+    report = failure_message(run, callback, message, letter, first.body if first else b"", limits, moment)
+    failed = tx.get(Run, run.seq) or run
+    tx.apply(Changes(put=[replace(failed, failure=FailureFunction(report.seq, "CALLBACK_INPROGRESS"))]))
+    accept(tx, report, moment)
+
+
+def _cancel_deliveries(tx: Transaction, run: Run, moment: Moment) -> None:
+    """Remove what waits; what is in flight finds the run ended when it comes back."""
+    for delivery in tx.find(Delivery, Query((Where("run", "=", run.seq),), limit=_AT_ONCE)):
+        if delivery.lease is not None:
+            continue
+        canceled = Event(moment.new_id(), run.tenant, delivery.seq, "CANCELED", moment.now)
+        tx.apply(Changes(put=[canceled], drop=[delivery]))
+        leave(tx, delivery, moment)
+        message = tx.get(Message, delivery.seq)
+        if message is not None:
+            release(tx, message, delivery, moment, ended=True)
+
+
+def _tell_invoker(tx: Transaction, child: Run, limits: Limits, moment: Moment) -> None:
+    """Complete the parent's step; a parent that has failed keeps the result for a resume but is not called (2.9)."""
+    invoker = child.invoker
+    parent = tx.get(Run, invoker.run) if invoker else None
+    if invoker is None or parent is None or parent.state not in ("RUN_STARTED", "RUN_FAILED"):
+        return
+    told: dict[str, Any] = {"isFailed": child.state == "RUN_FAILED", "isCanceled": child.state == "RUN_CANCELED"}
+    if child.state == "RUN_SUCCESS" and child.result is not None:
+        told = {"body": child.result} | told
+    body = completed(invoker.step, {"out": msgspec.json.encode(told).decode()})
+    identity = runs.identity(body, 0)
+    if parent.state == "RUN_STARTED":
+        submit(tx, parent, invoker.options, body, limits, moment, identity)
+        return
+    noted = tx.get(Entry, parent.seq, identity)
+    if noted is not None:
+        tx.apply(Changes(put=[replace(noted, body=body)]))
+
+
+def completed(step: bytes, more: dict[str, Any]) -> bytes:
+    """Return a step's JSON with further fields, all that was in it kept."""
+    return msgspec.json.encode(msgspec.json.decode(step) | more)
+
+
+def base64_text(data: bytes) -> str:
+    """Return bytes as the text in which events travel."""
+    return base64.b64encode(data).decode()

@@ -1,0 +1,60 @@
+"""What a run has done so far, gathered from what is kept of it (workflow protocol 3.4, 6)."""
+
+from dataclasses import dataclass
+
+from ringback.broker.records import DeadLetter, Delivery, Entry, Event, Message, Progress, Run
+from ringback.broker.stores.contract import Query, Transaction, Where
+
+_MOST_ENTRIES = 10_000
+_MOST_EVENTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """A message of a run: what became of it.
+
+    Attributes:
+        message: the message.
+        delivery: where it stands, None when it has ended.
+        events: its history, oldest first.
+    """
+
+    message: Message
+    delivery: Delivery | None
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """A run with everything that is shown of it."""
+
+    run: Run
+    entries: list[Entry]
+    attempts: dict[int, Attempted]
+    children: dict[int, Run]
+    invoker: Run | None
+    progress: dict[int, Progress]
+    letter: DeadLetter | None = None
+
+
+def load_history(tx: Transaction, run: Run) -> RunHistory:
+    """Gather the history of a run."""
+    of_run = Where("run", "=", run.seq)
+    entries = tx.find(Entry, Query((of_run,), order=("message",), limit=_MOST_ENTRIES))
+    messages = {entry.message for entry in entries}
+    if run.failure is not None:
+        messages.add(run.failure.message)
+    attempts = {seq: found for seq in messages if (found := _attempted(tx, seq)) is not None}
+    children = {entry.child: child for entry in entries if entry.child and (child := tx.get(Run, entry.child))}
+    invoker = tx.get(Run, run.invoker.run) if run.invoker else None
+    progress = {one.message: one for one in tx.find(Progress, Query((of_run,)))}
+    letter = tx.get(DeadLetter, run.dead_letter) if run.dead_letter else None
+    return RunHistory(run, entries, attempts, children, invoker, progress, letter)
+
+
+def _attempted(tx: Transaction, seq: int) -> Attempted | None:
+    message = tx.get(Message, seq)
+    if message is None:
+        return None
+    events = tx.find(Event, Query((Where("message", "=", seq),), order=("pos",), limit=_MOST_EVENTS))
+    return Attempted(message, tx.get(Delivery, seq), events)

@@ -1,0 +1,137 @@
+"""Writing down how an attempt of a workflow's message ended, with everything that follows for its run."""
+
+import msgspec
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.operations.accept import accept
+from ringback.broker.operations.lanes import release
+from ringback.broker.operations.publication import Publication
+from ringback.broker.operations.runs.append import place
+from ringback.broker.operations.runs.end import end_run, fail_run
+from ringback.broker.operations.runs.ingest import ingest
+from ringback.broker.records import Delivery, Entry, FailureFunction, Message, Run
+from ringback.broker.rules import run_settle
+from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.settle import Settled, settle
+from ringback.broker.settings import Limits
+from ringback.broker.stores.contract import Transaction
+from ringback.errors import Refused
+from ringback.wire.http import Outcome
+
+
+def settle_run(
+    tx: Transaction, message: Message, delivery: Delivery, outcome: Outcome, limits: Limits, moment: Moment
+) -> None:
+    """Settle one attempt of a message that belongs to a run."""
+    run = tx.get(Run, message.run.run) if message.run else None
+    if run is None:
+        _drop(tx, message, delivery, moment)
+    elif message.kind == "failure":
+        _settle_failure_function(tx, run, message, delivery, outcome, moment)
+    elif run.state != "RUN_STARTED":
+        _drop(tx, message, delivery, moment)
+    elif message.kind == "call":
+        _settle_call(tx, run, message, delivery, outcome, limits, moment)
+    else:
+        _settle_delivery(tx, run, message, delivery, outcome, limits, moment)
+
+
+def _settle_delivery(
+    tx: Transaction, run: Run, message: Message, delivery: Delivery, outcome: Outcome, limits: Limits, moment: Moment
+) -> None:
+    """A delivery of a step or of a call's answer: its endpoint has accepted it, is tried again, or the run fails."""
+    refused = run_settle.refusal(message, run, outcome)
+    carried = None
+    if refused is None and 200 <= outcome.status < 300:
+        try:
+            carried = run_settle.carried(outcome)
+        except (Refused, msgspec.MsgspecError) as error:
+            refused = f"the answer carries a result that cannot be read: {error}"
+    settled = settle(message, delivery, outcome, moment, refused=refused)
+    _write(tx, message, delivery, settled, moment)
+    if settled.letter is not None:
+        fail_run(tx, run, message, settled.letter, outcome.header("Upstash-Error-Step-Name"), limits, moment)
+    elif carried is not None:
+        _take_in(tx, run, message, delivery, carried, outcome, limits, moment)
+
+
+def _take_in(
+    tx: Transaction,
+    run: Run,
+    message: Message,
+    delivery: Delivery,
+    carried: run_settle.Carried,
+    outcome: Outcome,
+    limits: Limits,
+    moment: Moment,
+) -> None:
+    """Do what the answer carries, in the transaction that acknowledges its delivery."""
+    try:
+        for item in carried.submit:
+            publication = Publication(
+                run.tenant, item.destination.text, item.destination.is_group, item.options, item.body, run.caller_ip
+            )
+            ingest(tx, publication, limits, moment)
+    except Refused as error:
+        again = settle(message, delivery, run_settle.as_refused(outcome, error.text), moment, refused=error.text)
+        tx.apply(again.changes)
+        if again.letter is not None:
+            fail_run(tx, tx.get(Run, run.seq) or run, message, again.letter, None, limits, moment)
+        return
+    if carried.finished:
+        end_run(tx, run, "RUN_SUCCESS", limits, moment, result=carried.result)
+    elif carried.canceled:
+        end_run(tx, run, "RUN_CANCELED", limits, moment)
+
+
+def _settle_call(
+    tx: Transaction, run: Run, message: Message, delivery: Delivery, outcome: Outcome, limits: Limits, moment: Moment
+) -> None:
+    """A third-party call: its last answer, good or bad, is what the step gets; it never fails the run by itself."""
+    settled = settle(message, delivery, outcome, moment)
+    _write(tx, message, delivery, settled, moment)
+    if not settled.ended or message.run is None or message.run.callback is None:
+        return
+    body = run_settle.call_payload(message, outcome, delivery.retried)
+    seq = moment.new_id()
+    identity = f"f{message.run.entry}"
+    place(tx, run, Entry(run.seq, identity, seq, "fromCallback", body))
+    accept(
+        tx,
+        run_settle.call_result_message(run, message.run.callback, body, identity, limits, moment, seq),
+        moment,
+    )
+
+
+def _settle_failure_function(
+    tx: Transaction, run: Run, message: Message, delivery: Delivery, outcome: Outcome, moment: Moment
+) -> None:
+    settled = settle(message, delivery, outcome, moment)
+    _write(tx, message, delivery, settled, moment)
+    if not settled.ended:
+        return
+    if settled.letter is None and outcome.header("Upstash-Workflow-Failure-Callback-Notfound"):
+        tx.apply(Changes(put=[replace(run, failure=None)]))
+        return
+    failure = FailureFunction(
+        message.seq,
+        "CALLBACK_SUCCESS" if settled.letter is None else "CALLBACK_FAIL",
+        outcome.status,
+        tuple(outcome.headers),
+        outcome.body,
+    )
+    tx.apply(Changes(put=[replace(run, failure=failure)]))
+
+
+def _write(tx: Transaction, message: Message, delivery: Delivery, settled: Settled, moment: Moment) -> None:
+    tx.apply(settled.changes)
+    if message.flow:
+        release(tx, message, delivery, moment, ended=settled.ended)
+
+
+def _drop(tx: Transaction, message: Message, delivery: Delivery, moment: Moment) -> None:
+    """The run has ended meanwhile: what came back is nobody's business any more."""
+    tx.apply(Changes(drop=[delivery]))
+    if message.flow:
+        release(tx, message, delivery, moment, ended=True)

@@ -1,0 +1,93 @@
+"""The items of a batch: several publishes in one JSON array (protocol 2.3)."""
+
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
+
+from ringback.errors import Refused
+from ringback.wire.destination import Destination, classify
+from ringback.wire.headers import read_options
+from ringback.wire.http import Headers
+from ringback.wire.options import Options
+
+
+class Item(Struct):
+    """One item as it was sent."""
+
+    destination: str | None = None
+    url: str | None = None
+    headers: dict[str, str | list[str]] | None = None
+    body: msgspec.Raw | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One publish of a batch."""
+
+    destination: Destination
+    options: Options
+    body: bytes
+    queue: str | None
+
+
+_ITEMS = msgspec.json.Decoder(list[Item])
+
+
+def read_batch(body: bytes) -> list[BatchItem]:
+    """Return the publishes of a batch.
+
+    Raises:
+        Refused: 400 for the whole batch, naming the item that is wrong.
+    """
+    try:
+        items = _ITEMS.decode(body or b"[]")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(400, f"invalid request body: {error}") from error
+    return read_items(items)
+
+
+def read_items(items: list[Item]) -> list[BatchItem]:
+    """Return the publishes that decoded items ask for; see `read_batch`."""
+    found = []
+    for number, item in enumerate(items):
+        try:
+            found.append(
+                BatchItem(
+                    classify(item.destination or item.url or ""),
+                    read_options(_lines(item.headers or {})),
+                    _body(item.body),
+                    item.queue or None,
+                )
+            )
+        except Refused as error:
+            raise in_item(number, error) from error
+    return found
+
+
+def in_item(number: int, error: Refused) -> Refused:
+    """Return a refusal that says which item it is about."""
+    return Refused(error.status, f"item {number}: {error.text}", error.headers)
+
+
+def _lines(headers: dict[str, str | list[str]]) -> Headers:
+    lines: Headers = []
+    for name, value in headers.items():
+        lines += [(name.lower(), one) for one in ([value] if isinstance(value, str) else value)]
+    return lines
+
+
+def _body(raw: msgspec.Raw | None) -> bytes:
+    """A string is the body itself; any other JSON value is passed on as it was written (workflow protocol 1.3)."""
+    if raw is None:
+        return b""
+    text = bytes(raw)
+    if text == b"null":
+        return b""
+    if not text.startswith(b'"'):
+        return text
+    try:
+        return msgspec.json.decode(text, type=str).encode()
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise Refused(400, f"invalid body: {error}") from error
