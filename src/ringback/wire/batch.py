@@ -18,7 +18,7 @@ class Item(Struct):
     destination: str | None = None
     url: str | None = None
     headers: dict[str, str | list[str]] | None = None
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw = msgspec.Raw(b"null")
     queue: str | None = None
 
 
@@ -78,10 +78,8 @@ def _lines(headers: dict[str, str | list[str]]) -> Headers:
     return lines
 
 
-def _body(raw: msgspec.Raw | None) -> bytes:
+def _body(raw: msgspec.Raw) -> bytes:
     """A string is the body itself; any other JSON value is passed on as it was written (workflow protocol 1.3)."""
-    if raw is None:
-        return b""
     text = bytes(raw)
     if text == b"null":
         return b""
