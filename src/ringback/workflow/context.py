@@ -9,9 +9,9 @@ import httpx
 
 from ringback.client import calls
 from ringback.client.durations import Duration, Moment, unix_seconds, wire_duration
+from ringback.client.events import notify
 from ringback.client.ids import random_name, run_id
 from ringback.client.messages import ThirdParty
-from ringback.client.notify import notify
 from ringback.client.options import RunOptions
 from ringback.client.transport import AsyncTransport
 from ringback.errors import Refused

@@ -63,6 +63,11 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the broker is told
             return await self._failed(delivery, error)
 
+    async def close(self) -> None:
+        """Give back the connections of the running event loop."""
+        if "transport" in self.__dict__:
+            await self.transport.close()
+
     async def _deal_with(self, delivery: Delivery, request: Request, url: str) -> Response:
         run = RunRef(delivery.run_id, url, delivery.invoke_count)
         facts = Facts(

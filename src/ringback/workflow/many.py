@@ -39,3 +39,8 @@ class Endpoints:
                 404, {"error": "NotFound", "message": f"no workflow {name!r} here; there are: {known}"}
             )
         return await endpoint.answer(request, url)
+
+    async def close(self) -> None:
+        """Give back the connections of the running event loop."""
+        for endpoint in self._endpoints.values():
+            await endpoint.close()

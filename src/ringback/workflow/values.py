@@ -103,6 +103,8 @@ def promised(function: Callable[..., Any]) -> Any:
     """Return the type a function's annotation promises as its result; `Any` when there is none."""
     while isinstance(function, partial):
         function = function.func
+    if isinstance(function, type):
+        return function
     if not hasattr(function, "__annotations__") and callable(function):
         function = type(function).__call__
     try:

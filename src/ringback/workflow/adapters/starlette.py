@@ -8,7 +8,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route, Router
 
-from ringback.wire.http import Request
+from ringback.workflow.adapters import asgi
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.many import Endpoints
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
@@ -53,21 +53,12 @@ def serve_many(
 
 
 def _route(endpoint: Endpoint | Endpoints) -> Callable[[StarletteRequest], Awaitable[StarletteResponse]]:
-    async def answer(came: StarletteRequest) -> StarletteResponse:
-        response = await endpoint.answer(await _request(came), str(came.url))
-        answer = StarletteResponse(response.body, response.status)
-        answer.raw_headers = [
-            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers),
-            (b"content-length", str(len(response.body)).encode()),
-        ]
-        return answer
+    async def route(came: StarletteRequest) -> StarletteResponse:
+        response = await asgi.answer(endpoint, came.scope, await came.body())
+        said = StarletteResponse(response.body, response.status)
+        length = ("content-length", str(len(response.body)))
+        lines = [*response.headers, length]
+        said.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]
+        return said
 
-    return answer
-
-
-async def _request(came: StarletteRequest) -> Request:
-    path = came.scope.get("raw_path") or came.scope["path"].encode()
-    query = came.scope.get("query_string", b"")
-    target = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
-    headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in came.headers.raw]
-    return Request(came.method, target, headers, await came.body(), came.client.host if came.client else "")
+    return route

@@ -1,0 +1,87 @@
+"""Workflows as bare ASGI applications, for Vercel and other servers without a framework."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeVar, Unpack
+
+from ringback.wire.http import Request, Response
+from ringback.workflow.endpoint import Endpoint
+from ringback.workflow.many import Endpoints
+from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
+
+PayloadT = TypeVar("PayloadT")
+ResultT = TypeVar("ResultT")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def serve(
+    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], **options: Unpack[ServeOptions]
+) -> Application:
+    """Return an ASGI application that serves a workflow, whatever its path.
+
+    >>> app = serve(process_video)
+    """
+    return _application(Endpoint(as_workflow(function, options)))
+
+
+def serve_many(
+    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]], **options: Unpack[ServeOptions]
+) -> Application:
+    """Return an ASGI application that serves several workflows, each under a path that ends in its name."""
+    return _application(Endpoints(workflows, options))
+
+
+async def answer(endpoint: Endpoint | Endpoints, scope: Scope, body: bytes) -> Response:
+    """Return the endpoint's answer to an HTTP request whose body has been read."""
+    headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+    target = _target(scope)
+    host = next((value for name, value in headers if name == "host"), "localhost")
+    client = scope.get("client")
+    request = Request(scope["method"], target, headers, body, client[0] if client else "")
+    return await endpoint.answer(request, f"{scope.get('scheme', 'http')}://{host}{target}")
+
+
+async def send_response(response: Response, send: Send) -> None:
+    """Send an answer."""
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def _application(endpoint: Endpoint | Endpoints) -> Application:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(endpoint, receive, send)
+        elif scope["type"] == "http":
+            await send_response(await answer(endpoint, scope, await _body(receive)), send)
+
+    return application
+
+
+async def _live(endpoint: Endpoint | Endpoints, receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await endpoint.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _target(scope: Scope) -> str:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    return path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
