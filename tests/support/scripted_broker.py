@@ -70,7 +70,7 @@ class ScriptedBroker:
         self.broker = Broker(URL, DEV_TOKEN, DEV_KEYS)
         self.transport = AsyncTransport(self.broker, httpx.MockTransport(self._api))
         self.endpoints: dict[str, Answer] = {}
-        self.third_parties: dict[str, Callable[[dict[str, str], str], tuple[int, str]]] = {}
+        self.vendor: Callable[[str, dict[str, str], str], tuple[int, str]] | None = None
         self.runs: dict[str, Run] = {}
         self.deliveries: list[str] = []
         self.api_calls: list[str] = []
@@ -194,11 +194,11 @@ class ScriptedBroker:
         retries = int(headers["upstash-retries"])
 
         async def call() -> None:
-            ask = self.third_parties[url]
-            status, text = ask(forwarded | {"method": headers["upstash-method"]}, body)
+            assert self.vendor is not None
+            status, text = self.vendor(url, forwarded, body)
             retried = 0
             while not 200 <= status < 300 and retried < retries:
-                status, text = ask(forwarded | {"method": headers["upstash-method"]}, body)
+                status, text = self.vendor(url, forwarded, body)
                 retried += 1
             said = {
                 "status": status,

@@ -24,10 +24,11 @@ def entry_of(name: str) -> Entry:
 async def run_through(adapter: str, entry: Entry, broker: ScriptedBroker) -> None:
     name = entry.function.__name__
     workflows = {name: entry.function, **entry.siblings}
-    entry.world(broker)
+    broker.vendor = entry.vendor
     async with ADAPTERS[adapter](workflows, ServeOptions(transport=broker.transport)) as answer:
         broker.endpoints = {f"{HOST}/wf/{one}": answer for one in workflows}
-        run = broker.trigger(f"{HOST}/wf/{name}", entry.payload)
+        payload = "https://vendor.test/jobs" if entry.vendor else entry.payload
+        run = broker.trigger(f"{HOST}/wf/{name}", payload)
         await broker.drain()
     assert run.errors == []
     assert run.state == entry.state

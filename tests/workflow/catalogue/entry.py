@@ -4,12 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from support.scripted_broker import ScriptedBroker
-
-
-def _nothing(broker: ScriptedBroker) -> None:
-    """Leave the world as it is."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -22,7 +16,8 @@ class Entry:
         steps: names of its results, in the order in which they are recorded (parallel ones in order of code).
         deliveries: how many requests the endpoint gets.
         state: how the run ends.
-        world: prepares third parties and events.
+        vendor: answers calls, given path, headers and body; its address is the payload then.
+        is_long: whether it sleeps longer than a test can in real time.
     """
 
     function: Callable[..., Any]
@@ -32,4 +27,5 @@ class Entry:
     deliveries: int = 1
     state: str = "RUN_SUCCESS"
     siblings: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    world: Callable[[ScriptedBroker], None] = _nothing
+    vendor: Callable[[str, dict[str, str], str], tuple[int, str]] | None = None
+    is_long: bool = False

@@ -11,7 +11,7 @@ def half(n: int) -> int:
 def plain_function(context: BlockingContext[int]) -> int:
     try:
         n = context.run("half", half, context.request_payload)
-        context.sleep("nap", "10s")
+        context.sleep("nap", "1s")
         a, b = context.parallel(context.pending.run("a", half, n), context.pending.run("b", half, n + 2))
     except Exception as error:
         raise AssertionError("what ends a delivery must not look like an error") from error

@@ -20,7 +20,7 @@ async def side_by_side(context: Context[None]) -> list[str]:
     async with asyncio.TaskGroup() as group:
         left = group.create_task(context.run("left", resize, 1))
         right = group.create_task(context.run("right", resize, 2))
-    pause, again = await context.parallel(context.sleep("pause", 30), context.run("again", resize, 3))
+    pause, again = await context.parallel(context.sleep("pause", 1), context.run("again", resize, 3))
     return [small, large, left.result(), right.result(), again, str(pause)]
 
 

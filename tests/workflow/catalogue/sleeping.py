@@ -14,4 +14,4 @@ async def sleeping(context: Context[None]) -> str:
     return first + await context.run("last", lambda: "z")
 
 
-ENTRY = Entry(sleeping, result="az", steps=("first", "a minute", "past", "a while", "last"), deliveries=6)
+ENTRY = Entry(sleeping, result="az", steps=("first", "a minute", "past", "a while", "last"), deliveries=6, is_long=True)
