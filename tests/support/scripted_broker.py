@@ -62,6 +62,11 @@ class ScriptedBroker:
     Args:
         takes_results: whether it offers that results ride on the response.
         lazy: whether deliveries come with an empty body.
+
+    Attributes:
+        choose: which of the deliveries that are due comes next, given their number.
+        lose: whether the reply to delivery number n is lost, so that it is made again.
+        refuse: which status and text the API answers instead of doing what is asked.
     """
 
     def __init__(self, *, takes_results: bool = False, lazy: bool = False) -> None:
@@ -77,6 +82,7 @@ class ScriptedBroker:
         self.beats: list[dict[str, Any]] = []
         self.refuse: Callable[[str, str], tuple[int, str] | None] = lambda method, path: None
         self.lose: Callable[[int], bool] = lambda number: False
+        self.choose: Callable[[int], int] = lambda waiting: 0
         self.slept: list[str] = []
         self._due: deque[Callable[[], Awaitable[None]]] = deque()
         self._later: list[tuple[float, int, Callable[[], Awaitable[None]]]] = []
@@ -101,7 +107,10 @@ class ScriptedBroker:
         """Make all deliveries, those of later moments included, until nothing is left to do."""
         for _ in range(limit):
             if self._due:
-                await self._due.popleft()()
+                index = self.choose(len(self._due))
+                job = self._due[index]
+                del self._due[index]
+                await job()
             elif self._later:
                 self._now, _, then = heapq.heappop(self._later)
                 await then()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ringback.wire.steps import Step
-from ringback.workflow.errors import Misuse, StepFailed
+from ringback.workflow.errors import StepFailed
 from ringback.workflow.journal import Journal
 from ringback.workflow.pending import PendingSteps
 from ringback.workflow.replay import Discard, Execute, Plan, Replayed, Skipped, replay
@@ -83,7 +83,6 @@ async def _purpose(
         asked = [step for step, _ in group]
         if any(isinstance(step, Cancel) for step in asked):
             return Canceled()
-        _none_dropped(group)
         verdict = replay(journal, number, [step.wish() for step in asked])
         match verdict:
             case Replayed(results):
@@ -103,15 +102,6 @@ async def _purpose(
     result = code.result()
     steps.check_all_awaited()
     return Finish(result)
-
-
-def _none_dropped(group: "Sequence[tuple[Asked[Any], asyncio.Future[Any]]]") -> None:
-    for asked, future in group:
-        if future.cancelled():
-            raise Misuse(
-                f"step {asked.name!r} was cancelled by the workflow's own code: put no asyncio.timeout around a step, "
-                "give the step a timeout: context.step(timeout=...).run(...)"
-            )
 
 
 def _resolve(asked: Asked[Any], future: "asyncio.Future[Any]", result: Step) -> None:

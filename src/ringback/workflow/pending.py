@@ -95,6 +95,9 @@ class PendingSteps:
         """Return the steps that are asked for together, once the code goes no further without them.
 
         Empty when the code has ended. A change marker comes alone, before everything that was asked for with it.
+
+        Raises:
+            Misuse: the code gave up a step by itself.
         """
         while not code.done() and not self._waiting:
             code.add_done_callback(self._wake)
@@ -102,6 +105,7 @@ class PendingSteps:
             self._arrival = asyncio.get_running_loop().create_future()
             code.remove_done_callback(self._wake)
         await self._settle(code)
+        self._check_none_dropped(code)
         if code.done():
             return []
         markers = [pair for pair in self._waiting if pair[0].is_marker][:1]
@@ -133,6 +137,17 @@ class PendingSteps:
         for task in done:
             if not task.cancelled():
                 task.exception()  # seen: else the event loop complains about it later
+
+    def _check_none_dropped(self, code: "asyncio.Task[Any]") -> None:
+        # In a task group that fails for another reason steps are dropped too, and that reason is what counts
+        if code.done() and (code.cancelled() or not isinstance(code.exception(), TimeoutError)):
+            return
+        for asked, future in self._waiting:
+            if future.cancelled():
+                raise Misuse(
+                    f"step {asked.name!r} was cancelled by the workflow's own code: put no asyncio.timeout around a "
+                    "step, give the step a timeout: context.step(timeout=...).run(...)"
+                )
 
     async def _settle(self, code: "asyncio.Task[Any]") -> None:
         quiet = 0

@@ -1,0 +1,483 @@
+"""What the endpoint answers to each kind of delivery, and what a refusal of the broker means."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from ringback import clock
+from ringback.client import RunOptions
+from ringback.wire.http import Request, Response
+from ringback.wire.signing import sign
+from ringback.workflow import (
+    Context,
+    Failure,
+    Middleware,
+    NonRetryableError,
+    RetryAfterError,
+    StepFailed,
+)
+from support.scripted_broker import ScriptedBroker
+from workflow.one import URL, run_one, serve_one
+
+
+def headers_of(response: Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers}
+
+
+async def one_step(context: Context[Any]) -> str:
+    return await context.run("only", lambda: "done")
+
+
+# Starting
+
+
+async def test_a_plain_post_starts_a_run_and_passes_its_headers_on() -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step, run_options=RunOptions(retries=1, labels=("gold",)))
+    response = await broker.post(URL, b'{"n":1}', x_tenant="acme", upstash_retried="0", connection="close")
+    assert json.loads(response.body)["finishCondition"] == "success"
+    (run,) = broker.runs.values()
+    sent = {name for name in run.headers if name.startswith("upstash-forward-")}
+    assert sent == {
+        "upstash-forward-upstash-workflow-sdk-version",
+        "upstash-forward-x-tenant",
+        "upstash-forward-upstash-label",
+    }
+    assert (run.headers["upstash-retries"], run.headers["upstash-label"]) == ("1", "gold")
+    assert run.headers["upstash-failure-callback"] == URL
+    await broker.drain()
+    assert run.result == '"done"'
+
+
+async def test_a_repeated_start_message_starts_one_run() -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step)
+    for _ in range(2):
+        await broker.post(URL, b"{}", upstash_message_id="msg_publish")
+    assert len(broker.runs) == 1
+    await broker.post(URL, b"{}", upstash_message_id="msg_other")
+    assert len(broker.runs) == 2
+
+
+async def test_a_broker_that_does_not_know_the_sdk_gets_to_know_it() -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step)
+    run = broker.trigger(URL, {"n": 1})
+    broker._due.clear()
+    await broker._append(run, broker_entry(run))
+    broker._due.clear()
+    known = {"upstash_workflow_unknown_sdk": "true", "upstash_workflow_runid": run.id}
+    body = b'[{"messageId":"msg_1","body":"eyJuIjoxfQ==","callType":"step"}]'
+    response = await broker.post(URL, body, **known)
+    assert headers_of(response)["upstash-workflow-sdk"].startswith("v1.")
+    await broker.drain()
+    assert run.state == "RUN_SUCCESS"
+    assert list(broker.runs) == [run.id]
+
+
+def broker_entry(run: Any) -> Any:
+    from support.scripted_broker import Entry
+
+    return Entry("msg_1", '{"n":1}')
+
+
+async def test_a_payload_that_does_not_fit_is_refused_for_good_and_names_the_field() -> None:
+    async def typed(context: Context[dict[str, int]]) -> None:
+        await context.run("never", lambda: 1)
+
+    broker = ScriptedBroker()
+    serve_one(broker, typed)
+    response = await broker.post(URL, b'{"n":"many"}')
+    assert response.status == 489
+    assert headers_of(response)["upstash-nonretryable-error"] == "true"
+    assert "expected int, got str" in json.loads(response.body)["message"]
+    assert broker.runs == {}
+
+
+@pytest.mark.parametrize(("body", "payload"), [(b"", None), (b"plain text", "plain text"), (b"[1]", [1])])
+async def test_an_untyped_payload_is_json_or_text(body: bytes, payload: object) -> None:
+    async def echo(context: Context[Any]) -> Any:
+        return [context.request_payload]
+
+    broker = ScriptedBroker()
+    serve_one(broker, echo)
+    await broker.post(URL, body)
+    await broker.drain()
+    assert json.loads(next(iter(broker.runs.values())).result or "") == [payload]
+
+
+# Who may call
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"upstash-signature": None}, {"upstash-signature": "a.b.c"}, {"body": b"[other]"}],
+)
+async def test_a_forged_delivery_is_answered_401_and_runs_nothing(change: dict[str, Any]) -> None:
+    broker = ScriptedBroker()
+    endpoint = serve_one(broker, one_step)
+    signature = sign(URL, b"[]", broker.broker.signing_keys[0], clock.now(), "j")
+    headers = {"upstash-signature": signature} | {k: v for k, v in change.items() if k != "body"}
+    lines = [(name, value) for name, value in headers.items() if value is not None]
+    response = await endpoint.answer(Request("POST", "/wf/one", lines, change.get("body", b"[]")), URL)
+    assert response.status == 401
+    assert json.loads(response.body)["error"] == "SignatureInvalid"
+    assert broker.api_calls == []
+
+
+async def test_the_next_signing_key_is_accepted() -> None:
+    broker = ScriptedBroker()
+    endpoint = serve_one(broker, one_step)
+    signature = sign(URL, b"", broker.broker.signing_keys[1], clock.now(), "j")
+    response = await endpoint.answer(Request("POST", "/wf/one", [("upstash-signature", signature)], b""), URL)
+    assert response.status == 200
+
+
+async def test_without_signing_keys_nothing_is_accepted_and_the_error_names_the_variables() -> None:
+    broker = ScriptedBroker()
+    endpoint = serve_one(broker, one_step)
+    del endpoint.workflow.options["transport"]
+    env = {"QSTASH_TOKEN": "t"}
+    bare = serve_one(broker, endpoint.workflow.function, transport=broker.transport, env=env)
+    del bare.workflow.options["transport"]
+    response = await bare.answer(Request("POST", "/wf/one", [], b"{}"), URL)
+    assert response.status == 500
+    assert "QSTASH_CURRENT_SIGNING_KEY" in json.loads(response.body)["message"]
+
+
+async def test_the_signed_url_is_where_steps_are_published() -> None:
+    broker = ScriptedBroker()
+    endpoint = serve_one(broker, one_step)
+    signature = sign("https://public.test/wf/one", b"{}", broker.broker.signing_keys[0], clock.now(), "j")
+    request = Request("POST", "/wf/one", [("upstash-signature", signature)], b"{}")
+    await endpoint.answer(request, "http://10.0.0.7:3000/wf/one")
+    assert [run.url for run in broker.runs.values()] == ["https://public.test/wf/one"]
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({"base_url": "https://tunnel.test"}, "https://tunnel.test/wf/one"),
+        ({"url": "https://else.test/x?y=1"}, "https://else.test/x?y=1"),
+        ({"env": {"UPSTASH_WORKFLOW_URL": "https://env.test"}}, "https://env.test/wf/one"),
+    ],
+)
+async def test_a_configured_url_wins(options: dict[str, Any], url: str) -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step, **options)
+    await broker.post(URL, b"{}")
+    assert [run.url for run in broker.runs.values()] == [url]
+
+
+async def test_other_methods_and_protocols_are_refused() -> None:
+    broker = ScriptedBroker()
+    endpoint = serve_one(broker, one_step)
+    assert (await endpoint.answer(Request("GET", "/", []), URL)).status == 405
+    response = await broker.post(URL, b"[]", upstash_workflow_sdk_version="9", upstash_workflow_runid="wfr_1")
+    assert (response.status, "protocol 1" in json.loads(response.body)["message"]) == (500, True)
+    response = await broker.post(URL, b"[]", upstash_workflow_sdk_version="1")
+    assert "Upstash-Workflow-RunId" in json.loads(response.body)["message"]
+    response = await broker.post(URL, b"{}", upstash_workflow_sdk_version="1", upstash_workflow_runid="wfr_1")
+    assert "JSON array" in json.loads(response.body)["message"]
+
+
+# What errors say
+
+
+async def test_every_answer_shows_the_sdk() -> None:
+    broker = ScriptedBroker()
+    endpoint = serve_one(broker, one_step)
+    for request in (Request("GET", "/", []), Request("POST", "/", [], b"x")):
+        headers = headers_of(await endpoint.answer(request, URL))
+        assert headers["upstash-workflow-sdk-version"] == "1"
+        assert headers["upstash-workflow-sdk"] == "v1.3.2"
+
+
+async def test_an_error_names_its_step_and_is_tried_again() -> None:
+    tried: list[int] = []
+
+    def flaky() -> str:
+        tried.append(1)
+        if len(tried) < 3:
+            raise ValueError(f"try {len(tried)}")
+        return "ok"
+
+    async def flaky_once(context: Context[None]) -> str:
+        await context.run("steady", lambda: tried.append(0))
+        tried.clear()
+        return await context.run("flaky ✓", flaky)
+
+    broker = ScriptedBroker()
+    serve_one(broker, flaky_once)
+    run = broker.trigger(URL)
+    await broker.drain()
+    assert run.state == "RUN_FAILED"  # the code between steps runs on every delivery, and clears the count
+
+    tried.clear()
+    run = await run_with_retries(flaky, 3)
+    assert [error["message"] for error in run.errors] == ["try 1", "try 2"]
+    assert run.result == '"ok"'
+
+
+async def run_with_retries(function: Any, most: int, **step: Any) -> Any:
+    async def code(context: Context[None]) -> Any:
+        return await context.step(**step).run("the step", function)
+
+    broker = ScriptedBroker()
+    serve_one(broker, code)
+    run = broker.trigger(URL)
+    run.retries = most
+    await broker.drain()
+    return run
+
+
+def test_an_error_in_a_step_is_answered_with_its_name() -> None:
+    from ringback.workflow.answers import failed
+
+    response = failed(ValueError("x"), "stép ✓\n2")
+    name = headers_of(response)["upstash-error-step-name"]
+    assert name.encode("latin-1").decode() == "stép ✓ 2"
+
+
+async def test_a_retry_after_error_names_the_wait() -> None:
+    from ringback.workflow.answers import failed
+
+    for after, said in (("2m", "120"), (7, "7"), (0.2, "1")):
+        response = failed(RetryAfterError("slow down", after))
+        assert (response.status, headers_of(response)["retry-after"]) == (429, said)
+
+
+async def test_in_a_group_of_errors_the_decisive_one_counts() -> None:
+    async def grouped(context: Context[None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(context.run("fine", lambda: 1))
+            group.create_task(fails())
+
+    async def fails() -> None:
+        raise NonRetryableError("never")
+
+    run = await run_one(grouped)
+    assert [(error["status"], error["error"]) for error in run.errors] == [(489, "NonRetryableError")]
+
+
+async def test_step_options_bound_the_tries_and_the_time() -> None:
+    def fails() -> None:
+        raise OSError("down")
+
+    run = await run_with_retries(fails, 5, retries=1)
+    assert [error["status"] for error in run.errors] == [500, 489]
+
+    async def slow() -> None:
+        await asyncio.Event().wait()
+
+    run = await run_with_retries(slow, 0, timeout=0.01)
+    assert run.errors[0]["error"] == "TimeoutError"
+    assert "longer than its timeout of 0.01 s" in run.errors[0]["message"]
+
+
+async def test_an_expected_error_is_recorded_and_raised_at_the_await() -> None:
+    class Declined(Exception):
+        pass
+
+    def charge() -> None:
+        raise Declined("no funds")
+
+    async def code(context: Context[None]) -> list[str]:
+        try:
+            await context.step(raises=Declined).run("charge", charge)
+        except StepFailed as error:
+            return [error.step, error.error, error.message]
+        return []
+
+    run = await run_one(code)
+    assert json.loads(run.result or "") == ["charge", "Declined", "no funds"]
+
+
+# What a refusal means
+
+
+async def test_when_the_run_has_ended_meanwhile_the_delivery_is_done() -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step)
+    run = broker.trigger(URL)
+    broker.refuse = lambda method, path: (400, "can not append to a a cancelled workflow")
+    run.retries = 0
+    await broker.drain()
+    assert (run.state, run.errors, len(broker.deliveries)) == ("RUN_STARTED", [], 1)
+
+
+async def test_a_quota_ends_the_run_visibly() -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step)
+    run = broker.trigger(URL)
+    broker.refuse = lambda method, path: (412, "quota exceeded")
+    await broker.drain()
+    assert run.state == "RUN_FAILED"
+    assert [(error["status"], "quota exceeded" in error["message"]) for error in run.errors] == [(489, True)]
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+async def test_other_refusals_are_tried_again(status: int) -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step)
+    run = broker.trigger(URL)
+    run.retries = 1
+    broker.refuse = lambda method, path: (status, "not now")
+    await broker.drain()
+    assert [error["status"] for error in run.errors] == [500, 500]
+
+
+async def test_fetching_the_state_of_an_ended_run_is_no_error() -> None:
+    broker = ScriptedBroker(lazy=True)
+    serve_one(broker, one_step)
+    run = broker.trigger(URL)
+    broker.refuse = lambda method, path: (404, "not found") if method == "GET" else None
+    await broker.drain()
+    assert run.errors == []
+    assert broker.api_calls == ["GET /v2/workflows/runs/wfr_test"]
+
+
+async def test_a_refusal_that_the_users_code_meets_is_the_users() -> None:
+    from ringback.errors import Refused
+
+    def asks() -> None:
+        raise Refused(400, "another service said no")
+
+    async def code(context: Context[None]) -> None:
+        await context.run("ask", asks)
+
+    run = await run_one(code)
+    assert run.errors[0]["status"] == 500
+
+
+# Failure functions and middlewares
+
+
+async def test_a_failure_function_sees_the_run_and_what_it_returns_is_logged() -> None:
+    seen: list[Failure[Any]] = []
+
+    def on_failure(failure: Failure[Any]) -> str:
+        seen.append(failure)
+        return "noted"
+
+    async def fails(context: Context[dict[str, int]]) -> None:
+        raise NonRetryableError("broken")
+
+    broker = ScriptedBroker()
+    serve_one(broker, fails, failure_function=on_failure)
+    run = broker.trigger(URL, {"n": 1}, **{"upstash-forward-x-tenant": "acme"})
+    await broker.drain()
+    assert json.loads(run.failure_said.body) == {"result": "noted"}  # type: ignore[union-attr]
+    (failure,) = seen
+    assert (failure.status, failure.error, failure.message) == (489, "NonRetryableError", "broken")
+    assert (failure.request_payload, failure.workflow_run_id, failure.dlq_id) == ({"n": 1}, run.id, "1-0")
+    assert failure.facts.headers["X-Tenant"] == "acme"
+    assert "fails" in failure.stack
+
+
+async def test_without_a_failure_function_the_broker_is_told_so() -> None:
+    async def fails(context: Context[None]) -> None:
+        raise NonRetryableError("broken")
+
+    run = await run_one(fails)
+    assert run.failure_said is not None
+    assert headers_of(run.failure_said)["upstash-workflow-failure-callback-notfound"] == "true"
+
+
+async def test_middlewares_are_told_and_their_errors_harm_nothing() -> None:
+    told: list[Any] = []
+
+    class Told(Middleware):
+        def run_started(self, context: Context[Any]) -> None:
+            told.append("started")
+
+        async def before_execution(self, context: Context[Any], step: str) -> None:
+            told.append(("before", step))
+            raise RuntimeError("a middleware is not the run")
+
+        def after_execution(self, context: Context[Any], step: str, result: Any) -> None:
+            told.append(("after", step, result))
+
+        def run_completed(self, context: Context[Any], result: Any) -> None:
+            told.append(("completed", result))
+
+    run = await run_one(one_step, middlewares=[Told()])
+    assert run.state == "RUN_SUCCESS"
+    assert told == ["started", ("before", "only"), ("after", "only", "done"), ("completed", "done")]
+
+
+async def test_middlewares_hear_of_failures() -> None:
+    told: list[str] = []
+
+    class Told(Middleware):
+        def failed(self, run_id: str, error: BaseException) -> None:
+            told.append(f"{run_id} {error}")
+
+    async def fails(context: Context[None]) -> None:
+        raise OSError("down")
+
+    await run_one(fails, middlewares=[Told()])
+    assert told == ["wfr_test down"]
+
+
+# Attributes
+
+
+async def test_the_context_knows_its_run() -> None:
+    async def about(context: Context[Any]) -> list[Any]:
+        return [
+            context.workflow_run_id,
+            context.workflow_run_created_at,
+            list(context.labels),
+            context.label,
+            context.attempt,
+            context.url,
+            context.headers["X-Tenant"],
+            "upstash-workflow-runid" in context.headers,
+            context.env["PLACE"],
+        ]
+
+    broker = ScriptedBroker()
+    serve_one(broker, about, env={"PLACE": "here"})
+    run = broker.trigger(URL, **{"upstash-forward-x-tenant": "acme", "upstash-forward-upstash-label": "gold,eu"})
+    await broker.drain()
+    said = json.loads(run.result or "null")
+    assert said == [run.id, 1795493627534, ["gold", "eu"], "gold", 0, URL, "acme", False, "here"]
+
+
+# Heartbeats
+
+
+async def test_a_long_step_can_say_that_it_is_alive() -> None:
+    async def code(context: Context[None]) -> str:
+        async def long() -> str:
+            await context.heartbeat({"percent": 40})
+            return "done"
+
+        return await context.run("long", long)
+
+    broker = ScriptedBroker()
+    serve_one(broker, code)
+    run = broker.trigger(URL)
+    await broker.drain()
+    assert run.result == '"done"'
+    assert broker.beats == [{"messageId": run.entries[0].id, "attempt": 0, "progress": {"percent": 40}}]
+
+
+@pytest.mark.parametrize(("status", "state"), [(404, "RUN_SUCCESS"), (405, "RUN_SUCCESS"), (409, "RUN_FAILED")])
+async def test_a_broker_without_heartbeats_is_no_error_and_an_outdated_try_is(status: int, state: str) -> None:
+    async def code(context: Context[None]) -> str:
+        async def long() -> str:
+            await context.heartbeat()
+            return "done"
+
+        return await context.run("long", long)
+
+    broker = ScriptedBroker()
+    serve_one(broker, code)
+    broker.refuse = lambda method, path: (status, "no") if path.endswith("heartbeat") else None
+    run = broker.trigger(URL)
+    await broker.drain()
+    assert run.state == state

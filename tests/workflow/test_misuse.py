@@ -1,0 +1,124 @@
+"""What a workflow cannot do is answered with an error that says what to do instead."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from ringback.workflow import Context
+from workflow.one import run_one
+
+
+@dataclass
+class Receipt:
+    number: int
+
+
+async def step_in_step(context: Context[None]) -> None:
+    async def outer() -> int:
+        return await context.run("inner", lambda: 1)
+
+    await context.run("outer", outer)
+
+
+async def step_in_blocking_step(context: Context[None]) -> None:
+    await context.run("outer", lambda: context.sleep("inner", 1) and 1)
+
+
+async def step_never_awaited(context: Context[None]) -> None:
+    await context.run("first", lambda: 1)
+    context.run("forgotten", lambda: 2)  # type: ignore[unused-coroutine]
+
+
+async def task_never_awaited(context: Context[None]) -> None:
+    task = asyncio.create_task(context.run("left running", lambda: 2))
+    await asyncio.sleep(0)
+    assert not task.done()
+
+
+async def step_awaited_twice(context: Context[None]) -> None:
+    step = context.run("twice", lambda: 2)
+    await step
+    await step
+
+
+async def timeout_around_a_step(context: Context[None]) -> None:
+    async with asyncio.timeout(0):
+        await context.run("hurried", lambda: 2)
+
+
+async def result_without_annotation(context: Context[None]) -> None:
+    await context.run("receipt", lambda: Receipt(1))
+
+
+async def result_of_no_json(context: Context[None]) -> None:
+    await context.run("object", object)
+
+
+def nan() -> float:
+    return float("nan")
+
+
+async def result_not_a_number(context: Context[None]) -> None:
+    await context.run("nan", nan)
+
+
+def lies() -> int:
+    return "text"  # type: ignore[return-value]
+
+
+async def result_not_as_annotated(context: Context[None]) -> None:
+    await context.run("lies", lies)
+
+
+async def local_time(context: Context[None]) -> None:
+    await context.sleep_until("local", datetime(2030, 1, 1))  # noqa: DTZ001 - that it has none is the point
+
+
+async def unreadable_duration(context: Context[None]) -> None:
+    await context.sleep("nap", "ten minutes")
+
+
+async def stranger(context: Context[None]) -> None:
+    await context.invoke("call a stranger", step_in_step)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "advice"),
+    [
+        (step_in_step, "Misuse", "'inner' was asked for inside step 'outer'.*Call the function itself"),
+        (step_in_blocking_step, "Misuse", "'inner' was asked for inside step 'outer'"),
+        (step_never_awaited, "Misuse", "'forgotten' was never awaited.*await context.run"),
+        (task_never_awaited, "Misuse", "'left running' was never awaited"),
+        (step_awaited_twice, "Misuse", "'twice' was awaited twice.*keep its result"),
+        (timeout_around_a_step, "Misuse", r"'hurried' was cancelled.*context.step\(timeout="),
+        (result_without_annotation, "NotSerializable", r"'receipt'.*annotate the function's result \(-> Receipt\)"),
+        (result_of_no_json, "NotSerializable", "'object' cannot travel as JSON"),
+        (result_not_a_number, "NotSerializable", "'nan' cannot travel"),
+        (result_not_as_annotated, "NotSerializable", "'lies'.*expected int, got str"),
+        (local_time, "ValueError", "'local' must have a time zone"),
+        (unreadable_duration, "ValueError", "'nap' must be seconds.*'ten minutes'"),
+        (stranger, "Misuse", "'call a stranger' invokes a workflow that is not served.*serve_many"),
+    ],
+)
+async def test_misuse_gets_an_error_that_says_what_to_do(function: Callable[..., Any], error: str, advice: str) -> None:
+    run = await run_one(function)
+    assert run.state == "RUN_FAILED"
+    assert run.errors[0]["error"] == error
+    assert re.search(advice, run.errors[0]["message"]), run.errors[0]["message"]
+
+
+async def test_a_changed_order_of_steps_is_refused() -> None:
+    order = iter([["a", "b"], ["b", "a"]])
+
+    async def shuffled(context: Context[None]) -> None:
+        for name in next(order):
+            await context.run(name, lambda: 1)
+
+    run = await run_one(shuffled)
+    assert run.errors[0]["error"] == "StepMismatch"
+    assert "is 'a' (Run), but the code asks for 'b'" in run.errors[0]["message"]
