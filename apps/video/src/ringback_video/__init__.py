@@ -1,0 +1,1 @@
+"""Video Studio: shop photos in, a finished video out."""

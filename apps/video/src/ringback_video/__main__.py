@@ -1,0 +1,5 @@
+"""Run the command line: `python -m ringback_video`."""
+
+from ringback_video.cli import main
+
+main()

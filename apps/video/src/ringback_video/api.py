@@ -1,0 +1,220 @@
+"""The HTTP API of Studio."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Header, Query, UploadFile
+from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+
+from ringback_video.jobs import Job, Shop, in_progress, videos_used
+from ringback_video.ordering import OrderRequest, place_order
+from ringback_video.photos import MOST_BYTES, PhotoRefused, prepare
+from ringback_video.problems import Problem
+from ringback_video.settings import PHOTOS
+from ringback_video.studio import DEMO_SHOP, Studio
+from ringback_video.templates import TEMPLATES, Template
+
+_LOOK_EVERY_S = 0.4
+_LONGEST_STREAM_S = 900
+_MOST_JOBS = 100
+
+
+class GenerateRequest(BaseModel):
+    """Body of `POST /api/generate`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "shopId": DEMO_SHOP,
+                "templateId": "showcase",
+                "sourceImageUrls": ["https://shop.example/photos/cup.jpg"],
+                "caption": "New in our shop",
+            }
+        }
+    )
+
+    shop_id: str = Field(alias="shopId", max_length=64)
+    template_id: str = Field(alias="templateId", max_length=64)
+    source_image_urls: list[str] = Field(alias="sourceImageUrls")
+    caption: str | None = None
+
+
+def routes(studio: Studio) -> APIRouter:
+    """Return the routes of the API."""
+    router = APIRouter()
+    for part in (_orders(studio), _jobs(studio), _files(studio)):
+        router.include_router(part)
+    return router
+
+
+def _orders(studio: Studio) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/api/generate", status_code=202)
+    def generate(
+        body: GenerateRequest, idempotency_key: Annotated[str | None, Header(max_length=255)] = None
+    ) -> dict[str, Any]:
+        """Order a video. The same order given twice, or twice with one Idempotency-Key, is one job."""
+        request = OrderRequest(
+            body.shop_id, body.template_id, body.source_image_urls, body.caption, idempotency_key or None
+        )
+        job = place_order(studio, request)
+        return {"jobId": job.id, "status": job.status}
+
+    @router.get("/api/templates")
+    def list_templates() -> list[dict[str, Any]]:
+        """The templates to choose from."""
+        return [template_shape(template) for template in TEMPLATES.values()]
+
+    @router.get("/api/shops/{shop_id}")
+    def get_shop(shop_id: str) -> dict[str, Any]:
+        """A shop's usage and quota."""
+        with studio.database.transaction() as session:
+            shop = session.get(Shop, shop_id)
+            if shop is None:
+                raise Problem(404, "Unknown shop", f"There is no shop {shop_id!r}.", "shopId")
+            used, running = videos_used(session, shop_id), in_progress(session, shop_id)
+            return {"shopId": shop_id, "videosUsed": used, "inProgress": running, "quota": shop.quota}
+
+    return router
+
+
+def _jobs(studio: Studio) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/api/jobs")
+    def list_jobs(
+        shop_id: Annotated[str, Query(alias="shopId")] = DEMO_SHOP,
+        limit: Annotated[int, Query(ge=1, le=_MOST_JOBS)] = 20,
+    ) -> list[dict[str, Any]]:
+        """The newest jobs of a shop."""
+        with studio.database.transaction() as session:
+            newest = select(Job).where(Job.shop_id == shop_id).order_by(Job.created_at.desc()).limit(limit)
+            return [_shape(studio, job) for job in session.scalars(newest)]
+
+    @router.get("/api/jobs/{job_id}")
+    def get_job(job_id: str) -> dict[str, Any]:
+        """One job with its history."""
+        return load_job(studio, job_id)
+
+    @router.get("/api/jobs/{job_id}/events")
+    async def follow_job(job_id: str) -> StreamingResponse:
+        """The job each time it changes, as server-sent events, until it has come to its end."""
+        first = await run_in_threadpool(load_job, studio, job_id)
+        return StreamingResponse(
+            _changes(studio, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    return router
+
+
+def _files(studio: Studio) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/api/uploads", status_code=201)
+    def upload(photo: Annotated[UploadFile, File()]) -> dict[str, str]:
+        """Keep a photo; the answer has the address to order with."""
+        data = photo.file.read(MOST_BYTES + 1)
+        try:
+            name = studio.uploads.keep(prepare(data, "The photo"), ".jpg")
+        except PhotoRefused as error:
+            raise Problem(422, "Photo refused", str(error), "photo") from error
+        return {"url": f"{studio.settings.public_url}/uploads/{name}"}
+
+    @router.get("/uploads/{name}")
+    def get_upload(name: str) -> FileResponse:
+        """An uploaded photo."""
+        return _file(studio.uploads.path(name), "image/jpeg")
+
+    @router.get("/photos/{name}")
+    def get_photo(name: str) -> FileResponse:
+        """A sample photo."""
+        known = {path.name: path for path in PHOTOS.glob("*.jpg")}
+        return _file(known.get(name), "image/jpeg")
+
+    @router.get("/videos/{name}")
+    def get_video(name: str) -> FileResponse:
+        """A finished video; ranges are served, so that players can seek."""
+        return _file(studio.videos.path(name), "video/mp4")
+
+    return router
+
+
+def load_job(studio: Studio, job_id: str) -> dict[str, Any]:
+    """Return a job as the API shows it.
+
+    Raises:
+        Problem: there is none.
+    """
+    with studio.database.transaction() as session:
+        job = session.get(Job, job_id)
+        if job is None:
+            raise Problem(404, "Unknown job", f"There is no job {job_id!r}.", "jobId")
+        return _shape(studio, job)
+
+
+def template_shape(template: Template) -> dict[str, Any]:
+    """Return a template as the API shows it."""
+    return {
+        "id": template.id,
+        "name": template.name,
+        "description": template.description,
+        "format": template.format,
+        "width": template.width,
+        "height": template.height,
+        "seconds": template.seconds,
+        "caption": template.caption,
+    }
+
+
+def _shape(studio: Studio, job: Job) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "jobId": job.id,
+        "shopId": job.shop_id,
+        "templateId": job.template_id,
+        "caption": job.caption,
+        "sourceImageUrls": job.source_image_urls,
+        "status": job.status,
+        "step": job.step,
+        "progress": job.progress,
+        "createdAt": _time(job.created_at),
+        "updatedAt": _time(job.updated_at),
+        "history": [
+            {"at": _time(change.at), "status": change.status, "reason": change.reason} for change in job.history
+        ],
+    }
+    if job.reason:
+        shape["reason"] = job.reason
+    if job.video:
+        shape["videoUrl"] = f"{studio.settings.public_url}/videos/{job.video}"
+    return shape
+
+
+async def _changes(studio: Studio, job: dict[str, Any]) -> AsyncIterator[str]:
+    """Yield the job now and each time it has changed."""
+    told: dict[str, Any] = {}
+    end = asyncio.get_running_loop().time() + _LONGEST_STREAM_S
+    while asyncio.get_running_loop().time() < end:
+        if job != told:
+            told = job
+            yield f"data: {json.dumps(job)}\n\n"
+        if job["status"] in ("done", "failed", "canceled"):
+            return
+        await asyncio.sleep(_LOOK_EVERY_S)
+        job = await run_in_threadpool(load_job, studio, job["jobId"])
+
+
+def _time(at: Any) -> str:
+    return str(at.replace(tzinfo=UTC).isoformat(timespec="milliseconds"))
+
+
+def _file(path: Any, media_type: str) -> FileResponse:
+    if path is None:
+        raise Problem(404, "Not found", "There is no such file.")
+    return FileResponse(path, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})

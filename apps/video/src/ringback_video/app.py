@@ -1,0 +1,44 @@
+"""The web application: API, page, and the workflow's endpoint."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from ringback.workflow import RunOptions, Workflow
+from ringback.workflow.adapters.starlette import serve
+from ringback_video import api, pages
+from ringback_video.ordering import PROCESS_PATH
+from ringback_video.problems import answer_problems
+from ringback_video.process_video import Payload, ProcessVideo
+from ringback_video.settings import from_environment
+from ringback_video.studio import Studio, build
+
+RUN_OPTIONS = RunOptions(retries=5, retry_delay="min(60000, 1000 * pow(2, retried))", labels=("video-job",))
+
+
+def create_app(studio: Studio | None = None) -> FastAPI:
+    """Return Studio as an ASGI application, put together from the environment unless its parts are given."""
+    parts = studio or build(from_environment())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        parts.database.close()
+
+    app = FastAPI(title="Video Studio", version="0.1.0", lifespan=lifespan)
+    answer_problems(app)
+    app.include_router(api.routes(parts))
+    app.include_router(pages.routes(parts))
+    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    process = ProcessVideo(parts)
+    serve(
+        app,
+        PROCESS_PATH,
+        Workflow[Payload, dict[str, str]](process.run),
+        failure_function=process.on_failure,
+        base_url=parts.settings.public_url,
+        run_options=RUN_OPTIONS,
+    )
+    return app

@@ -1,0 +1,142 @@
+"""Taking an order: checked, written down once, and published to the broker."""
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from qstash import QStash
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ringback_video.jobs import Change, Job, Shop, Status, in_progress, move, now, videos_used
+from ringback_video.photos import MOST_PHOTOS
+from ringback_video.problems import Problem
+from ringback_video.studio import Studio
+from ringback_video.templates import TEMPLATES
+
+PROCESS_PATH = "/api/process-video"
+_LONGEST_CAPTION = 80
+_LONGEST_URL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What a shop asks for."""
+
+    shop_id: str
+    template_id: str
+    source_image_urls: list[str]
+    caption: str | None = None
+    idempotency_key: str | None = None
+
+
+def place_order(studio: Studio, request: OrderRequest) -> Job:
+    """Write down a job and publish it; the same order given twice is one job.
+
+    Raises:
+        Problem: what is wrong with the order, or that the broker cannot be reached.
+    """
+    _check(request)
+    with studio.database.transaction() as session:
+        job, is_new = _write_down(session, request)
+    if is_new:
+        _publish(studio, job)
+    return job
+
+
+def _check(request: OrderRequest) -> None:
+    if request.template_id not in TEMPLATES:
+        known = ", ".join(TEMPLATES)
+        raise Problem(
+            422,
+            "Unknown template",
+            f"There is no template {request.template_id!r}; choose one of: {known}.",
+            "templateId",
+        )
+    count = len(request.source_image_urls)
+    if not 1 <= count <= MOST_PHOTOS:
+        raise Problem(422, "Wrong number of photos", f"Give 1 to {MOST_PHOTOS} photos, not {count}.", "sourceImageUrls")
+    for number, url in enumerate(request.source_image_urls):
+        parts = urlsplit(url) if len(url) <= _LONGEST_URL else urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Problem(
+                422, "Not a photo address", "Give an absolute http or https address.", f"sourceImageUrls[{number}]"
+            )
+    if request.caption is not None and len(request.caption) > _LONGEST_CAPTION:
+        raise Problem(422, "Caption too long", f"Use at most {_LONGEST_CAPTION} characters.", "caption")
+
+
+def _write_down(session: Session, request: OrderRequest) -> tuple[Job, bool]:
+    shop = session.get(Shop, request.shop_id, with_for_update=True)
+    if shop is None:
+        raise Problem(404, "Unknown shop", f"There is no shop {request.shop_id!r}.", "shopId")
+    known = _same_order(session, request)
+    if known is not None:
+        return known, False
+    if videos_used(session, shop.id) + in_progress(session, shop.id) >= shop.quota:
+        raise Problem(403, "Quota used up", f"The shop has used its {shop.quota} videos.", "shopId")
+    at = now()
+    job = Job(
+        id=str(uuid.uuid4()),
+        shop_id=shop.id,
+        template_id=request.template_id,
+        caption=(request.caption or "").strip() or TEMPLATES[request.template_id].caption,
+        source_image_urls=request.source_image_urls,
+        status=Status.QUEUED,
+        step="",
+        progress=0,
+        reason="",
+        idempotency_key=request.idempotency_key,
+        fingerprint=_fingerprint(request),
+        created_at=at,
+        updated_at=at,
+        history=[Change(at=at, status=Status.QUEUED, reason="ordered")],
+    )
+    session.add(job)
+    return job, True
+
+
+def _same_order(session: Session, request: OrderRequest) -> Job | None:
+    """The same key is the same order for ever; without a key, an identical one is while the first is under way."""
+    orders = select(Job).where(Job.shop_id == request.shop_id)
+    if request.idempotency_key is not None:
+        job = session.scalar(orders.where(Job.idempotency_key == request.idempotency_key))
+        if job is not None and job.fingerprint != _fingerprint(request):
+            raise Problem(
+                422, "Key used before", "This Idempotency-Key was used for a different order.", "Idempotency-Key"
+            )
+        return job
+    open_states = (Status.QUEUED, Status.PROCESSING)
+    same = orders.where(Job.fingerprint == _fingerprint(request), Job.status.in_(open_states))
+    return session.scalar(same.order_by(Job.created_at.desc()).limit(1))
+
+
+def _fingerprint(request: OrderRequest) -> str:
+    told: list[Any] = [request.shop_id, request.template_id, request.source_image_urls, request.caption or ""]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _publish(studio: Studio, job: Job) -> None:
+    """Publish a job; the deduplication id makes a repeated publish harmless."""
+    settings = studio.settings
+    try:
+        client = QStash(settings.qstash_token, base_url=settings.qstash_url)
+        client.message.publish_json(
+            url=f"{settings.public_url}{PROCESS_PATH}",
+            body={"jobId": job.id},
+            deduplication_id=f"job-{job.id}",
+            retries=5,
+            retry_delay="min(60000, 1000 * pow(2, retried))",
+            label="video-job",
+        )
+    except Exception as error:  # any failure of the client means: nobody will call us back
+        with studio.database.transaction() as session:
+            lost = session.get(Job, job.id, with_for_update=True)
+            if lost is not None:
+                move(session, lost, Status.FAILED, "The queue could not be reached; please try again.")
+        raise Problem(
+            503, "Queue not reachable", "The job could not be queued; nothing was charged. Try again soon."
+        ) from error

@@ -1,0 +1,152 @@
+"""The workflow that makes a video: four steps, each a request of its own, tried again on its own."""
+
+from dataclasses import dataclass
+
+from ringback.workflow import Context, Failure, NonRetryableError
+from ringback_video.jobs import Job, Status, Usage, move, now
+from ringback_video.photos import PhotoRefused, PhotoUnreachable, fetch, prepare
+from ringback_video.probing import NotTheVideo, check_video
+from ringback_video.rendering.operation import Order
+from ringback_video.settings import PHOTOS
+from ringback_video.studio import Studio
+from ringback_video.templates import TEMPLATES
+
+_PAUSES = (1, 1, 2, 2, 3, 5, 8, 13, 21, 30)
+_LOOKS = 280
+"""With pauses that grow to 30 s, this is a little over two hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What the API publishes."""
+
+    jobId: str  # noqa: N815 - the name on the wire
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look at the provider found."""
+
+    done: bool
+    progress: int
+
+
+class ProcessVideo:
+    """The workflow and its failure function.
+
+    Args:
+        studio: the parts it works with.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    async def run(self, context: Context[Payload]) -> dict[str, str]:
+        """Make the video of one job."""
+        job_id = context.request_payload.jobId
+        if not await context.run("update-status", self.update_status, job_id):
+            return {"jobId": job_id, "status": "over"}
+        operation_id = await context.run("generate-video", self.generate_video, job_id)
+        await self._wait_for(context, job_id, operation_id)
+        video_url = await context.run("save-result", self.save_result, job_id, operation_id)
+        return {"jobId": job_id, "videoUrl": video_url}
+
+    async def _wait_for(self, context: Context[Payload], job_id: str, operation_id: str) -> None:
+        """Look, sleep, look again: no request is held open while the video is made."""
+        for look in range(_LOOKS):
+            seen = await context.run("poll-completion", self.poll_completion, job_id, operation_id)
+            if seen.done:
+                return
+            await context.sleep("wait for the video", _PAUSES[min(look, len(_PAUSES) - 1)])
+        raise NonRetryableError("The video was not finished within two hours.")
+
+    def on_failure(self, failure: Failure[Payload]) -> None:
+        """End the job with a reason that a person can read."""
+        with self._studio.database.transaction() as session:
+            payload = failure.request_payload
+            job = session.get(Job, payload.jobId, with_for_update=True) if payload else None
+            if job is not None:
+                move(session, job, Status.FAILED, failure.message or "The video could not be made.")
+
+    def update_status(self, job_id: str) -> bool:
+        """Mark the job as being worked on; False if it has come to its end already."""
+        with self._studio.database.transaction() as session:
+            job = self._job(session.get(Job, job_id, with_for_update=True), job_id)
+            if job.is_over:
+                return False
+            move(session, job, Status.PROCESSING, "work has begun")
+            job.step, job.progress = "update-status", 2
+            return True
+
+    def generate_video(self, job_id: str) -> str:
+        """Fetch the photos and start the rendering; its id is the job's, so a second start finds the first."""
+        with self._studio.database.transaction() as session:
+            job = self._job(session.get(Job, job_id), job_id)
+            order, urls = Order(job.template_id, job.caption), list(job.source_image_urls)
+        photos = [self._photo(number, url) for number, url in enumerate(urls, 1)]
+        operation_id = self._studio.provider.start(job_id, order, photos)
+        self._note(job_id, "generate-video", 8, operation_id)
+        return operation_id
+
+    def poll_completion(self, job_id: str, operation_id: str) -> Seen:
+        """Look how far the rendering is; one that nobody works on any more is started again."""
+        look = self._studio.provider.poll(operation_id)
+        match look.stage:
+            case "failed":
+                raise NonRetryableError(f"The video could not be rendered: {look.error}")
+            case "lost":
+                self._studio.provider.restart(operation_id)
+        self._note(job_id, "poll-completion", 10 + look.progress * 85 // 100)
+        return Seen(look.stage == "done", look.progress)
+
+    def save_result(self, job_id: str, operation_id: str) -> str:
+        """Keep the finished video; `done` and the shop's usage are written together, once for each job."""
+        data = self._studio.provider.fetch(operation_id)
+        name = self._studio.videos.keep(data, ".mp4", job_id)
+        path = self._studio.videos.path(name)
+        with self._studio.database.transaction() as session:
+            job = self._job(session.get(Job, job_id, with_for_update=True), job_id)
+            if path is None:
+                raise FileNotFoundError(name)
+            try:
+                check_video(path, TEMPLATES[job.template_id])
+            except NotTheVideo as error:
+                raise NonRetryableError(str(error)) from error
+            if move(session, job, Status.DONE, "the video is finished"):
+                job.step, job.progress, job.video = "save-result", 100, name
+                session.add(Usage(job_id=job.id, shop_id=job.shop_id, at=now()))
+            return f"{self._studio.settings.public_url}/videos/{name}"
+
+    def _photo(self, number: int, url: str) -> bytes:
+        """Our own photos are read from disk: on a platform with one instance at a time we could not call ourselves."""
+        own = self._own_file(url)
+        try:
+            data = own if own is not None else fetch(url, allow_private=self._studio.settings.private_sources)
+            return prepare(data, f"Photo {number}")
+        except PhotoRefused as error:
+            raise NonRetryableError(str(error)) from error
+        except PhotoUnreachable as error:
+            raise RuntimeError(str(error)) from error
+
+    def _own_file(self, url: str) -> bytes | None:
+        base = self._studio.settings.public_url
+        if url.startswith(f"{base}/photos/"):
+            path = PHOTOS / url.rpartition("/")[2]
+            return path.read_bytes() if path.is_file() else None
+        if url.startswith(f"{base}/uploads/"):
+            kept = self._studio.uploads.path(url.rpartition("/")[2])
+            return kept.read_bytes() if kept else None
+        return None
+
+    def _note(self, job_id: str, step: str, progress: int, operation_id: str | None = None) -> None:
+        with self._studio.database.transaction() as session:
+            job = session.get(Job, job_id, with_for_update=True)
+            if job is not None and not job.is_over:
+                job.step, job.progress, job.updated_at = step, max(job.progress, progress), now()
+                job.operation_id = operation_id or job.operation_id
+
+    @staticmethod
+    def _job(job: Job | None, job_id: str) -> Job:
+        if job is None:
+            raise NonRetryableError(f"There is no job {job_id}.")
+        return job

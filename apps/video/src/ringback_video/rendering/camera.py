@@ -1,0 +1,71 @@
+"""How a still photo moves: which part of it is seen at each moment."""
+
+from dataclasses import dataclass
+from math import cos, pi
+
+from ringback_video.templates import Motion
+
+_CLOSEST = 1.22
+_DRIFT = 1.12
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The part of a photo that fills the frame.
+
+    Attributes:
+        left, top: its corner in pixels of the photo, fractions included.
+        scale: pixels of the photo for one pixel of the frame.
+    """
+
+    left: float
+    top: float
+    scale: float
+
+
+def eased(progress: float) -> float:
+    """Return a progress of 0 to 1 that starts and ends softly."""
+    return (1 - cos(pi * min(1.0, max(0.0, progress)))) / 2
+
+
+def view(photo: tuple[int, int], frame: tuple[int, int], motion: Motion, number: int, progress: float) -> View:
+    """Return what is seen of a photo.
+
+    Args:
+        photo: its width and height.
+        frame: width and height of the video.
+        motion: how it moves.
+        number: which photo of the video it is; neighbours move differently.
+        progress: 0 when it appears, 1 when it is gone.
+    """
+    travelled = eased(progress)
+    zoom = _zoom(motion, number, travelled)
+    cover = min(photo[0] / frame[0], photo[1] / frame[1])
+    scale = cover / zoom
+    spare = (photo[0] - frame[0] * scale, photo[1] - frame[1] * scale)
+    across, down = _focus(motion, number, travelled)
+    return View(spare[0] * across, spare[1] * down, scale)
+
+
+def _zoom(motion: Motion, number: int, travelled: float) -> float:
+    match motion:
+        case "push":
+            return 1.02 + (_CLOSEST - 1.02) * travelled
+        case "pull":
+            return _CLOSEST - (_CLOSEST - 1.02) * travelled
+        case "pan":
+            return 1.16
+        case "drift":
+            return _DRIFT + 0.06 * (travelled if number % 2 else 1 - travelled)
+
+
+def _focus(motion: Motion, number: int, travelled: float) -> tuple[float, float]:
+    """Return where the frame stands within the spare part of the photo, 0 to 1 each way."""
+    forth = travelled if number % 2 == 0 else 1 - travelled
+    match motion:
+        case "pan":
+            return forth, 0.5
+        case "drift":
+            return 0.25 + 0.5 * forth, 0.75 - 0.5 * forth
+        case _:
+            return 0.5 + 0.12 * (forth - 0.5), 0.5

@@ -1,0 +1,63 @@
+"""Settings of Video Studio, read once from the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ASSETS = Path(__file__).parent / "assets"
+PHOTOS = ASSETS / "photos"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What Studio is told.
+
+    Attributes:
+        data: folder for the database, uploads, renderings and finished videos.
+        database_url: SQLAlchemy URL.
+        public_url: where the broker and the customers' browsers reach Studio.
+        qstash_url, qstash_token: the broker that jobs are published to.
+        quota: finished videos a new shop may have.
+        private_sources: whether photos may be fetched from loopback and private addresses.
+    """
+
+    data: Path
+    database_url: str
+    public_url: str
+    qstash_url: str
+    qstash_token: str
+    quota: int = 1000
+    private_sources: bool = False
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ValueError: a variable is missing or not what it should be; the text names it.
+    """
+    data = Path(environment.get("STUDIO_DATA", "data")).resolve()
+    return Settings(
+        data=data,
+        database_url=environment.get("DATABASE_URL") or f"sqlite:///{data / 'studio.db'}",
+        public_url=environment.get("STUDIO_URL", "http://127.0.0.1:8000").rstrip("/"),
+        qstash_url=_needed(environment, "QSTASH_URL").rstrip("/"),
+        qstash_token=_needed(environment, "QSTASH_TOKEN"),
+        quota=_whole(environment, "STUDIO_QUOTA", 1000),
+        private_sources=environment.get("STUDIO_PRIVATE_SOURCES", "").lower() in ("1", "true"),
+    )
+
+
+def _needed(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise ValueError(f"{name} is not set; .env.example says what it is")
+    return value
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdigit():
+        raise ValueError(f"{name} must be a whole number, not {text!r}")
+    return int(text)

@@ -1,0 +1,47 @@
+"""Studio put together: what every part of it needs."""
+
+from dataclasses import dataclass
+
+from ringback_video.database import Database
+from ringback_video.jobs import Shop
+from ringback_video.providers.contract import Provider
+from ringback_video.providers.local import LocalProvider
+from ringback_video.settings import Settings
+from ringback_video.storage import Storage
+
+DEMO_SHOP = "demo-shop"
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """The parts.
+
+    Attributes:
+        settings: what Studio was told.
+        database: jobs, shops, usage.
+        provider: makes the videos.
+        uploads: photos that customers have uploaded.
+        videos: finished videos.
+    """
+
+    settings: Settings
+    database: Database
+    provider: Provider
+    uploads: Storage
+    videos: Storage
+
+
+def build(settings: Settings) -> Studio:
+    """Put Studio together; the demo shop exists from the start."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    with database.transaction() as session:
+        if session.get(Shop, DEMO_SHOP) is None:
+            session.add(Shop(id=DEMO_SHOP, quota=settings.quota))
+    return Studio(
+        settings,
+        database,
+        LocalProvider(settings.data / "operations"),
+        Storage(settings.data / "uploads"),
+        Storage(settings.data / "videos"),
+    )
