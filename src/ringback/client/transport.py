@@ -24,9 +24,9 @@ _TIMEOUT = httpx.Timeout(30, connect=10)
 class Transport:
     """Sends calls and waits for their answers."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, transport: httpx.BaseTransport | None = None) -> None:
         self.broker = broker
-        self._client = httpx.Client(timeout=_TIMEOUT, verify=_trust())
+        self._client = httpx.Client(timeout=_TIMEOUT, verify=_trust(), transport=transport)
 
     def send(self, call: Call[T]) -> T:
         """Return the result of a call.

@@ -1,0 +1,133 @@
+"""Calls reach the broker as they are meant, and a lost answer is asked for again only where that does no harm."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from ringback.client import AsyncTransport, Broker, BrokerMisunderstood, BrokerUnreachable, SettingMissing, Transport
+from ringback.client import settings as broker_settings
+from ringback.client.calls import Call, entries, publish, wait
+from ringback.client.events import notify
+from ringback.client.messages import Item
+from ringback.client.runs import logs
+from ringback.errors import Refused
+
+BROKER = Broker("http://broker.test", "secret token")
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(_: float) -> None:
+        return None
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def both(answer: Answer, call: Call[object]) -> list[object]:
+    """Return what both transports make of a call: a result or an error each."""
+
+    async def send() -> object:
+        transport = AsyncTransport(BROKER, httpx.MockTransport(answer))
+        try:
+            return await transport.send(call)
+        finally:
+            await transport.close()
+
+    results: list[object] = []
+    blocking = Transport(BROKER, httpx.MockTransport(answer))
+    for ask in (lambda: blocking.send(call), lambda: asyncio.run(send())):
+        try:
+            results.append(ask())
+        except Exception as error:
+            results.append(error)
+    blocking.close()
+    return results
+
+
+def test_a_call_goes_to_the_broker_with_its_token() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"messageId": "m"})
+
+    item = Item("https://shop.test/wf?a=b", {"Upstash-Forward-X": "é", "Upstash-Label": "✓"}, "bödy")
+    assert both(answer, publish(item)) == [{"messageId": "m"}] * 2
+    for request in seen:
+        assert str(request.url) == "http://broker.test/v2/publish/https://shop.test/wf?a=b"
+        assert request.headers["authorization"] == "Bearer secret token"
+        assert (b"Upstash-Forward-X", "é".encode("latin-1")) in request.headers.raw
+        assert (b"Upstash-Label", "✓".encode()) in request.headers.raw
+        assert request.content == "bödy".encode()
+
+
+def test_names_in_paths_are_escaped() -> None:
+    assert wait("a/b ü", {}, {}).path == "/v2/wait/a%2Fb%20%C3%BC"
+    assert notify("a/b", None, "wfr_1").path == "/v2/notify/wfr_1/a%2Fb"
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500])
+def test_a_refusal_carries_the_status_and_the_brokers_words(status: int) -> None:
+    for error in both(lambda _: httpx.Response(status, json={"error": "not so"}), entries("wfr_1")):
+        assert isinstance(error, Refused)
+        assert error.status == status
+        assert "not so" in error.text
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"[1]", b'{"a": 1}', b'[{"body": "not base64!"}]'])
+def test_an_answer_that_is_not_what_the_protocol_says_is_named_so(body: bytes) -> None:
+    for error in both(lambda _: httpx.Response(200, content=body), entries("wfr_1")):
+        assert isinstance(error, BrokerMisunderstood)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "tries"),
+    [
+        (logs(), httpx.ReadTimeout("slow"), 4),
+        (logs(), httpx.ConnectError("down"), 4),
+        (notify("e"), httpx.ReadTimeout("slow"), 1),
+        (notify("e"), httpx.ConnectError("down"), 4),
+    ],
+)
+def test_only_what_may_be_repeated_is_sent_again(call: Call[object], error: Exception, tries: int) -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.method)
+        raise error
+
+    for result in both(answer, call):
+        assert isinstance(result, BrokerUnreachable)
+        assert "http://broker.test" in str(result)
+        assert "secret" not in str(result)
+    assert len(seen) == 2 * tries
+
+
+def test_the_environment_says_where_the_broker_is() -> None:
+    read = Broker.from_env
+    assert read({"QSTASH_DEV": "true", "QSTASH_DEV_PORT": "99"}).url == "http://127.0.0.1:99"
+    plain = {"QSTASH_TOKEN": "t", "QSTASH_CURRENT_SIGNING_KEY": "a", "QSTASH_NEXT_SIGNING_KEY": "b"}
+    assert read(plain) == Broker(broker_settings.CLOUD_URL, "t", ("a", "b"))
+    assert read({"QSTASH_TOKEN": "t", "QSTASH_URL": "http://x/"}).url == "http://x"
+    regions = {"QSTASH_REGION": "US_EAST_1", "US_EAST_1_QSTASH_TOKEN": "us", "EU_CENTRAL_1_QSTASH_TOKEN": "eu"}
+    assert [read(regions, region).token for region in (None, "eu-central-1", "mars")] == ["us", "eu", "us"]
+    with pytest.raises(SettingMissing, match="QSTASH_TOKEN"):
+        read({})
+
+
+def test_a_broker_does_not_show_its_secrets() -> None:
+    assert "secret" not in repr(Broker("http://x", "secret", ("secret key",)))
+
+
+def test_a_webhooks_address_needs_a_token_that_names_its_user() -> None:
+    dev = Broker("http://x", broker_settings.DEV_TOKEN)
+    assert dev.webhook_url("wfr_1", "evt_1") == "http://x/v2/workflows/hooks/defaultUser/wfr_1/evt_1"
+    with pytest.raises(SettingMissing, match="UserID"):
+        BROKER.webhook_url("wfr_1", "evt_1")

@@ -1,0 +1,170 @@
+"""Runs are started, watched, woken, canceled and brought back through the client, with our broker."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from ringback.client import (
+    AsyncTransport,
+    AsyncWorkflowClient,
+    Broker,
+    LogFilter,
+    RunFilter,
+    RunOptions,
+    Start,
+    WorkflowClient,
+)
+from ringback.workflow import Context, Event, NonRetryableError
+from ringback.workflow.adapters.starlette import serve_many
+from workflow.served import LIMIT, served
+from workflow.test_real_broker import ended
+
+
+async def waits(context: Context[str]) -> Any:
+    event: Event = await context.wait_for_event("wait", context.request_payload, timeout="5m")
+    return event.data
+
+
+async def hooked(context: Context[None]) -> Any:
+    hook = await context.create_webhook("make")
+    await context.run("tell", HOOKS.append, hook.url)
+    call = await context.wait_for_webhook("wait", hook, timeout="5m")
+    assert call.request is not None
+    return [
+        call.request.method,
+        call.request.url == f"{hook.url}?a=b",
+        call.request.json(),
+        call.request.headers["x-h"],
+    ]
+
+
+async def fails_once(context: Context[None]) -> str:
+    await context.run("before", TRIES.append, "before")
+    if not MENDED:
+        raise NonRetryableError("not mended")
+    return "mended"
+
+
+async def failed(failure: Any) -> None:
+    TOLD.append(failure.message)
+
+
+HOOKS: list[str] = []
+TRIES: list[str] = []
+MENDED: list[str] = []
+TOLD: list[str] = []
+
+
+@pytest.fixture
+async def app(real_broker: Broker) -> AsyncIterator[str]:
+    for each in (HOOKS, TRIES, MENDED, TOLD):
+        each.clear()
+    application = Starlette()
+    transport = AsyncTransport(real_broker)
+    workflows = {"waits": waits, "hooked": hooked, "fails_once": fails_once}
+    serve_many(application, "/wf", workflows, transport=transport, failure_function=failed)
+    async with served(application) as address:
+        yield f"{address}/wf"
+        await transport.close()
+
+
+@pytest.fixture
+async def client(real_broker: Broker) -> AsyncIterator[AsyncWorkflowClient]:
+    async with AsyncWorkflowClient(real_broker) as made:
+        yield made
+
+
+async def until(ask: Any) -> Any:
+    """Return the first true answer."""
+    async with asyncio.timeout(LIMIT):
+        while True:
+            answer = await ask()
+            if answer:
+                return answer
+            await asyncio.sleep(0.02)
+
+
+async def test_an_event_wakes_the_run_that_waits_for_it(app: str, client: AsyncWorkflowClient) -> None:
+    run = await client.trigger(url=f"{app}/waits", body="paid/ü 7")
+    (waiter,) = await until(lambda: client.waiters("paid/ü 7"))
+    assert waiter["url"] == f"{app}/waits"
+    woken = await client.notify("paid/ü 7", {"sum": "ü"})
+    assert [one["workflowRunId"] for one in woken] == [run.workflow_run_id]
+    assert json.loads((await ended(client, run.workflow_run_id))["workflowRunResponse"]) == {"sum": "ü"}
+    assert await client.notify("paid/ü 7") == []
+
+
+async def test_a_third_party_reaches_a_run_through_its_webhook(app: str, client: AsyncWorkflowClient) -> None:
+    run = await client.trigger(url=f"{app}/hooked")
+
+    async def told() -> bool:
+        return bool(HOOKS)
+
+    await until(told)
+    async with httpx.AsyncClient() as third_party:
+        answer = await third_party.put(f"{HOOKS[0]}?a=b", json={"n": 1}, headers={"X-H": "h"})
+    assert answer.status_code == 200
+    log = await ended(client, run.workflow_run_id)
+    assert json.loads(log["workflowRunResponse"]) == ["PUT", True, {"n": 1}, "h"]
+
+
+async def test_runs_are_canceled_one_by_one_and_by_what_they_have_in_common(
+    app: str, client: AsyncWorkflowClient
+) -> None:
+    options = RunOptions(labels=("common",))
+    starts = [Start(f"{app}/waits", "never", f"cancel-{n}", options) for n in range(3)]
+    runs = await client.trigger_many(starts)
+    assert [run.workflow_run_id for run in runs] == ["wfr_cancel-0", "wfr_cancel-1", "wfr_cancel-2"]
+    again = await client.trigger(url=f"{app}/waits", body="never", workflow_run_id="cancel-0")
+    assert again.deduplicated
+    assert await client.cancel("wfr_cancel-0", "wfr_unknown") == 1
+    assert await client.cancel("wfr_cancel-0") == 0
+    assert await client.cancel_where(RunFilter(labels=("common",))) == 2
+    page = await client.logs(LogFilter(labels=("common",), state="RUN_CANCELED"))
+    assert len(page.items) == 3
+
+
+async def test_a_failed_run_is_told_of_and_goes_on_where_it_failed(app: str, client: AsyncWorkflowClient) -> None:
+    run = await client.trigger(url=f"{app}/fails_once")
+    log = await ended(client, run.workflow_run_id)
+    assert log["workflowState"] == "RUN_FAILED"
+    letters = await client.dead_letters()
+    (letter,) = [one for one in letters.items if one["workflowRunId"] == run.workflow_run_id]
+
+    async def told() -> bool:
+        return bool(TOLD)
+
+    await until(told)
+    assert TOLD == ["not mended"]
+    MENDED.append("now")
+    (resumed,) = await client.resume(letter["dlqId"], options=RunOptions(retries=1))
+    log = await ended(client, resumed)
+    assert log["workflowRunResponse"] == '"mended"'
+    assert TRIES == ["before"]
+
+
+async def test_a_failed_run_can_be_run_again_from_the_start_or_forgotten(app: str, client: AsyncWorkflowClient) -> None:
+    run = await client.trigger(url=f"{app}/fails_once")
+    await ended(client, run.workflow_run_id)
+    letters = await client.dead_letters()
+    (letter,) = [one for one in letters.items if one["workflowRunId"] == run.workflow_run_id]
+    (again,) = await client.restart(letter["dlqId"])
+    await ended(client, again)
+    assert TRIES == ["before", "before"]
+    letters = await client.dead_letters()
+    (letter,) = [one for one in letters.items if one["workflowRunId"] == again]
+    assert await client.delete_dead_letters(letter["dlqId"]) == 1
+
+
+async def test_the_blocking_client_does_the_same(app: str, real_broker: Broker, client: AsyncWorkflowClient) -> None:
+    def start_and_cancel() -> int:
+        with WorkflowClient(real_broker) as blocking:
+            run = blocking.trigger(url=f"{app}/waits", body="never")
+            return blocking.cancel(run.workflow_run_id)
+
+    assert await asyncio.to_thread(start_and_cancel) == 1

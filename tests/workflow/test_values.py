@@ -1,0 +1,192 @@
+"""Values travel as JSON and come back as their annotation promises."""
+
+import asyncio
+import dataclasses
+import functools
+import typing
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, IntEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from ringback.workflow import NotSerializable
+from ringback.workflow.values import decode, encode, promised
+
+
+class Color(Enum):
+    RED = "r"
+    BLUE = "b"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Point(NamedTuple):
+    x: int
+    y: float = 0.0
+
+
+class Options(TypedDict, total=False):
+    size: int
+    color: Color
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    name: str
+    at: datetime | None = None
+    children: "tuple[Node, ...]" = ()
+    seen: int = dataclasses.field(default=0, init=False, compare=False)
+
+
+class Model(BaseModel):
+    day: date
+    node: dict[str, int] = {}
+
+
+moments = st.datetimes(timezones=st.just(UTC))
+nodes = st.recursive(
+    st.builds(Node, st.text(), st.none() | moments),
+    lambda inner: st.builds(Node, st.text(), st.none() | moments, st.lists(inner, max_size=3).map(tuple)),
+    max_leaves=6,
+)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+EXAMPLES: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (int, st.integers()),
+    (float, finite),
+    (str, st.text()),
+    (bool, st.booleans()),
+    (None, st.none()),
+    (bytes, st.binary()),
+    (datetime, moments),
+    (date, st.dates()),
+    (time, st.times()),
+    (timedelta, st.timedeltas(timedelta(0), timedelta(days=300)).map(lambda t: timedelta(seconds=round(t.seconds)))),
+    (Decimal, st.decimals(allow_nan=False, allow_infinity=False)),
+    (UUID, st.uuids()),
+    (Color, st.sampled_from(Color)),
+    (Level, st.sampled_from(Level)),
+    (Point, st.builds(Point, st.integers(), finite)),
+    (Options, st.fixed_dictionaries({}, optional={"size": st.integers(), "color": st.sampled_from(Color)})),
+    (Node, nodes),
+    (Model, st.builds(Model, day=st.dates(), node=st.dictionaries(st.text(), st.integers()))),
+    (PurePosixPath, st.sampled_from([PurePosixPath("/a/b"), PurePosixPath("c")])),
+    (list[Color], st.lists(st.sampled_from(Color))),
+    (Sequence[int], st.lists(st.integers())),
+    (tuple[int, str], st.tuples(st.integers(), st.text())),
+    (tuple[bytes, ...], st.lists(st.binary()).map(tuple)),
+    (set[int], st.sets(st.integers())),
+    (frozenset[str], st.frozensets(st.text())),
+    (dict[int, bytes], st.dictionaries(st.integers(), st.binary())),
+    (Mapping[Color, date], st.dictionaries(st.sampled_from(Color), st.dates())),
+    (dict[UUID, bool], st.dictionaries(st.uuids(), st.booleans())),
+    (int | None, st.none() | st.integers()),
+    (datetime | Color | int, moments | st.sampled_from(Color) | st.integers()),
+    (list[Node | None], st.lists(st.none() | nodes, max_size=3)),
+    (Literal["a", 1, Color.RED], st.sampled_from(["a", 1])),
+    (Annotated[int, "a note"], st.integers()),
+    (typing.Optional[Point], st.none() | st.builds(Point, st.integers(), finite)),  # noqa: UP045 - the old spelling
+    (Any, st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x, max_size=3))),
+]
+
+
+@pytest.mark.parametrize(("annotation", "values"), EXAMPLES, ids=[str(pair[0]) for pair in EXAMPLES])
+def test_an_annotated_value_comes_back_equal_and_of_its_type(annotation: Any, values: st.SearchStrategy[Any]) -> None:
+    @settings(max_examples=25, deadline=None)
+    @given(values)
+    def comes_back(value: Any) -> None:
+        back = decode(encode(value, annotation, "it"), annotation, "it")
+        assert back == value
+        assert type(back) is type(value)
+
+    comes_back()
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "reason"),
+    [
+        (b"x", Any, r"a bytes would come back as something else.*-> bytes"),
+        (Color.RED, Any, r"-> Color"),
+        (Node("n"), Any, r"-> Node"),
+        ({1: 2}, Any, "a int would come back"),
+        ({(1, 2): 3}, dict[Any, int], "keys of a mapping must be text, not tuple"),
+        (object(), object, "object"),
+        (object(), Node, "no way to write a object"),
+        (float("inf"), float, "not JSON compliant"),
+        ("text", int, "expected int, got str"),
+        (True, int, "expected int, got bool"),
+        ([1, "a"], list[int], "expected int, got str"),
+        ({"x": 1, "z": 2}, Point, "unexpected field 'z'"),
+        ({"x": "1"}, Point, "x: expected int"),
+        ("green", Color, "'green' is not a valid Color"),
+        ("c", Literal["a", "b"], "expected one of 'a', 'b'"),
+        ([1], tuple[int, int], "argument 2 is longer|shorter"),
+    ],
+)
+def test_a_value_that_would_not_come_back_is_refused_at_once(value: Any, annotation: Any, reason: str) -> None:
+    with pytest.raises(NotSerializable, match=reason):
+        encode(value, annotation, "it")
+
+
+@given(st.text(max_size=40))
+def test_no_recorded_text_makes_reading_fail_in_any_other_way(text: str) -> None:
+    for annotation in (Node, Model, Color, datetime, bytes, dict[int, Point], int | None):
+        try:
+            decode(text, annotation, "it")
+        except NotSerializable:
+            continue
+
+
+def plain(a: int) -> Node:
+    return Node(str(a))
+
+
+async def asynchronous() -> bytes:
+    return b""
+
+
+def later() -> Awaitable[Color]:
+    return asyncio.sleep(0, Color.RED)
+
+
+class Callee:
+    def __call__(self) -> Point:
+        return Point(1)
+
+
+def unannotated(a):  # type: ignore[no-untyped-def]
+    return a
+
+
+def only_for_checkers() -> "Missing":  # type: ignore[name-defined]  # noqa: F821 - a name that does not exist at run time
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("function", "annotation"),
+    [
+        (plain, Node),
+        (asynchronous, bytes),
+        (later, Color),
+        (functools.partial(plain, 1), Node),
+        (Callee(), Point),
+        (Point, Point),
+        (lambda: 1, Any),
+        (unannotated, Any),
+        (only_for_checkers, Any),
+        (len, Any),
+    ],
+)
+def test_the_promised_type_is_found_on_every_kind_of_function(function: Any, annotation: Any) -> None:
+    assert promised(function) == annotation
