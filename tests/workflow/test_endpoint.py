@@ -453,7 +453,7 @@ async def test_the_context_knows_its_run() -> None:
 async def test_a_long_step_can_say_that_it_is_alive() -> None:
     async def code(context: Context[None]) -> str:
         async def long() -> str:
-            await context.heartbeat({"percent": 40})
+            await context.heartbeat(0.4)
             return "done"
 
         return await context.run("long", long)
@@ -463,7 +463,7 @@ async def test_a_long_step_can_say_that_it_is_alive() -> None:
     run = broker.trigger(URL)
     await broker.drain()
     assert run.result == '"done"'
-    assert broker.beats == [{"messageId": run.entries[0].id, "attempt": 0, "progress": {"percent": 40}}]
+    assert broker.beats == [{"messageId": run.entries[0].id, "attempt": 0, "progress": 0.4}]
 
 
 @pytest.mark.parametrize(("status", "state"), [(404, "RUN_SUCCESS"), (405, "RUN_SUCCESS"), (409, "RUN_FAILED")])

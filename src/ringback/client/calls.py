@@ -68,7 +68,7 @@ def wait(event_id: str, headers: Headers, body: Mapping[str, Any]) -> Call[None]
     return Call("POST", f"/v2/wait/{segment(event_id)}", nothing, headers=headers, body=dump(body).encode())
 
 
-def heartbeat(run_id: str, message_id: str, attempt: int, progress: object) -> Call[None]:
+def heartbeat(run_id: str, message_id: str, attempt: int, progress: float | str | None) -> Call[None]:
     """Tell the broker that a long step is alive, and how far it is."""
     body = {"messageId": message_id, "attempt": attempt, "progress": progress}
     return Call("POST", f"{_run(run_id)}/heartbeat", nothing, headers=_JSON, body=dump(body).encode())

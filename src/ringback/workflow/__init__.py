@@ -2,8 +2,10 @@
 
 from ringback.client.options import FlowControl, RunOptions
 from ringback.workflow.blocking import BlockingContext
+from ringback.workflow.charging import ParkedCharge, charge_once
 from ringback.workflow.context import Context
 from ringback.workflow.errors import (
+    ChargeRefused,
     ChargeUnclear,
     Misuse,
     NonRetryableError,
@@ -11,6 +13,7 @@ from ringback.workflow.errors import (
     RetryAfterError,
     StepFailed,
     StepMismatch,
+    Unclear,
     WorkflowError,
 )
 from ringback.workflow.failure import Failure
@@ -21,6 +24,7 @@ from ringback.workflow.workflow import ServeOptions, Workflow, workflow
 
 __all__ = [
     "BlockingContext",
+    "ChargeRefused",
     "ChargeUnclear",
     "Context",
     "Event",
@@ -32,6 +36,7 @@ __all__ = [
     "NonRetryableError",
     "NotSerializable",
     "Notified",
+    "ParkedCharge",
     "PendingStep",
     "Response",
     "RetryAfterError",
@@ -39,10 +44,12 @@ __all__ = [
     "ServeOptions",
     "StepFailed",
     "StepMismatch",
+    "Unclear",
     "Webhook",
     "WebhookCall",
     "WebhookRequest",
     "Workflow",
     "WorkflowError",
+    "charge_once",
     "workflow",
 ]

@@ -95,6 +95,10 @@ class BlockingContext(Generic[PayloadT]):
         step: PendingStep[T] = self.pending.run(name, function, *args, **kwargs)
         return self.bridge.wait(step)
 
+    def wait_for(self, awaitable: Awaitable[T]) -> T:
+        """Return the result of a step of `pending`, or of anything else that is awaited."""
+        return self.bridge.wait(awaitable)
+
     def parallel(self, *steps: PendingStep[T]) -> tuple[T, ...]:
         """Do steps of `pending` side by side."""
         return self.bridge.wait(self.pending.parallel(*steps))

@@ -17,6 +17,7 @@ from ringback.client.transport import AsyncTransport
 from ringback.errors import Refused
 from ringback.wire.steps import StepType, dump
 from ringback.workflow import steps
+from ringback.workflow.api import Api
 from ringback.workflow.executing import as_step
 from ringback.workflow.facts import Facts
 from ringback.workflow.pending import PendingStep, PendingSteps
@@ -96,6 +97,11 @@ class Context(Generic[PayloadT]):
     def env(self) -> Mapping[str, str]:
         """Environment variables."""
         return self._facts.env
+
+    @property
+    def api(self) -> Api:
+        """Calls to well-known APIs, such as `context.api.openai.chat(...)`."""
+        return Api(self.call)
 
     def step(
         self,
@@ -294,8 +300,8 @@ class Context(Generic[PayloadT]):
         )
         return PendingStep(asked, self._pending)
 
-    async def heartbeat(self, progress: object = None) -> None:
-        """Tell the broker from within a long step that it is alive, and how far it is (any JSON value).
+    async def heartbeat(self, progress: float | str | None = None) -> None:
+        """Tell the broker from within a long step that it is alive, and how far it is.
 
         A broker that knows no heartbeats ignores them.
 

@@ -3,9 +3,11 @@
 RingbackError
 └── WorkflowError            the delivery fails and is tried again (500)
     ├── NonRetryableError    the run fails now, no further try (489)
+    │   ├── ChargeRefused    a provider said no to a charge
+    │   └── ChargeUnclear    nobody knows whether a charge was made
     ├── RetryAfterError      tried again after the given time (429)
     ├── StepFailed           a step ended with an error that it was allowed to end with
-    ├── ChargeUnclear        nobody knows whether a charge was made (489)
+    ├── Unclear              a provider cannot tell whether a charge was made; raised by a look-up
     └── Misuse               the workflow is written wrongly; the text says what to do (500)
         ├── StepMismatch     the code no longer fits the history of the run
         └── NotSerializable  a value cannot be written as JSON, or not be read back
@@ -55,6 +57,14 @@ class StepFailed(WorkflowError):
         self.step = step
         self.error = error
         self.message = message
+
+
+class ChargeRefused(NonRetryableError):
+    """Raise it in the function of a charge when the provider said no for certain: nothing was charged."""
+
+
+class Unclear(WorkflowError):
+    """Raise it in the look-up of a charge when the provider cannot tell whether it was made."""
 
 
 class ChargeUnclear(NonRetryableError):
