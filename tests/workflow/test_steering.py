@@ -89,6 +89,14 @@ async def until(ask: Any) -> Any:
             await asyncio.sleep(0.02)
 
 
+async def waiting(client: AsyncWorkflowClient, count: int) -> bool:
+    return len(await client.waiters("never")) == count
+
+
+async def told(count: int) -> bool:
+    return len(TOLD) == count
+
+
 async def test_an_event_wakes_the_run_that_waits_for_it(app: str, client: AsyncWorkflowClient) -> None:
     run = await client.trigger(url=f"{app}/waits", body="paid/ü 7")
     (waiter,) = await until(lambda: client.waiters("paid/ü 7"))
@@ -102,10 +110,10 @@ async def test_an_event_wakes_the_run_that_waits_for_it(app: str, client: AsyncW
 async def test_a_third_party_reaches_a_run_through_its_webhook(app: str, client: AsyncWorkflowClient) -> None:
     run = await client.trigger(url=f"{app}/hooked")
 
-    async def told() -> bool:
+    async def hook_is_there() -> bool:
         return bool(HOOKS)
 
-    await until(told)
+    await until(hook_is_there)
     async with httpx.AsyncClient() as third_party:
         answer = await third_party.put(f"{HOOKS[0]}?a=b", json={"n": 1}, headers={"X-H": "h"})
     assert answer.status_code == 200
@@ -122,6 +130,7 @@ async def test_runs_are_canceled_one_by_one_and_by_what_they_have_in_common(
     assert [run.workflow_run_id for run in runs] == ["wfr_cancel-0", "wfr_cancel-1", "wfr_cancel-2"]
     again = await client.trigger(url=f"{app}/waits", body="never", workflow_run_id="cancel-0")
     assert again.deduplicated
+    await until(lambda: waiting(client, 3))
     assert await client.cancel("wfr_cancel-0", "wfr_unknown") == 1
     assert await client.cancel("wfr_cancel-0") == 0
     assert await client.cancel_where(RunFilter(labels=("common",))) == 2
@@ -135,11 +144,7 @@ async def test_a_failed_run_is_told_of_and_goes_on_where_it_failed(app: str, cli
     assert log["workflowState"] == "RUN_FAILED"
     letters = await client.dead_letters()
     (letter,) = [one for one in letters.items if one["workflowRunId"] == run.workflow_run_id]
-
-    async def told() -> bool:
-        return bool(TOLD)
-
-    await until(told)
+    await until(lambda: told(1))
     assert TOLD == ["not mended"]
     MENDED.append("now")
     (resumed,) = await client.resume(letter["dlqId"], options=RunOptions(retries=1))
@@ -159,12 +164,11 @@ async def test_a_failed_run_can_be_run_again_from_the_start_or_forgotten(app: st
     letters = await client.dead_letters()
     (letter,) = [one for one in letters.items if one["workflowRunId"] == again]
     assert await client.delete_dead_letters(letter["dlqId"]) == 1
+    await until(lambda: told(2))
 
 
 async def test_the_blocking_client_does_the_same(app: str, real_broker: Broker, client: AsyncWorkflowClient) -> None:
-    def start_and_cancel() -> int:
-        with WorkflowClient(real_broker) as blocking:
-            run = blocking.trigger(url=f"{app}/waits", body="never")
-            return blocking.cancel(run.workflow_run_id)
-
-    assert await asyncio.to_thread(start_and_cancel) == 1
+    with WorkflowClient(real_broker) as blocking:
+        run = await asyncio.to_thread(blocking.trigger, url=f"{app}/waits", body="never")
+        await until(lambda: waiting(client, 1))
+        assert await asyncio.to_thread(blocking.cancel, run.workflow_run_id) == 1
