@@ -41,7 +41,7 @@ class Endpoint:
         siblings: the workflows served beside it by name, for invocations.
     """
 
-    def __init__(self, workflow: Workflow[Any, Any], siblings: Mapping[str, Workflow[Any, Any]] | None = None) -> None:
+    def __init__(self, workflow: Workflow, siblings: Mapping[str, Workflow] | None = None) -> None:
         self.workflow = workflow
         self._siblings = siblings or {}
         self._middlewares = Middlewares(workflow.options.get("middlewares", ()))

@@ -1,7 +1,6 @@
 """Several workflows side by side, chosen by the last part of the path."""
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ringback.wire.http import Request, Response
@@ -18,15 +17,11 @@ class Endpoints:
         options: for all of them.
     """
 
-    def __init__(
-        self, workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]], options: ServeOptions
-    ) -> None:
+    def __init__(self, workflows: Mapping[str, WorkflowFunction | Workflow], options: ServeOptions) -> None:
         for name in workflows:
             if not name or "/" in name:
                 raise ValueError(f"a workflow's name is the last part of its path and cannot be {name!r}")
-        siblings: dict[str, Workflow[Any, Any]] = {
-            name: as_workflow(function, options) for name, function in workflows.items()
-        }
+        siblings = {name: as_workflow(function, options) for name, function in workflows.items()}
         self._endpoints = {name: Endpoint(workflow, siblings) for name, workflow in siblings.items()}
 
     async def answer(self, request: Request, url: str) -> Response:

@@ -33,11 +33,11 @@ class Turn:
 
     def __init__(
         self,
-        workflow: Workflow[Any, Any],
+        workflow: Workflow,
         facts: Facts,
         transport: AsyncTransport,
         middlewares: Middlewares,
-        siblings: Mapping[str, Workflow[Any, Any]],
+        siblings: Mapping[str, Workflow],
     ) -> None:
         self._workflow = workflow
         self._facts = facts

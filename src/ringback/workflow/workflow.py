@@ -3,18 +3,16 @@
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 from ringback.client.options import RunOptions
 from ringback.client.transport import AsyncTransport
+from ringback.workflow.blocking import BlockingContext
 from ringback.workflow.context import Context
 from ringback.workflow.failure import Failure
 from ringback.workflow.middleware import Middleware
 
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
-
-WorkflowFunction = Callable[[Context[PayloadT]], Awaitable[ResultT]] | Callable[[Any], ResultT]
+WorkflowFunction = Callable[[Context[Any]], Awaitable[Any]] | Callable[[BlockingContext[Any]], Any]
 FailureFunction = Callable[[Failure[Any]], Awaitable[Any]] | Callable[[Failure[Any]], Any]
 
 
@@ -48,7 +46,7 @@ class ServeOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, eq=False)
-class Workflow(Generic[PayloadT, ResultT]):
+class Workflow:
     """A function with all that is needed to serve it.
 
     Attributes:
@@ -56,14 +54,15 @@ class Workflow(Generic[PayloadT, ResultT]):
         options: see `ServeOptions`.
     """
 
-    function: WorkflowFunction[PayloadT, ResultT]
+    function: WorkflowFunction
     options: ServeOptions = field(default_factory=ServeOptions)
 
     def __call__(self, context: Any) -> Any:
         """Call the function itself, as other code may."""
-        return self.function(context)
+        function: Callable[[Any], Any] = self.function
+        return function(context)
 
-    def with_defaults(self, options: ServeOptions) -> "Workflow[PayloadT, ResultT]":
+    def with_defaults(self, options: ServeOptions) -> "Workflow":
         """Return the workflow with options for those it does not have."""
         return replace(self, options=ServeOptions(**{**options, **self.options}))
 
@@ -73,16 +72,12 @@ class Workflow(Generic[PayloadT, ResultT]):
         return self.options.get("env", os.environ)
 
 
-def workflow(
-    function: WorkflowFunction[PayloadT, ResultT], **options: Unpack[ServeOptions]
-) -> Workflow[PayloadT, ResultT]:
+def workflow(function: WorkflowFunction, **options: Unpack[ServeOptions]) -> Workflow:
     """Return a function with options of its own, for `serve_many`."""
     return Workflow(function, options)
 
 
-def as_workflow(
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], options: ServeOptions
-) -> Workflow[PayloadT, ResultT]:
+def as_workflow(function: WorkflowFunction | Workflow, options: ServeOptions) -> Workflow:
     """Return what is to be served, with the options for serving it."""
     known = function if isinstance(function, Workflow) else Workflow(function)
     return known.with_defaults(options)

@@ -1,15 +1,12 @@
 """Workflows as bare ASGI applications, for Vercel and other servers without a framework."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from ringback.wire.http import Request, Response
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.many import Endpoints
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
-
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,9 +14,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def serve(
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], **options: Unpack[ServeOptions]
-) -> Application:
+def serve(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]) -> Application:
     """Return an ASGI application that serves a workflow, whatever its path.
 
     >>> app = serve(process_video)
@@ -27,9 +22,7 @@ def serve(
     return _application(Endpoint(as_workflow(function, options)))
 
 
-def serve_many(
-    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]], **options: Unpack[ServeOptions]
-) -> Application:
+def serve_many(workflows: Mapping[str, WorkflowFunction | Workflow], **options: Unpack[ServeOptions]) -> Application:
     """Return an ASGI application that serves several workflows, each under a path that ends in its name."""
     return _application(Endpoints(workflows, options))
 

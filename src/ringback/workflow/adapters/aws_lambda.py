@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from ringback.wire.http import Request, Response
 from ringback.workflow.endpoint import Endpoint
@@ -10,15 +10,10 @@ from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
-
 Entry = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
-def serve(
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], **options: Unpack[ServeOptions]
-) -> Entry:
+def serve(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]) -> Entry:
     """Return the function that Lambda calls.
 
     >>> lambda_handler = serve(process_video)
@@ -26,9 +21,7 @@ def serve(
     return _entry(Endpoint(as_workflow(function, options)))
 
 
-def serve_many(
-    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]], **options: Unpack[ServeOptions]
-) -> Entry:
+def serve_many(workflows: Mapping[str, WorkflowFunction | Workflow], **options: Unpack[ServeOptions]) -> Entry:
     """Return the function that Lambda calls for several workflows, each under a path that ends in its name."""
     return _entry(Endpoints(workflows, options))
 

@@ -1,7 +1,7 @@
 """Workflows in Django projects: async views under ASGI, blocking ones under WSGI."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -13,13 +13,10 @@ from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
-
 
 def serve(
     route: str,
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT],
+    function: WorkflowFunction | Workflow,
     *,
     blocking: bool = False,
     **options: Unpack[ServeOptions],
@@ -39,7 +36,7 @@ def serve(
 
 def serve_many(
     route: str,
-    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]],
+    workflows: Mapping[str, WorkflowFunction | Workflow],
     *,
     blocking: bool = False,
     **options: Unpack[ServeOptions],

@@ -1,7 +1,7 @@
 """Workflows in Flask applications."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from flask import Blueprint, Flask
 from flask import Response as FlaskResponse
@@ -14,14 +14,11 @@ from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
-
 
 def serve(
     app: Flask | Blueprint,
     path: str,
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT],
+    function: WorkflowFunction | Workflow,
     **options: Unpack[ServeOptions],
 ) -> None:
     """Serve a workflow at a path.
@@ -35,7 +32,7 @@ def serve(
 def serve_many(
     app: Flask | Blueprint,
     path: str,
-    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]],
+    workflows: Mapping[str, WorkflowFunction | Workflow],
     **options: Unpack[ServeOptions],
 ) -> None:
     """Serve several workflows below a path, each under its name.

@@ -1,7 +1,7 @@
 """Workflows in Starlette and FastAPI applications."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar, Unpack
+from typing import Unpack
 
 from starlette.applications import Starlette
 from starlette.requests import Request as StarletteRequest
@@ -13,14 +13,11 @@ from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.many import Endpoints
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
-
 
 def serve(
     app: Starlette | Router,
     path: str,
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT],
+    function: WorkflowFunction | Workflow,
     **options: Unpack[ServeOptions],
 ) -> None:
     """Serve a workflow at a path.
@@ -40,7 +37,7 @@ def serve(
 def serve_many(
     app: Starlette | Router,
     path: str,
-    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]],
+    workflows: Mapping[str, WorkflowFunction | Workflow],
     **options: Unpack[ServeOptions],
 ) -> None:
     """Serve several workflows below a path, each under its name, so that they can invoke each other.

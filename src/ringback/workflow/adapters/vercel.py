@@ -9,33 +9,26 @@ Vercel names the deployment that serves a request in `VERCEL_URL`; runs stay on 
 
 import os
 from collections.abc import Mapping
-from typing import Any, TypeVar, Unpack
+from typing import Unpack
 from wsgiref.types import WSGIApplication
 
 from ringback.workflow.adapters import asgi, wsgi
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction
 
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
 
-
-def serve(
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], **options: Unpack[ServeOptions]
-) -> asgi.Application:
+def serve(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]) -> asgi.Application:
     """Return the ASGI application of an entry file."""
     return asgi.serve(function, **_pinned(options))
 
 
 def serve_many(
-    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]], **options: Unpack[ServeOptions]
+    workflows: Mapping[str, WorkflowFunction | Workflow], **options: Unpack[ServeOptions]
 ) -> asgi.Application:
     """Return the ASGI application of an entry file with several workflows."""
     return asgi.serve_many(workflows, **_pinned(options))
 
 
-def serve_wsgi(
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], **options: Unpack[ServeOptions]
-) -> WSGIApplication:
+def serve_wsgi(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]) -> WSGIApplication:
     """Return the WSGI application of an entry file."""
     return wsgi.serve(function, **_pinned(options))
 

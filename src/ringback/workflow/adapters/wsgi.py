@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar, Unpack
+from typing import Unpack
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.util import request_uri
@@ -13,13 +13,8 @@ from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
 from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
 
-
-def serve(
-    function: WorkflowFunction[PayloadT, ResultT] | Workflow[PayloadT, ResultT], **options: Unpack[ServeOptions]
-) -> WSGIApplication:
+def serve(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]) -> WSGIApplication:
     """Return a WSGI application that serves a workflow, whatever its path.
 
     >>> app = serve(process_video)
@@ -28,7 +23,7 @@ def serve(
 
 
 def serve_many(
-    workflows: Mapping[str, WorkflowFunction[Any, Any] | Workflow[Any, Any]], **options: Unpack[ServeOptions]
+    workflows: Mapping[str, WorkflowFunction | Workflow], **options: Unpack[ServeOptions]
 ) -> WSGIApplication:
     """Return a WSGI application that serves several workflows, each under a path that ends in its name."""
     return _application(Endpoints(workflows, options))

@@ -1,0 +1,16 @@
+"""Type checkers see what users are promised."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FILES = sorted(path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_the_promised_types_are_seen(file: Path) -> None:
+    line = [sys.executable, "-m", "mypy", "--no-error-summary", str(file)]
+    checked = subprocess.run(line, capture_output=True, text=True, check=False, cwd=file.parents[2])
+    assert checked.stdout + checked.stderr == ""
