@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from ringback.client import AsyncTransport, Broker
 from ringback.workflow import RunOptions, Workflow
 from ringback.workflow.adapters.starlette import serve
 from ringback_video import api, pages
@@ -18,13 +19,21 @@ from ringback_video.studio import Studio, build
 RUN_OPTIONS = RunOptions(retries=5, retry_delay="min(60000, 1000 * pow(2, retried))", labels=("video-job",))
 
 
-def create_app(studio: Studio | None = None) -> FastAPI:
-    """Return Studio as an ASGI application, put together from the environment unless its parts are given."""
+def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIONS) -> FastAPI:
+    """Return Studio as an ASGI application.
+
+    Args:
+        studio: its parts; put together from the environment unless given.
+        run_options: how the workflow's runs are delivered.
+    """
     parts = studio or build(from_environment())
+    settings = parts.settings
+    transport = AsyncTransport(Broker(settings.qstash_url, settings.qstash_token, settings.signing_keys))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await transport.close()
         parts.database.close()
 
     app = FastAPI(title="Video Studio", version="0.1.0", lifespan=lifespan)
@@ -38,7 +47,8 @@ def create_app(studio: Studio | None = None) -> FastAPI:
         PROCESS_PATH,
         Workflow[Payload, dict[str, str]](process.run),
         failure_function=process.on_failure,
-        base_url=parts.settings.public_url,
-        run_options=RUN_OPTIONS,
+        base_url=settings.public_url,
+        run_options=run_options,
+        transport=transport,
     )
     return app

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from qstash import QStash
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -123,8 +122,7 @@ def _publish(studio: Studio, job: Job) -> None:
     """Publish a job; the deduplication id makes a repeated publish harmless."""
     settings = studio.settings
     try:
-        client = QStash(settings.qstash_token, base_url=settings.qstash_url)
-        client.message.publish_json(
+        studio.queue.message.publish_json(
             url=f"{settings.public_url}{PROCESS_PATH}",
             body={"jobId": job.id},
             deduplication_id=f"job-{job.id}",

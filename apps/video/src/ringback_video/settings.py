@@ -18,6 +18,7 @@ class Settings:
         database_url: SQLAlchemy URL.
         public_url: where the broker and the customers' browsers reach Studio.
         qstash_url, qstash_token: the broker that jobs are published to.
+        signing_keys: the keys its deliveries may be signed with, the current one first.
         quota: finished videos a new shop may have.
         private_sources: whether photos may be fetched from loopback and private addresses.
     """
@@ -27,6 +28,7 @@ class Settings:
     public_url: str
     qstash_url: str
     qstash_token: str
+    signing_keys: tuple[str, ...]
     quota: int = 1000
     private_sources: bool = False
 
@@ -44,6 +46,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         public_url=environment.get("STUDIO_URL", "http://127.0.0.1:8000").rstrip("/"),
         qstash_url=_needed(environment, "QSTASH_URL").rstrip("/"),
         qstash_token=_needed(environment, "QSTASH_TOKEN"),
+        signing_keys=(
+            _needed(environment, "QSTASH_CURRENT_SIGNING_KEY"),
+            _needed(environment, "QSTASH_NEXT_SIGNING_KEY"),
+        ),
         quota=_whole(environment, "STUDIO_QUOTA", 1000),
         private_sources=environment.get("STUDIO_PRIVATE_SOURCES", "").lower() in ("1", "true"),
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from qstash import QStash
+
 from ringback_video.database import Database
 from ringback_video.jobs import Shop
 from ringback_video.providers.contract import Provider
@@ -19,6 +21,7 @@ class Studio:
     Attributes:
         settings: what Studio was told.
         database: jobs, shops, usage.
+        queue: the broker's client, for publishing.
         provider: makes the videos.
         uploads: photos that customers have uploaded.
         videos: finished videos.
@@ -26,6 +29,7 @@ class Studio:
 
     settings: Settings
     database: Database
+    queue: QStash
     provider: Provider
     uploads: Storage
     videos: Storage
@@ -41,6 +45,7 @@ def build(settings: Settings) -> Studio:
     return Studio(
         settings,
         database,
+        QStash(settings.qstash_token, base_url=settings.qstash_url, retry={"retries": 2, "backoff": lambda _: 200}),
         LocalProvider(settings.data / "operations"),
         Storage(settings.data / "uploads"),
         Storage(settings.data / "videos"),

@@ -1,0 +1,77 @@
+"""A shop orders a video and gets it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from ringback_video.templates import TEMPLATES
+from video.conftest import World
+
+
+def probed(path: Path) -> dict[str, object]:
+    reader = imageio_ffmpeg.read_frames(str(path))
+    found: dict[str, object] = next(reader)
+    reader.close()
+    return found
+
+
+def test_the_demonstration_ends_with_the_path_of_a_playable_video(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ringback_video", "demo", "--data", str(tmp_path / "data")]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert shown.returncode == 0, shown.stderr
+    video = probed(Path(shown.stdout.splitlines()[-1]))
+    assert (video["codec"], video["size"]) == ("h264", (1280, 720))
+    assert str(video["pix_fmt"]).startswith("yuv420p")
+    assert 4 <= float(str(video["duration"])) <= 8
+    for word in ("work has begun", "rendering", "100 %  done"):
+        assert word in shown.stdout
+
+
+def test_a_job_is_queued_processed_and_done_and_counted_once(studio: World) -> None:
+    before = studio.used()
+    answer = studio.order(studio.sample(), caption="Zwölf Blüten")
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    job = studio.finished(answer.json()["jobId"])
+    assert [change["status"] for change in job["history"]] == ["queued", "processing", "done"]  # type: ignore[attr-defined]
+    assert (job["progress"], job["step"], job["caption"]) == (100, "save-result", "Zwölf Blüten")
+    assert studio.used() == before + 1
+    video = studio.http.get(str(job["videoUrl"]))
+    assert (video.status_code, video.headers["content-type"]) == (200, "video/mp4")
+    assert studio.http.get(str(job["videoUrl"]), headers={"Range": "bytes=0-99"}).status_code == 206
+
+
+def test_each_step_is_a_request_of_its_own(studio: World) -> None:
+    job_id = studio.order(studio.sample(), caption="steps").json()["jobId"]
+    studio.finished(job_id)
+    headers = {"Authorization": f"Bearer {studio.broker.token}"}
+    runs = studio.http.get(f"{studio.broker.url}/v2/workflows/logs", headers=headers).json()["runs"]
+    run = next(run for run in runs if job_id in run["steps"][0]["steps"][0]["out"])
+    assert run["workflowState"] == "RUN_SUCCESS"
+    names = [step["stepName"] for group in run["steps"] for step in group["steps"]]
+    assert [name for name in dict.fromkeys(names) if name not in ("init", "wait for the video")] == [
+        "update-status",
+        "generate-video",
+        "poll-completion",
+        "save-result",
+    ]
+
+
+def test_an_uploaded_photo_can_be_used(studio: World) -> None:
+    photo = studio.http.get("/photos/coffee.jpg").content
+    upload = studio.http.post("/api/uploads", files={"photo": ("mine.jpg", photo, "image/jpeg")})
+    assert upload.status_code == 201
+    job = studio.finished(studio.order([upload.json()["url"]]).json()["jobId"])
+    assert job["status"] == "done"
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=list(TEMPLATES))
+def test_templates_keep_what_they_promise(template: object) -> None:
+    from ringback_video.templates import Template
+
+    assert isinstance(template, Template)
+    assert min(template.width, template.height) >= 720
+    assert 4 <= template.seconds <= 8
+    assert template.width % 2 == template.height % 2 == 0
