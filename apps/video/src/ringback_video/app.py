@@ -7,12 +7,12 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from ringback.client import AsyncTransport, Broker
-from ringback.workflow import RunOptions, Workflow
+from ringback.workflow import RunOptions
 from ringback.workflow.adapters.starlette import serve
 from ringback_video import api, pages
 from ringback_video.ordering import PROCESS_PATH
 from ringback_video.problems import answer_problems
-from ringback_video.process_video import Payload, ProcessVideo
+from ringback_video.process_video import ProcessVideo
 from ringback_video.settings import from_environment
 from ringback_video.studio import Studio, build
 
@@ -45,7 +45,7 @@ def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIO
     serve(
         app,
         PROCESS_PATH,
-        Workflow[Payload, dict[str, str]](process.run),
+        process.run,
         failure_function=process.on_failure,
         base_url=settings.public_url,
         run_options=run_options,
