@@ -188,7 +188,11 @@ def _next(history: RunHistory) -> Shape | None:
     """What is being executed now, or was when the run ended: the last delivery that has not led on."""
     if history.run.state == "RUN_SUCCESS":
         return None
-    step_entries = [entry for entry in history.entries if entry.call_type == "step" and entry.place is not None]
+    step_entries = [
+        entry
+        for entry in history.entries
+        if entry.call_type == "step" and (entry.place is not None or entry.identity == "init")
+    ]
     if not step_entries:
         return None
     letter = history.letter

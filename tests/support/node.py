@@ -1,0 +1,93 @@
+"""The official JavaScript clients, run by Node.js."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.process import BrokerProcess
+
+FOLDER = Path(__file__).parents[1] / "compat" / "node"
+
+
+def require_clients() -> None:
+    """Install the clients where they are missing; skip in the open where there is no Node.js, fail in CI."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        if os.environ.get("CI"):
+            pytest.fail("Node.js is missing: the official JavaScript clients cannot be run")
+        pytest.skip("Node.js is missing: the official JavaScript clients are not run")
+    if not (FOLDER / "node_modules" / "@upstash" / "workflow").exists():
+        command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+        subprocess.run(command, cwd=FOLDER, check=True, timeout=110)
+
+
+def run_script(name: str, environment: dict[str, str]) -> dict[str, Any]:
+    """Run a script to its end and return the JSON object it prints."""
+    done = subprocess.run(
+        ["node", name],
+        cwd=FOLDER,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+@dataclass
+class Workflows:
+    """An Express application with workflows in the official SDK, and that SDK's client."""
+
+    url: str
+    process: "subprocess.Popen[str]"
+
+    def call(self, *path: str, args: list[Any]) -> Any:
+        """Call a method of the SDK's client and return its result."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({"path": path, "args": args}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        assert "error" not in answer, answer
+        return answer.get("value")
+
+
+@contextmanager
+def workflows(broker: BrokerProcess, **environment: str) -> Iterator[Workflows]:
+    """Run the application for the length of a block, its deliveries signed."""
+    settings = {
+        **os.environ,
+        "QSTASH_URL": broker.url,
+        "QSTASH_TOKEN": broker.token,
+        "QSTASH_CURRENT_SIGNING_KEY": broker.current_key,
+        "QSTASH_NEXT_SIGNING_KEY": broker.next_key,
+        **environment,
+    }
+    process = subprocess.Popen(
+        ["node", "workflows.mjs"],
+        cwd=FOLDER,
+        env=settings,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        yield Workflows(process.stdout.readline().strip(), process)
+    finally:
+        process.stdin.close()
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
