@@ -62,13 +62,11 @@ async def execute(page: Path) -> dict[str, Any]:
 
 def workflows_of(names: dict[str, Any]) -> dict[str, Any]:
     """Return the page's workflows by name."""
-    found: dict[str, Any] = {}
-    for name, value in names.items():
-        if isinstance(value, Workflow) or (
-            inspect.isfunction(value) and list(inspect.signature(value).parameters) == ["context"]
-        ):
-            found[name] = value
-    return found
+    return {name: value for name, value in names.items() if isinstance(value, Workflow) or _takes_context(value)}
+
+
+def _takes_context(value: object) -> bool:
+    return inspect.isfunction(value) and list(inspect.signature(value).parameters) == ["context"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -49,3 +49,13 @@ async def test_without_the_offer_the_answer_carries_no_result() -> None:
     )
     assert "ringback-result" not in {name.lower() for name, _ in response.headers}
     assert b"submit" not in response.body
+
+
+async def test_a_result_that_is_too_large_for_an_answer_is_sent_by_a_call() -> None:
+    async def large(context: Context[None]) -> int:
+        text = await context.run("large", lambda: "x" * 600_000)
+        return len(text)
+
+    broker = ScriptedBroker(takes_results=True)
+    assert await requests_of(broker, large) == (2, 1)
+    assert broker.api_calls == ["POST /v2/batch"]

@@ -1,6 +1,7 @@
 """Runs are started, watched, woken, canceled and brought back through the client, with our broker."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,7 +20,8 @@ from ringback.client import (
     Start,
     WorkflowClient,
 )
-from ringback.workflow import Context, Event, NonRetryableError
+from ringback.errors import Refused
+from ringback.workflow import Context, Event, NonRetryableError, charge_once
 from ringback.workflow.adapters.starlette import serve_many
 from workflow.served import LIMIT, served
 from workflow.test_real_broker import ended
@@ -50,6 +52,39 @@ async def fails_once(context: Context[None]) -> str:
     return "mended"
 
 
+async def sizes(context: Context[str]) -> list[int]:
+    longer = await context.run("longer", lambda: f"<{context.request_payload}>")
+    plain = await context.run("size", len, context.request_payload)
+    SIZES.append(plain)
+    return [len(longer), plain]
+
+
+async def beats(context: Context[None]) -> list[Any]:
+    async def long() -> list[Any]:
+        await context.heartbeat("half way")
+        facts = dataclasses.replace(context._facts, attempt=7)
+        try:
+            await Context(None, facts, context._pending, context._transport).heartbeat(0.5)
+        except Refused as refused:
+            return ["taken", refused.status]
+        return ["taken", None]
+
+    return await context.run("long", long)
+
+
+def charge(key: str) -> int:
+    CHARGES.append(key)
+    raise TimeoutError("the money has moved, and the answer is lost")
+
+
+def find_charge(key: str) -> int | None:
+    return CHARGES.count(key) or None
+
+
+async def buys(context: Context[None]) -> int:
+    return await charge_once(context, "buy", charge, look_up=find_charge)
+
+
 async def failed(failure: Any) -> None:
     TOLD.append(failure.message)
 
@@ -58,15 +93,18 @@ HOOKS: list[str] = []
 TRIES: list[str] = []
 MENDED: list[str] = []
 TOLD: list[str] = []
+SIZES: list[int] = []
+CHARGES: list[str] = []
 
 
 @pytest.fixture
 async def app(real_broker: Broker) -> AsyncIterator[str]:
-    for each in (HOOKS, TRIES, MENDED, TOLD):
+    for each in (HOOKS, TRIES, MENDED, TOLD, SIZES, CHARGES):
         each.clear()
     application = Starlette()
     transport = AsyncTransport(real_broker)
-    workflows = {"waits": waits, "hooked": hooked, "fails_once": fails_once}
+    functions = (waits, hooked, fails_once, sizes, beats, buys)
+    workflows = {function.__name__: function for function in functions}
     serve_many(application, "/wf", workflows, transport=transport, failure_function=failed)
     async with served(application) as address:
         yield f"{address}/wf"
@@ -172,3 +210,34 @@ async def test_the_blocking_client_does_the_same(app: str, real_broker: Broker, 
         run = await asyncio.to_thread(blocking.trigger, url=f"{app}/waits", body="never")
         await until(lambda: waiting(client, 1))
         assert await asyncio.to_thread(blocking.cancel, run.workflow_run_id) == 1
+
+
+async def test_a_run_that_is_started_by_url_alone_finds_its_sdk(
+    app: str, real_broker: Broker, client: AsyncWorkflowClient
+) -> None:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {real_broker.token}"}) as http:
+        answer = await http.post(f"{real_broker.url}/v2/trigger/{app}/sizes", content=b'"abc"')
+    assert answer.status_code == 200
+    log = await ended(client, answer.json()["workflowRunId"])
+    assert json.loads(log["workflowRunResponse"]) == [5, 3]
+    assert SIZES.count(3) == 1
+
+
+async def test_large_state_is_fetched(app: str, client: AsyncWorkflowClient) -> None:
+    payload = "ü" * 2_000_000
+    run = await client.trigger(url=f"{app}/sizes", body=payload)
+    log = await ended(client, run.workflow_run_id)
+    assert json.loads(log["workflowRunResponse"]) == [len(payload) + 2, len(payload)]
+
+
+async def test_the_broker_takes_heartbeats_of_the_current_try_only(app: str, client: AsyncWorkflowClient) -> None:
+    run = await client.trigger(url=f"{app}/beats")
+    log = await ended(client, run.workflow_run_id)
+    assert json.loads(log["workflowRunResponse"]) == ["taken", 409]
+
+
+async def test_a_charge_is_made_once_with_the_reply_lost(app: str, client: AsyncWorkflowClient) -> None:
+    run = await client.trigger(url=f"{app}/buys", options=RunOptions(retry_delay="50"))
+    log = await ended(client, run.workflow_run_id)
+    assert log["workflowRunResponse"] == "1"
+    assert [json.loads(log["steps"][1]["steps"][0]["out"])] == CHARGES

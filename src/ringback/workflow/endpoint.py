@@ -32,6 +32,8 @@ from ringback.workflow.workflow import Workflow
 
 logger = logging.getLogger("ringback.workflow")
 
+_LARGEST_ANSWER = 512 * 1024  # brokers read answers up to a limit, and larger messages when they are published
+
 
 class Endpoint:
     """One workflow at one URL.
@@ -174,7 +176,9 @@ class Endpoint:
 
     async def _bring_about(self, effect: Effect, delivery: Delivery, how: str) -> Response:
         if delivery.takes_result and effect.answer is not None:
-            return answers.answer(200, effect.answer, ("Ringback-Result", "1"))
+            response = answers.answer(200, effect.answer, ("Ringback-Result", "1"))
+            if effect.call is None or len(response.body) <= _LARGEST_ANSWER:
+                return response
         if effect.call is not None:
             try:
                 await self.transport.send(effect.call)
