@@ -218,7 +218,8 @@ def heartbeat(call: Call) -> Answer:
         active = tx.get(ActiveRun, call.tenant.name, call.names["run"])
         delivery = tx.get(Delivery, seq)
         if active is None or delivery is None or delivery.run != active.run:
-            raise Refused(404, f"no delivery of run {call.names['run']} is in flight for this message")
+            # not 404: that means to an SDK that the broker knows no heartbeats, and its step would go on
+            raise Refused(409, f"no delivery of run {call.names['run']} is in flight for this message")
         if delivery.lease is None or delivery.retried != attempt:
             raise Refused(409, f"attempt {attempt} is not the current one, that is {delivery.retried}")
         said = body.get("progress")
