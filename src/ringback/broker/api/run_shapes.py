@@ -243,7 +243,7 @@ def _call(history: RunHistory, entry: Entry) -> Shape:
         message = attempt.message
         callback = message.run.callback if message.run else None
         names = dict(callback.options.headers) if callback else {}
-        shape["stepName"] = names.get("Upstash-Workflow-StepName", "")
+        shape["stepName"] = names.get("Upstash-Workflow-Stepname", "")
         shape |= {
             "callUrl": message.url,
             "callMethod": message.method,

@@ -96,11 +96,8 @@ def call_result_message(
     run: Run, callback: Callback, body: bytes, entry: str, limits: Limits, moment: Moment, seq: int
 ) -> Message:
     """Return the message that brings the answer of a third-party call to the endpoint."""
-    options = callback.options
-    protocol = tuple(line for line in options.headers if line[0].startswith("Upstash-"))
-    message = step_message(run, options, entry, limits, moment, seq=seq, kind="call_result")
-    headers = dict(message.headers) | dict(protocol)
-    return msgspec.structs.replace(message, url=callback.url, body=body, headers=tuple(headers.items()))
+    message = step_message(run, callback.options, entry, limits, moment, seq=seq, kind="call_result")
+    return msgspec.structs.replace(message, url=callback.url, body=body)
 
 
 def failure_message(

@@ -21,7 +21,7 @@ from ringback.wire.headers import read_options
 from ringback.wire.http import Headers
 from ringback.wire.options import Options, Workflow
 
-_STEP_ID = "Upstash-Workflow-StepId"
+_STEP_ID = "Upstash-Workflow-Stepid"
 
 
 def ingest(tx: Transaction, publication: Publication, limits: Limits, moment: Moment) -> Published:
