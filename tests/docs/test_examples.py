@@ -22,7 +22,7 @@ import pytest
 
 from ringback.client import AsyncTransport
 from ringback.workflow.many import Endpoints
-from ringback.workflow.workflow import ServeOptions, Workflow
+from ringback.workflow.definition import ServeOptions, Workflow
 from support.process import running
 from support.scripted_broker import ScriptedBroker
 

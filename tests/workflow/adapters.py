@@ -19,9 +19,9 @@ from flask import Flask
 
 from ringback.wire.http import Request, Response
 from ringback.workflow.adapters import asgi, aws_lambda, flask, starlette, vercel, wsgi
+from ringback.workflow.definition import ServeOptions
 from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
-from ringback.workflow.workflow import ServeOptions
 from support.scripted_broker import Answer
 
 Workflows = Mapping[str, Callable[..., Any]]

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from ringback.workflow.definition import ServeOptions, as_workflow
 from ringback.workflow.endpoint import Endpoint
-from ringback.workflow.workflow import ServeOptions, as_workflow
 from support.scripted_broker import Run, ScriptedBroker
 
 URL = "https://shop.test/wf/one"

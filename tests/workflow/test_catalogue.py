@@ -6,7 +6,7 @@ import pkgutil
 
 import pytest
 
-from ringback.workflow.workflow import ServeOptions
+from ringback.workflow.definition import ServeOptions
 from support.scripted_broker import ScriptedBroker
 from workflow import catalogue
 from workflow.adapters import ADAPTERS

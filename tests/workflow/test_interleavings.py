@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.workflow import Context
+from ringback.workflow.definition import ServeOptions, as_workflow
 from ringback.workflow.endpoint import Endpoint
-from ringback.workflow.workflow import ServeOptions, as_workflow
 from support.scripted_broker import ScriptedBroker
 
 URL = "https://shop.test/wf"

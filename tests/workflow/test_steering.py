@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from ringback import clock
 from ringback.client import (
     AsyncTransport,
     AsyncWorkflowClient,
@@ -21,6 +22,7 @@ from ringback.client import (
     WorkflowClient,
 )
 from ringback.errors import Refused
+from ringback.wire.signing import sign
 from ringback.workflow import Context, Event, NonRetryableError, charge_once
 from ringback.workflow.adapters.starlette import serve_many
 from workflow.served import LIMIT, served
@@ -243,3 +245,18 @@ async def test_a_charge_is_made_once_with_the_reply_lost(app: str, client: Async
     log = await ended(client, run.workflow_run_id)
     assert log["workflowRunResponse"] == "1"
     assert [json.loads(log["steps"][1]["steps"][0]["out"])] == CHARGES
+
+
+async def test_a_repeated_start_starts_nothing_even_after_the_run_has_ended(
+    app: str, real_broker: Broker, client: AsyncWorkflowClient
+) -> None:
+    key = real_broker.signing_keys[0]
+    url = f"{app}/sizes"
+    headers = {"Upstash-Signature": sign(url, b'"abc"', key, clock.now(), "j"), "Upstash-Message-Id": "msg_publish"}
+    async with httpx.AsyncClient(headers=headers) as http:
+        first, *others = [(await http.post(url, content=b'"abc"')).json()["workflowRunId"] for _ in range(2)]
+        await ended(client, first)
+        others.append((await http.post(url, content=b'"abc"')).json()["workflowRunId"])
+    assert others == [first, first]
+    page = await client.logs(LogFilter(workflow_run_id=first))
+    assert [run["workflowState"] for run in page.items] == ["RUN_SUCCESS"]

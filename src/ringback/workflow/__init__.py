@@ -4,6 +4,7 @@ from ringback.client.options import FlowControl, RunOptions
 from ringback.workflow.blocking import BlockingContext
 from ringback.workflow.charging import ParkedCharge, charge_once
 from ringback.workflow.context import Context
+from ringback.workflow.definition import ServeOptions, Workflow, workflow
 from ringback.workflow.errors import (
     ChargeRefused,
     ChargeUnclear,
@@ -20,7 +21,6 @@ from ringback.workflow.failure import Failure
 from ringback.workflow.middleware import Middleware
 from ringback.workflow.pending import PendingStep
 from ringback.workflow.steps import Event, Invoked, Notified, Response, Webhook, WebhookCall, WebhookRequest
-from ringback.workflow.workflow import ServeOptions, Workflow, workflow
 
 __all__ = [
     "BlockingContext",

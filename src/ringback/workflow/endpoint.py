@@ -19,6 +19,7 @@ from ringback.wire.http import Request, Response
 from ringback.wire.signing import verify
 from ringback.wire.steps import Entry, parse_entries
 from ringback.workflow import answers, effects
+from ringback.workflow.definition import Workflow
 from ringback.workflow.delivery import Delivery, Kind, forwarded, read_delivery
 from ringback.workflow.effects import Effect
 from ringback.workflow.errors import NonRetryableError, WorkflowError
@@ -28,7 +29,6 @@ from ringback.workflow.journal import Journal, cut_after, read_journal
 from ringback.workflow.middleware import Middlewares
 from ringback.workflow.payload import payload_type, read_payload
 from ringback.workflow.turn import Turn, run_plainly
-from ringback.workflow.workflow import Workflow
 
 logger = logging.getLogger("ringback.workflow")
 
@@ -110,6 +110,8 @@ class Endpoint:
         item = start(run, text or None, options)
         if delivery.awaits_sdk:
             item.headers["Upstash-Workflow-Trigger-By-Sdk"] = "true"
+        elif delivery.message_id:  # a repeated start must start nothing, not even when the run has ended meanwhile
+            item.headers["Upstash-Deduplication-Id"] = run.id
         await self.transport.send(calls.batch([item]))
         return answers.done(run.id)
 
@@ -198,6 +200,8 @@ class Endpoint:
             exc_info=None if known else error,
         )
         await self._middlewares.tell("failed", run_id, error)
+        if delivery is None:  # nobody has shown who they are
+            return answers.failed(error.with_traceback(None))
         return answers.failed(error, step, retry_after)
 
     def _payload(self, text: str) -> Any:

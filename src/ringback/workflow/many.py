@@ -5,8 +5,8 @@ from urllib.parse import unquote, urlsplit
 
 from ringback.wire.http import Request, Response
 from ringback.workflow import answers
+from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
-from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
 
 class Endpoints:

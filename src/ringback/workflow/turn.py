@@ -10,6 +10,7 @@ from ringback.wire.steps import Step
 from ringback.workflow import effects
 from ringback.workflow.blocking import run_blocking
 from ringback.workflow.context import Context
+from ringback.workflow.definition import Workflow
 from ringback.workflow.effects import Effect
 from ringback.workflow.errors import Misuse, NonRetryableError
 from ringback.workflow.executing import is_async
@@ -20,7 +21,6 @@ from ringback.workflow.middleware import Middlewares
 from ringback.workflow.pending import PendingSteps
 from ringback.workflow.steps import Invoke, Run
 from ringback.workflow.values import encode, promised
-from ringback.workflow.workflow import Workflow
 
 
 class Turn:

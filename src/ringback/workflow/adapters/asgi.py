@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Unpack
 
 from ringback.wire.http import Request, Response
+from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.many import Endpoints
-from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

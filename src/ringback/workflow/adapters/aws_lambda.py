@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 from ringback.wire.http import Request, Response
+from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
-from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
 Entry = Callable[[dict[str, Any], Any], dict[str, Any]]
 

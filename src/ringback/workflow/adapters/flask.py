@@ -9,10 +9,10 @@ from flask import request as came
 
 from ringback.wire.http import Request
 from ringback.workflow.adapters.wsgi import target_of
+from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
-from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
 
 def serve(

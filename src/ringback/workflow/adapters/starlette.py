@@ -9,9 +9,9 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route, Router
 
 from ringback.workflow.adapters import asgi
+from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.many import Endpoints
-from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
 
 def serve(

@@ -13,7 +13,7 @@ from typing import Unpack
 from wsgiref.types import WSGIApplication
 
 from ringback.workflow.adapters import asgi, wsgi
-from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction
+from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction
 
 
 def serve(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]) -> asgi.Application:

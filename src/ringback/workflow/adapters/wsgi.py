@@ -8,10 +8,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.util import request_uri
 
 from ringback.wire.http import Request
+from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
-from ringback.workflow.workflow import ServeOptions, Workflow, WorkflowFunction, as_workflow
 
 
 def serve(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]) -> WSGIApplication:

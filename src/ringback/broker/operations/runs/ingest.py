@@ -10,10 +10,10 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.append import place
-from ringback.broker.records import ActiveRun, Entry, Invoker, Message, Run, RunRef
+from ringback.broker.records import ActiveRun, Dedup, Entry, Invoker, Message, Run, RunRef
 from ringback.broker.rules import runs
 from ringback.broker.rules.moment import Moment
-from ringback.broker.rules.publish import check_quotas, message_from
+from ringback.broker.rules.publish import check_quotas, dedup_id, message_from
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
@@ -37,7 +37,7 @@ def ingest(tx: Transaction, publication: Publication, limits: Limits, moment: Mo
         raise Refused(400, "invalid destination url: endpoint has invalid scheme, add http:// or https://")
     check_quotas(publication.options, publication.body, limits, moment.now)
     if workflow.init:
-        return _start(tx, publication, workflow, limits, moment)
+        return _start_once(tx, publication, workflow, limits, moment)
     run = active_run(tx, publication.tenant, workflow.run_id, workflow.created_at)
     if workflow.call_type == "toCallback":
         return _call(tx, publication, run, limits, moment)
@@ -117,6 +117,21 @@ def submit(
 def new_run_id() -> str:
     """Return a fresh run id (workflow protocol 1.3)."""
     return f"wfr_{secrets.token_urlsafe(16)[:21]}"
+
+
+def _start_once(
+    tx: Transaction, publication: Publication, workflow: Workflow, limits: Limits, moment: Moment
+) -> Published:
+    """Start a run, unless one was started under the same deduplication id; that may have ended meanwhile."""
+    taken = dedup_id(publication.options, publication.destination, publication.body)
+    known = None if taken is None else tx.get(Dedup, publication.tenant, taken)
+    if known is not None and known.expires_at > moment.now:
+        return Published(known.message, publication.destination, deduplicated=True)
+    published = _start(tx, publication, workflow, limits, moment)
+    if taken is not None:
+        expires_at = moment.now + limits.dedup_window_ms
+        tx.apply(Changes(put=[Dedup(publication.tenant, taken, published.seq, expires_at)]))
+    return published
 
 
 def _start(tx: Transaction, publication: Publication, workflow: Workflow, limits: Limits, moment: Moment) -> Published:
