@@ -9,7 +9,6 @@ from ringback.broker.api.api import Api
 from ringback.broker.api.server import Server
 from ringback.broker.changes import Changes, Handed
 from ringback.broker.engine.dispatcher import Dispatcher, Sender
-from ringback.broker.engine.guard import Policy
 from ringback.broker.engine.janitor import Janitor
 from ringback.broker.engine.keyring import Keyring
 from ringback.broker.engine.scheduler import Scheduler
@@ -97,9 +96,7 @@ class Service:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.sender = HttpSender(
-            SenderLimits(Policy(settings.private_destinations), body_bytes=settings.limits.response_bytes)
-        )
+        self.sender = HttpSender(SenderLimits(settings.destinations, body_bytes=settings.limits.response_bytes))
         self.broker = Broker(settings, SqliteStore(settings.database), self.sender)
         self.server = Server(self.broker.api.respond, host=settings.host, port=settings.port)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringback.broker.records import SigningKeys
+from ringback.wire.guard import Policy
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -77,7 +78,7 @@ class Settings:
         host, port: where it listens; port 0 takes a free one.
         database: the SQLite file.
         tenants: the accounts.
-        private_destinations: whether loopback and private addresses may be called.
+        destinations: which addresses may be called.
         in_flight: most attempts in flight at once.
         in_flight_per_host: most of them to one host.
     """
@@ -87,7 +88,7 @@ class Settings:
     database: Path
     tenants: tuple[Tenant, ...]
     limits: Limits = field(default_factory=Limits)
-    private_destinations: bool = False
+    destinations: Policy = field(default_factory=Policy)
     in_flight: int = 1000
     in_flight_per_host: int = 256
 

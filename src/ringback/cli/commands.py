@@ -4,6 +4,7 @@ import click
 
 from ringback import __version__
 from ringback.cli.dev import dev
+from ringback.cli.serve import secrets, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,4 +13,5 @@ def ringback() -> None:
     """The queue that calls you back."""
 
 
-ringback.add_command(dev)
+for command in (dev, serve, secrets):
+    ringback.add_command(command)

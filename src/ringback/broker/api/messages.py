@@ -14,7 +14,8 @@ from ringback.broker.rules.runs import ENDED
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
 from ringback.wire.batch import BatchItem, in_item, read_batch
-from ringback.wire.destination import classify, split
+from ringback.wire.destination import Destination, classify, split
+from ringback.wire.guard import literal_refusal
 from ringback.wire.headers import read_options
 from ringback.wire.http import Response
 
@@ -46,7 +47,7 @@ def _accept(call: Call, queue: str | None) -> Answer:
 def _publication(call: Call, queue: str | None) -> Publication:
     request = call.request
     target, query = split(call.names["destination"])
-    destination = classify(target)
+    destination = checked_destination(call, target)
     return Publication(
         call.tenant.name,
         destination.text,
@@ -76,7 +77,25 @@ def batch(call: Call) -> Answer:
     return call.desk.write(job)
 
 
+def checked_destination(call: Call, target: str) -> Destination:
+    """Return what a destination is.
+
+    Raises:
+        Refused: 400 for one that is none, or names an address the broker may not call.
+    """
+    destination = classify(target)
+    if not destination.is_group:
+        refused = literal_refusal(destination.text, call.settings.destinations)
+        if refused:
+            raise Refused(400, f"invalid destination url: {refused}")
+    return destination
+
+
 def _of_item(call: Call, number: int, item: BatchItem) -> Publication:
+    try:
+        checked_destination(call, item.destination.text)
+    except Refused as error:
+        raise in_item(number, error) from error
     if item.queue:
         checked_name(f"item {number}: queue", item.queue)
     return Publication(

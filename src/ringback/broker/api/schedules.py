@@ -2,7 +2,7 @@
 
 from ringback.broker.api import shapes
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.messages import checked_name
+from ringback.broker.api.messages import checked_destination, checked_name
 from ringback.broker.ids import message_id
 from ringback.broker.operations import schedules
 from ringback.broker.operations.keys import random_word
@@ -12,7 +12,7 @@ from ringback.broker.rules.publish import check_quotas
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire import cron
-from ringback.wire.destination import classify, split
+from ringback.wire.destination import split
 from ringback.wire.headers import read_options
 from ringback.wire.http import Response
 from ringback.wire.options import Options
@@ -31,7 +31,7 @@ def make(call: Call, target: str, options: Options) -> Answer:
     if options.not_before is not None:
         raise Refused(400, "invalid header Upstash-Not-Before: a schedule takes Upstash-Delay only")
     cron.parse(options.cron)
-    destination = classify(target)
+    destination = checked_destination(call, target)
     queue = checked_name("header Upstash-Queue-Name", options.queue_name) if options.queue_name else None
     check_quotas(options, call.request.body, call.settings.limits, call.desk.clock())
     schedule_id = options.schedule_id or f"scd_{random_word(24)}"

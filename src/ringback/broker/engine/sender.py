@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from ringback.broker.engine.connection import Connection, ConnectionClosed, ResponseTooLarge
-from ringback.broker.engine.guard import Policy, refusal
+from ringback.wire.guard import Policy, refusal
 from ringback.wire.http import Outbound, Outcome
 
 _AS_WRITTEN = "%/:=&?~#+!$,;'@()*[]"

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -30,6 +31,18 @@ class Policy:
     allowed_hosts: frozenset[str] = frozenset()
     allowed_networks: tuple[Network, ...] = ()
     denied_networks: tuple[Network, ...] = ()
+
+
+def literal_refusal(url: str, policy: Policy) -> str | None:
+    """Return why a URL that names an address itself, or this machine, is refused; names are looked up when connecting."""
+    host = (urlsplit(url).hostname or "").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return refusal(host, "::1", policy)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return refusal(host, host, policy)
 
 
 def refusal(host: str, address: str, policy: Policy) -> str | None:

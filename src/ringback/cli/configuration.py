@@ -1,0 +1,208 @@
+"""The settings of `ringback serve`: each from the environment or a TOML file, checked at start."""
+
+import base64
+import ipaddress
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ringback.broker.records import SigningKeys
+from ringback.broker.settings import DEVELOPMENT_TENANTS, Limits, Settings, Tenant
+from ringback.errors import Refused, RingbackError
+from ringback.wire import duration
+from ringback.wire.guard import Policy
+
+
+class SettingWrong(RingbackError):
+    """A setting is missing or not what it should be; the text names it and says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: environment variable; the TOML key is the same in lower case without `RINGBACK_`.
+        read: makes its value from text.
+        default: its value when it is not set; None where it must be.
+        about: what it does.
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    default: Any
+    about: str
+
+    @property
+    def key(self) -> str:
+        """Its key in the TOML file."""
+        return self.name.removeprefix("RINGBACK_").lower()
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError("expected a whole number")
+    return int(text)
+
+
+def _optional_whole(text: str) -> int | None:
+    return _whole(text) if text else None
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() in ("true", "1", "yes"):
+        return True
+    if text.lower() in ("false", "0", "no", ""):
+        return False
+    raise ValueError("expected true or false")
+
+
+def _milliseconds(text: str) -> int:
+    try:
+        return duration.parse(text)
+    except Refused as error:
+        raise ValueError(f"expected a duration such as 15m or 7d ({error.text})") from error
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part) for part in _list(text))
+    except ValueError as error:
+        raise ValueError(f"expected networks such as 10.0.0.0/8, separated by commas ({error})") from error
+
+
+_LIMITS = Limits()
+SETTINGS = (
+    Setting("RINGBACK_HOST", str, "127.0.0.1", "Address to listen on."),
+    Setting("RINGBACK_PORT", _whole, 8080, "Port to listen on; 0 takes a free one."),
+    Setting("RINGBACK_DATABASE", Path, Path("ringback.db"), "The SQLite file that holds everything."),
+    Setting("QSTASH_TOKEN", str, None, "The token clients send. `ringback secrets` makes one."),
+    Setting("QSTASH_CURRENT_SIGNING_KEY", str, None, "The key deliveries are signed with, until it is rotated."),
+    Setting("QSTASH_NEXT_SIGNING_KEY", str, None, "The key that takes its place on rotation."),
+    Setting("RINGBACK_READ_ONLY_TOKEN", str, "", "A second token that may only read."),
+    Setting("RINGBACK_ALLOW_PRIVATE", _yes_or_no, False, "Whether loopback and private addresses may be destinations."),
+    Setting("RINGBACK_ALLOWED_HOSTS", _list, (), "Host names that may resolve to any address, separated by commas."),
+    Setting("RINGBACK_ALLOWED_NETWORKS", _networks, (), "Private networks that may be called, separated by commas."),
+    Setting("RINGBACK_DENIED_NETWORKS", _networks, (), "Networks that are never called, whatever else is allowed."),
+    Setting("RINGBACK_IN_FLIGHT", _whole, 1000, "Most attempts in flight at once."),
+    Setting("RINGBACK_IN_FLIGHT_PER_HOST", _whole, 256, "Most of them to one host."),
+    Setting("RINGBACK_MAX_BODY", _whole, _LIMITS.body_bytes, "Largest message body in bytes."),
+    Setting("RINGBACK_MAX_BATCH", _whole, _LIMITS.batch_bytes, "Largest body of a batch call in bytes."),
+    Setting("RINGBACK_MAX_DELAY", _milliseconds, _LIMITS.delay_ms, "Longest delay."),
+    Setting("RINGBACK_MAX_TIMEOUT", _milliseconds, _LIMITS.timeout_ms, "Longest, and default, time for one attempt."),
+    Setting("RINGBACK_MAX_RETRIES", _whole, _LIMITS.retries, "Most retries a message may ask for."),
+    Setting("RINGBACK_DEFAULT_RETRIES", _whole, _LIMITS.default_retries, "Retries where none are asked for."),
+    Setting("RINGBACK_MAX_RESPONSE", _whole, _LIMITS.response_bytes, "Most bytes of a response body that are kept."),
+    Setting("RINGBACK_LOG_RETENTION", _milliseconds, _LIMITS.log_retention_ms, "How long history is kept."),
+    Setting("RINGBACK_DLQ_RETENTION", _milliseconds, _LIMITS.dlq_retention_ms, "How long dead letters are kept."),
+    Setting("RINGBACK_MAX_QUEUE_PARALLELISM", _whole, _LIMITS.queue_parallelism, "Most parallelism of a queue."),
+    Setting("RINGBACK_MAX_QUEUES", _optional_whole, _LIMITS.queues, "Most queues; empty for no limit."),
+    Setting("RINGBACK_MAX_SCHEDULES", _optional_whole, _LIMITS.schedules, "Most schedules; empty for no limit."),
+    Setting("RINGBACK_MAX_TOPICS", _optional_whole, _LIMITS.groups, "Most URL groups; empty for no limit."),
+    Setting("RINGBACK_MAX_ENDPOINTS", _whole, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
+)
+"""Every setting, in the order of the reference page."""
+
+
+def read_settings(environment: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Return the settings of a production broker; the environment wins over the file.
+
+    Args:
+        environment: variables.
+        file: a TOML file with the same settings, or none.
+
+    Raises:
+        SettingWrong: one is missing, unknown, or not what it should be.
+    """
+    texts = _of_file(file) if file else {}
+    texts |= {setting.name: environment[setting.name] for setting in SETTINGS if setting.name in environment}
+    value = {setting.name: _value(setting, texts.get(setting.name)) for setting in SETTINGS}
+    _refuse_development(value)
+    name = _user_id(value["QSTASH_TOKEN"])
+    keys = SigningKeys(name, value["QSTASH_CURRENT_SIGNING_KEY"], value["QSTASH_NEXT_SIGNING_KEY"])
+    return Settings(
+        host=value["RINGBACK_HOST"],
+        port=value["RINGBACK_PORT"],
+        database=value["RINGBACK_DATABASE"],
+        tenants=(Tenant(name, value["QSTASH_TOKEN"], keys, value["RINGBACK_READ_ONLY_TOKEN"] or None),),
+        limits=_limits(value),
+        destinations=Policy(
+            value["RINGBACK_ALLOW_PRIVATE"],
+            frozenset(host.lower() for host in value["RINGBACK_ALLOWED_HOSTS"]),
+            value["RINGBACK_ALLOWED_NETWORKS"],
+            value["RINGBACK_DENIED_NETWORKS"],
+        ),
+        in_flight=value["RINGBACK_IN_FLIGHT"],
+        in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
+    )
+
+
+def _limits(value: Mapping[str, Any]) -> Limits:
+    return Limits(
+        body_bytes=value["RINGBACK_MAX_BODY"],
+        batch_bytes=value["RINGBACK_MAX_BATCH"],
+        delay_ms=value["RINGBACK_MAX_DELAY"],
+        timeout_ms=value["RINGBACK_MAX_TIMEOUT"],
+        retries=value["RINGBACK_MAX_RETRIES"],
+        default_retries=value["RINGBACK_DEFAULT_RETRIES"],
+        response_bytes=value["RINGBACK_MAX_RESPONSE"],
+        log_retention_ms=value["RINGBACK_LOG_RETENTION"],
+        dlq_retention_ms=value["RINGBACK_DLQ_RETENTION"],
+        queue_parallelism=value["RINGBACK_MAX_QUEUE_PARALLELISM"],
+        group_endpoints=value["RINGBACK_MAX_ENDPOINTS"],
+        queues=value["RINGBACK_MAX_QUEUES"],
+        schedules=value["RINGBACK_MAX_SCHEDULES"],
+        groups=value["RINGBACK_MAX_TOPICS"],
+    )
+
+
+def _of_file(file: Path) -> dict[str, str]:
+    try:
+        told = tomllib.loads(file.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingWrong(f"cannot read {file}: {error}") from error
+    names = {setting.key: setting.name for setting in SETTINGS}
+    texts = {}
+    for key, value in told.items():
+        if key not in names:
+            raise SettingWrong(f"{file}: unknown setting {key!r}; docs/reference/settings.md lists them all")
+        texts[names[key]] = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return texts
+
+
+def _value(setting: Setting, text: str | None) -> Any:
+    if text is None or (text == "" and setting.default is None and setting.read is str):
+        if setting.default is None and setting.read is str:
+            raise SettingWrong(f"{setting.name} is not set: {setting.about}")
+        return setting.default
+    try:
+        return setting.read(text)
+    except ValueError as error:
+        raise SettingWrong(f"{setting.name} is {text!r}: {error}") from error
+
+
+def _refuse_development(value: Mapping[str, Any]) -> None:
+    """The development secrets are printed in public documents: whoever reads them could publish and forge."""
+    public = {tenant.token for tenant in DEVELOPMENT_TENANTS}
+    keys = {key for tenant in DEVELOPMENT_TENANTS for key in (tenant.keys.current, tenant.keys.next)}
+    for name in ("QSTASH_TOKEN", "RINGBACK_READ_ONLY_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"):
+        if value[name] in public | keys:
+            raise SettingWrong(f"{name} is a public development secret; `ringback secrets` makes a real one")
+    if value["QSTASH_TOKEN"] == value["RINGBACK_READ_ONLY_TOKEN"]:
+        raise SettingWrong("RINGBACK_READ_ONLY_TOKEN must differ from QSTASH_TOKEN")
+
+
+def _user_id(token: str) -> str:
+    """Return the user a token names, if it is of the form that workflow SDKs read (workflow protocol 2.8)."""
+    try:
+        user = json.loads(base64.b64decode(token, validate=True))["UserID"]
+    except (ValueError, KeyError, TypeError):
+        return "default"
+    return str(user) or "default"

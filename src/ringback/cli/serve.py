@@ -1,0 +1,49 @@
+"""`ringback serve`: a broker for production; and `ringback secrets`, which makes what it needs."""
+
+import base64
+import json
+import os
+import secrets as random
+from pathlib import Path
+
+import click
+
+from ringback.broker.operations.keys import random_word
+from ringback.broker.stores.contract import StoreUnavailable
+from ringback.cli.configuration import SettingWrong, read_settings
+from ringback.cli.running import run
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="A TOML file with settings; variables of the environment win over it.",
+)
+@click.option("--host", help="Address to listen on; wins over RINGBACK_HOST.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; wins over RINGBACK_PORT.")
+@click.option("--db", type=click.Path(dir_okay=False), help="The database file; wins over RINGBACK_DATABASE.")
+def serve(config: Path | None, host: str | None, port: int | None, db: str | None) -> None:
+    """Start a broker for production.
+
+    It wants its secrets from the environment or a file (`ringback secrets` makes them), refuses the public development
+    tokens, and calls no loopback, private or link-local address unless told to.
+    """
+    given = {"RINGBACK_HOST": host, "RINGBACK_PORT": None if port is None else str(port), "RINGBACK_DATABASE": db}
+    environment = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
+    try:
+        settings = read_settings(environment, config)
+        settings.database.parent.mkdir(parents=True, exist_ok=True)
+        run(settings, tell_secrets=False)
+    except (SettingWrong, StoreUnavailable, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.option("--user", default="ringback", show_default=True, help="Name of the account; stands in webhook addresses.")
+def secrets(user: str) -> None:
+    """Print a fresh token and signing keys, as lines for an environment file."""
+    token = json.dumps({"UserID": user, "Password": random.token_urlsafe(24)}, separators=(",", ":"))
+    click.echo(f"QSTASH_TOKEN={base64.b64encode(token.encode()).decode()}")
+    click.echo(f"QSTASH_CURRENT_SIGNING_KEY=sig_{random_word(28)}")
+    click.echo(f"QSTASH_NEXT_SIGNING_KEY=sig_{random_word(28)}")

@@ -1,0 +1,35 @@
+"""The reference page of the settings, made from the settings: `python -m ringback.cli.settings_page`."""
+
+from ringback.cli.configuration import SETTINGS, Setting
+
+_HEAD = """# Settings of `ringback serve`
+
+Each is a variable of the environment; in the file given with `--config` (TOML) its key is the last column. The
+environment wins over the file. Every setting is checked at start. `ringback dev` needs none of them.
+
+| variable | default | what it does | key in the file |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    return _HEAD + "".join(map(_line, SETTINGS))
+
+
+def _line(setting: Setting) -> str:
+    return f"| `{setting.name}` | {_default(setting)} | {setting.about} | `{setting.key}` |\n"
+
+
+def _default(setting: Setting) -> str:
+    if setting.default is None:
+        return "must be set" if setting.read is str else "none"
+    if setting.default in ("", ()):
+        return "none"
+    if setting.read.__name__ == "_milliseconds":
+        return f"`{setting.default // 1000}s`"
+    return f"`{str(setting.default).lower() if isinstance(setting.default, bool) else setting.default}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
