@@ -16,6 +16,9 @@ _SDK = [
 ]
 _STACK_FRAMES = 15
 
+LARGEST_BODY = 128 * 1024 * 1024
+"""Most bytes of a request that are read; brokers send large state on demand, in smaller deliveries."""
+
 
 def answer(status: int, body: object, *headers: tuple[str, str]) -> Response:
     """Return a JSON answer that shows that a workflow lives here."""
@@ -25,6 +28,11 @@ def answer(status: int, body: object, *headers: tuple[str, str]) -> Response:
 def done(run_id: str, how: str = "success", *headers: tuple[str, str]) -> Response:
     """Return: this delivery is dealt with."""
     return answer(200, {"workflowRunId": run_id, "finishCondition": how}, *headers)
+
+
+def too_large() -> Response:
+    """Return: this request is larger than any delivery."""
+    return answer(413, {"error": "ContentTooLarge", "message": f"a delivery has at most {LARGEST_BODY} bytes"})
 
 
 def failed(error: BaseException, step: str | None = None, retry_after: float | None = None) -> Response:

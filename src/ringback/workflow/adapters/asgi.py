@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Unpack
 
 from ringback.wire.http import Request, Response
+from ringback.workflow.answers import LARGEST_BODY, too_large
 from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.many import Endpoints
@@ -50,7 +51,9 @@ def _application(endpoint: Endpoint | Endpoints) -> Application:
         if scope["type"] == "lifespan":
             await _live(endpoint, receive, send)
         elif scope["type"] == "http":
-            await send_response(await answer(endpoint, scope, await _body(receive)), send)
+            body = await _body(receive)
+            response = too_large() if body is None else await answer(endpoint, scope, body)
+            await send_response(response, send)
 
     return application
 
@@ -65,11 +68,17 @@ async def _live(endpoint: Endpoint | Endpoints, receive: Receive, send: Send) ->
         await send({"type": "lifespan.startup.complete"})
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, None if it is larger than any broker sends."""
     parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > LARGEST_BODY:
+            return None
+        parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
 

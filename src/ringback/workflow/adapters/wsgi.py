@@ -7,7 +7,8 @@ from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.util import request_uri
 
-from ringback.wire.http import Request
+from ringback.wire.http import Request, Response
+from ringback.workflow.answers import LARGEST_BODY, too_large
 from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.loops import LOOPS
@@ -41,14 +42,7 @@ def target_of(environ: WSGIEnvironment) -> str:
 
 def _application(endpoint: Endpoint | Endpoints) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = Request(
-            environ["REQUEST_METHOD"],
-            target_of(environ),
-            _headers(environ),
-            _body(environ),
-            environ.get("REMOTE_ADDR", ""),
-        )
-        response = LOOPS.wait_for(endpoint.answer(request, request_uri(environ)), endpoint.close)
+        response = _answer(endpoint, environ)
         length = ("Content-Length", str(len(response.body)))
         start_response(_status(response.status), [*response.headers, length])
         return [response.body]
@@ -56,16 +50,21 @@ def _application(endpoint: Endpoint | Endpoints) -> WSGIApplication:
     return application
 
 
+def _answer(endpoint: Endpoint | Endpoints, environ: WSGIEnvironment) -> Response:
+    size = environ.get("CONTENT_LENGTH") or "0"
+    length = int(size) if size.isascii() and size.isdigit() else 0
+    if length > LARGEST_BODY:
+        return too_large()
+    body: bytes = environ["wsgi.input"].read(length)
+    peer = environ.get("REMOTE_ADDR", "")
+    request = Request(environ["REQUEST_METHOD"], target_of(environ), _headers(environ), body, peer)
+    return LOOPS.wait_for(endpoint.answer(request, request_uri(environ)), endpoint.close)
+
+
 def _headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
     named = [(name[5:], value) for name, value in environ.items() if name.startswith("HTTP_")]
     named += [(name, environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)]
     return [(name.replace("_", "-").lower(), value) for name, value in named]
-
-
-def _body(environ: WSGIEnvironment) -> bytes:
-    length = environ.get("CONTENT_LENGTH") or "0"
-    body: bytes = environ["wsgi.input"].read(int(length) if length.isdigit() else 0)
-    return body
 
 
 def _status(code: int) -> str:
