@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from ringback.client import AsyncTransport
-from ringback.workflow.many import Endpoints
 from ringback.workflow.definition import ServeOptions, Workflow
+from ringback.workflow.many import Endpoints
 from support.process import running
 from support.scripted_broker import ScriptedBroker
 

@@ -11,8 +11,10 @@ from ringback.workflow.steps import Asked
 T = TypeVar("T")
 
 # Steps asked for before so many turns of the event loop bring no further one belong to one parallel group. Nested
-# gathers and task groups need a few turns to start their members; a different number would regroup running workflows.
+# gathers and task groups need a few turns to start their members; code that asks by itself, in no other task, needs
+# fewer. Other numbers would regroup the steps of runs in flight.
 _QUIET_TURNS = 8
+_QUIET_TURNS_ALONE = 2
 
 inside_step: ContextVar[str | None] = ContextVar("inside_step", default=None)
 """Name of the step whose function is running here."""
@@ -151,7 +153,7 @@ class PendingSteps:
 
     async def _settle(self, code: "asyncio.Task[Any]") -> None:
         quiet = 0
-        while quiet < _QUIET_TURNS and not code.done():
+        while quiet < (_QUIET_TURNS_ALONE if self._tasks == {code} else _QUIET_TURNS) and not code.done():
             known = len(self._waiting)
             await asyncio.sleep(0)
             quiet = quiet + 1 if len(self._waiting) == known else 0

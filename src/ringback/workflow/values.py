@@ -5,7 +5,7 @@ import json
 import types
 import typing
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -108,15 +108,14 @@ def promised(function: Callable[..., Any]) -> Any:
     if not hasattr(function, "__annotations__") and callable(function):
         function = type(function).__call__
     try:
-        hints = typing.get_type_hints(function)
+        written = function.__annotations__.get("return", Any)
+        if written is Any or isinstance(written, type):
+            return written  # nothing to resolve, which takes its time
+        result = typing.get_type_hints(function)["return"]
     except (NameError, TypeError, AttributeError):
         return Any  # names that exist for type checkers only, or a callable without annotations
-    result = hints.get("return", Any)
-    if get_origin(result) is not None and isinstance(get_origin(result), type):
-        from collections import abc
-
-        if issubclass(get_origin(result), abc.Awaitable):
-            return (get_args(result) or (Any,))[-1]
+    if isinstance(get_origin(result), type) and issubclass(get_origin(result), Awaitable):
+        return (get_args(result) or (Any,))[-1]
     return result
 
 

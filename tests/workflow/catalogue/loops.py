@@ -16,4 +16,4 @@ async def loops(context: Context[int]) -> int:
     return n
 
 
-ENTRY = Entry(loops, payload=2, result=2, steps=("look", "wait", "look", "wait", "look"), deliveries=6)
+ENTRY = Entry(loops, payload=1, result=1, steps=("look", "wait", "look"), deliveries=4)
