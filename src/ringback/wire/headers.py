@@ -36,16 +36,14 @@ class _Source:
     passed_on: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_options(lines: Lines, query: Mapping[str, str] | None = None, defaults: Lines = ()) -> Options:
+def read_options(lines: Lines, query: Mapping[str, str] | None = None) -> Options:
     """Return what the headers of one message ask for.
 
-    A header wins over a query parameter of the same name, that over the defaults of a URL group; forwarded headers are merged
-    name by name.
+    A header wins over a query parameter of the same name; forwarded headers are merged name by name.
 
     Args:
         lines: header lines, names in lower case.
         query: options given as query parameters.
-        defaults: header lines of the URL group, names in lower case.
 
     Raises:
         Refused: 400, naming the header.
@@ -53,8 +51,6 @@ def read_options(lines: Lines, query: Mapping[str, str] | None = None, defaults:
     source = _sort(lines)
     if query:
         _fill(source, _sort(query.items()))
-    if defaults:
-        _fill(source, _sort(defaults))
     return _options(source, "Upstash-", 0)
 
 

@@ -1,6 +1,9 @@
 """What a publisher may ask for with one message, as values."""
 
+from typing import Any
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class FlowControl(Struct, frozen=True, omit_defaults=True):
@@ -99,3 +102,14 @@ class Callback(Struct, frozen=True, omit_defaults=True):
 
     url: str
     options: Options = Options()
+
+
+def merged(strong: Options, weak: Options) -> Options:
+    """Return options in which `weak` fills what `strong` does not say; forwarded headers are merged name by name."""
+    said = {name for name, _ in strong.headers}
+    changes: dict[str, Any] = {}
+    for field in Options.__struct_fields__:
+        if not getattr(strong, field) and getattr(strong, field) != 0:
+            changes[field] = getattr(weak, field)
+    changes["headers"] = (*strong.headers, *(line for line in weak.headers if line[0] not in said))
+    return replace(strong, **changes)

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.messages import checked_name
+from ringback.broker.api.checks import checked_name
 from ringback.broker.operations import groups
 from ringback.broker.records import Endpoint, UrlGroup
 from ringback.broker.rules.moment import Moment
@@ -65,7 +65,7 @@ def set_defaults(call: Call) -> Answer:
         for name, values in call.json(Defaults).headers.items()
         for value in ([values] if isinstance(values, str) else values)
     ]
-    read_options([], {}, lines)
+    read_options(lines)
 
     def job(tx: Transaction, moment: Moment) -> Response:
         groups.set_headers(tx, call.tenant.name, call.names["group"], tuple(lines), moment)

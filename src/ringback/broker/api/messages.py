@@ -1,9 +1,8 @@
 """Publishing, enqueueing, and looking at or canceling one message (protocol 2.1 to 2.5)."""
 
-import re
-
-from ringback.broker.api import shapes
+from ringback.broker.api import schedules, shapes
 from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.checks import checked_destination, checked_name
 from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.cancel import cancel_message
 from ringback.broker.operations.publication import Publication, Published
@@ -14,12 +13,9 @@ from ringback.broker.rules.runs import ENDED
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
 from ringback.wire.batch import BatchItem, in_item, read_batch
-from ringback.wire.destination import Destination, classify, split
-from ringback.wire.guard import literal_refusal
+from ringback.wire.destination import split
 from ringback.wire.headers import read_options
 from ringback.wire.http import Response
-
-NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
 def publish(call: Call) -> Answer:
@@ -33,7 +29,15 @@ def enqueue(call: Call) -> Answer:
 
 
 def _accept(call: Call, queue: str | None) -> Answer:
-    publication = _publication(call, queue)
+    request = call.request
+    target, query = split(call.names["destination"])
+    destination = checked_destination(call, target)
+    options = read_options(request.headers, query)
+    if options.cron and queue is None:
+        return schedules.make(call, target, options)
+    publication = Publication(
+        call.tenant.name, destination.text, destination.is_group, options, request.body, request.peer, queue
+    )
 
     def job(tx: Transaction, moment: Moment) -> Response:
         published = publish_now(tx, publication, call.settings.limits, moment)
@@ -42,21 +46,6 @@ def _accept(call: Call, queue: str | None) -> Answer:
         return json_response(status, answers if publication.is_group else answers[0])
 
     return call.desk.write(job)
-
-
-def _publication(call: Call, queue: str | None) -> Publication:
-    request = call.request
-    target, query = split(call.names["destination"])
-    destination = checked_destination(call, target)
-    return Publication(
-        call.tenant.name,
-        destination.text,
-        destination.is_group,
-        read_options(request.headers, query),
-        request.body,
-        request.peer,
-        queue,
-    )
 
 
 def batch(call: Call) -> Answer:
@@ -75,20 +64,6 @@ def batch(call: Call) -> Answer:
         return json_response(200, answers)
 
     return call.desk.write(job)
-
-
-def checked_destination(call: Call, target: str) -> Destination:
-    """Return what a destination is.
-
-    Raises:
-        Refused: 400 for one that is none, or names an address the broker may not call.
-    """
-    destination = classify(target)
-    if not destination.is_group:
-        refused = literal_refusal(destination.text, call.settings.destinations)
-        if refused:
-            raise Refused(400, f"invalid destination url: {refused}")
-    return destination
 
 
 def _of_item(call: Call, number: int, item: BatchItem) -> Publication:
@@ -158,14 +133,3 @@ def _known(text: str) -> int:
 
 def _not_found(call: Call) -> Refused:
     return Refused(404, f"message {call.names['message']} not found")
-
-
-def checked_name(field: str, text: str) -> str:
-    """Return a name of a queue, group, endpoint or schedule.
-
-    Raises:
-        Refused: 400 where it has other characters than the reference allows.
-    """
-    if not NAME.fullmatch(text):
-        raise Refused(400, f"invalid {field} {text!r}: use letters, digits, '.', '_' and '-', at most 255 of them")
-    return text

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.messages import checked_name
+from ringback.broker.api.checks import checked_name
 from ringback.broker.operations import queues
 from ringback.broker.records import Lane
 from ringback.broker.rules.moment import Moment

@@ -2,7 +2,7 @@
 
 from ringback.broker.api import shapes
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.messages import checked_destination, checked_name
+from ringback.broker.api.checks import checked_destination, checked_name
 from ringback.broker.ids import message_id
 from ringback.broker.operations import schedules
 from ringback.broker.operations.keys import random_word

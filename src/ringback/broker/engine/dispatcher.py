@@ -75,6 +75,15 @@ class Dispatcher:
         else:
             self._begin(host, handed)
 
+    def is_idle(self) -> bool:
+        """Whether no attempt is in flight."""
+        return not self._held
+
+    async def idle(self) -> None:
+        """Wait until no attempt is in flight."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def drain(self, grace: float) -> None:
         """Wait at most `grace` seconds for the attempts in flight, then break them off; their leases run out."""
         self._waiting.clear()

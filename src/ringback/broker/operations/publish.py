@@ -1,5 +1,6 @@
 """Publishing and enqueueing: from a request to messages, one for each endpoint, duplicates found."""
 
+
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
@@ -27,6 +28,9 @@ def publish(tx: Transaction, publication: Publication, limits: Limits, moment: M
     group = tx.get(UrlGroup, publication.tenant, publication.destination)
     if group is None:
         raise Refused(404, f"topic {publication.destination} not found")
+    if group.headers:
+        defaults = read_options(group.headers)
+        publication = replace_publication(publication, options=merged(publication.options, defaults))
     return [_publish_to(tx, publication, endpoint.url, endpoint.name, limits, moment) for endpoint in group.endpoints]
 
 

@@ -1,0 +1,35 @@
+"""What every call that names something checks of the name."""
+
+import re
+
+from ringback.broker.api.call import Call
+from ringback.errors import Refused
+from ringback.wire.destination import Destination, classify
+from ringback.wire.guard import literal_refusal
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+
+def checked_destination(call: Call, target: str) -> Destination:
+    """Return what a destination is.
+
+    Raises:
+        Refused: 400 for one that is none, or names an address the broker may not call.
+    """
+    destination = classify(target)
+    if not destination.is_group:
+        refused = literal_refusal(destination.text, call.settings.destinations)
+        if refused:
+            raise Refused(400, f"invalid destination url: {refused}")
+    return destination
+
+
+def checked_name(field: str, text: str) -> str:
+    """Return a name of a queue, group, endpoint or schedule.
+
+    Raises:
+        Refused: 400 where it has other characters than the reference allows.
+    """
+    if not _NAME.fullmatch(text):
+        raise Refused(400, f"invalid {field} {text!r}: use letters, digits, '.', '_' and '-', at most 255 of them")
+    return text
