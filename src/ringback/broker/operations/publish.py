@@ -1,6 +1,8 @@
 """Publishing and enqueueing: from a request to messages, one for each endpoint, duplicates found."""
 
 
+from dataclasses import replace as replace_publication
+
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
@@ -13,6 +15,8 @@ from ringback.broker.rules.publish import dedup_id, message_from
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
+from ringback.wire.headers import read_options
+from ringback.wire.options import merged
 
 
 def publish(tx: Transaction, publication: Publication, limits: Limits, moment: Moment) -> list[Published]:
