@@ -23,7 +23,7 @@ from ringback.client import (
 )
 from ringback.errors import Refused
 from ringback.wire.signing import sign
-from ringback.workflow import Context, Event, NonRetryableError, charge_once
+from ringback.workflow import Checked, Context, Event, NonRetryableError, charge_once, check_runs
 from ringback.workflow.adapters.starlette import serve_many
 from workflow.served import LIMIT, served
 from workflow.test_real_broker import ended
@@ -54,6 +54,10 @@ async def fails_once(context: Context[None]) -> str:
     return "mended"
 
 
+async def sleeps(context: Context[None]) -> None:
+    await context.sleep("nap", "1h")
+
+
 async def sizes(context: Context[str]) -> list[int]:
     longer = await context.run("longer", lambda: f"<{context.request_payload}>")
     plain = await context.run("size", len, context.request_payload)
@@ -68,7 +72,7 @@ async def beats(context: Context[None]) -> list[Any]:
         for other in ({"attempt": 7}, {"message_id": "msg_0000000000000000"}):
             facts = dataclasses.replace(context._facts, **other)
             try:
-                await Context(None, facts, context._pending, context._transport).heartbeat(0.5)
+                await Context(None, facts, context.pending_steps, context._transport).heartbeat(0.5)
             except Refused as refused:
                 said.append(refused.status)
         return said
@@ -107,7 +111,7 @@ async def app(real_broker: Broker) -> AsyncIterator[str]:
         each.clear()
     application = Starlette()
     transport = AsyncTransport(real_broker)
-    functions = (waits, hooked, fails_once, sizes, beats, buys)
+    functions = (waits, sleeps, hooked, fails_once, sizes, beats, buys)
     workflows = {function.__name__: function for function in functions}
     serve_many(application, "/wf", workflows, transport=transport, failure_function=failed)
     async with served(application) as address:
@@ -133,6 +137,11 @@ async def until(ask: Any) -> Any:
 
 async def waiting(client: AsyncWorkflowClient, count: int) -> bool:
     return len(await client.waiters("never")) == count
+
+
+async def asleep(client: AsyncWorkflowClient, run_id: str) -> bool:
+    page = await client.logs(LogFilter(workflow_run_id=run_id))
+    return "nap" in str(page.items)
 
 
 async def told(count: int) -> bool:
@@ -260,3 +269,20 @@ async def test_a_repeated_start_starts_nothing_even_after_the_run_has_ended(
     assert others == [first, first]
     page = await client.logs(LogFilter(workflow_run_id=first))
     assert [run["workflowState"] for run in page.items] == ["RUN_SUCCESS"]
+
+
+async def test_new_code_is_checked_against_the_runs_in_flight(app: str, client: AsyncWorkflowClient) -> None:
+    run = await client.trigger(url=f"{app}/sleeps")
+    await until(lambda: asleep(client, run.workflow_run_id))
+
+    async def renamed(context: Context[str]) -> None:
+        await context.run("first", done.append, "a step was done")
+
+    done: list[str] = []
+    same, other = [await check_runs(code, f"{app}/sleeps", client) for code in (sleeps, renamed)]
+    assert same == [Checked(run.workflow_run_id, None, "nap")]
+    problem = "the run waits for step 'nap', but the code goes on with 'first'"
+    assert other == [Checked(run.workflow_run_id, problem, "first")]
+    assert done == []
+    await client.cancel(run.workflow_run_id)
+    assert await check_runs(renamed, f"{app}/sleeps", client) == []

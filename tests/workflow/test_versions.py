@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from ringback.client import AsyncWorkflowClient
+from ringback.wire.steps import Entry
 from ringback.workflow import Context
+from ringback.workflow.checking import check_history
 from support.scripted_broker import Run, ScriptedBroker
 from workflow.one import URL, serve_one
 
@@ -95,3 +98,19 @@ async def test_a_group_from_before_the_marker_is_found_again() -> None:
         run = await deployed(before, after, deliveries)
         assert run.errors == []
         assert json.loads(run.result or "") == ["a", False, "b"]
+
+
+async def test_a_history_that_new_code_does_not_fit_is_named_before_the_deploy() -> None:
+    async def renamed(context: Context[None]) -> list[str]:
+        return [await step(context, "pay"), await step(context, "ship")]
+
+    charged = Entry("m1", b'{"stepId":1,"stepName":"charge","stepType":"Run","out":"\\"charge\\"","concurrent":1}')
+    history = [Entry("m0", b""), charged]
+    client = AsyncWorkflowClient(ScriptedBroker().broker)
+    checked = [await check_history(code, "wfr_1", history, URL, client) for code in (old, new, renamed)]
+    assert [(each.next_step, each.problem is None) for each in checked] == [
+        ("ship", True),
+        ("patched: check stock", True),
+        (None, False),
+    ]
+    assert "StepMismatch" in (checked[2].problem or "")

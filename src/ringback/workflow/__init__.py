@@ -3,6 +3,7 @@
 from ringback.client.options import FlowControl, RunOptions
 from ringback.workflow.blocking import BlockingContext
 from ringback.workflow.charging import ParkedCharge, charge_once
+from ringback.workflow.checking import Checked, check_runs
 from ringback.workflow.context import Context
 from ringback.workflow.definition import ServeOptions, Workflow, workflow
 from ringback.workflow.errors import (
@@ -26,6 +27,7 @@ __all__ = [
     "BlockingContext",
     "ChargeRefused",
     "ChargeUnclear",
+    "Checked",
     "Context",
     "Event",
     "Failure",
@@ -51,5 +53,6 @@ __all__ = [
     "Workflow",
     "WorkflowError",
     "charge_once",
+    "check_runs",
     "workflow",
 ]

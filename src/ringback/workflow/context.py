@@ -47,6 +47,7 @@ class Context(Generic[PayloadT]):
 
     Attributes:
         request_payload: what the run was started with, as the type in `Context[...]` says.
+        pending_steps: the steps that wait for a result; for the SDK's own use.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Context(Generic[PayloadT]):
     ) -> None:
         self.request_payload = request_payload
         self._facts = facts
-        self._pending = pending
+        self.pending_steps = pending
         self._transport = transport
         self._options = StepOptions()
 
@@ -117,7 +118,7 @@ class Context(Generic[PayloadT]):
         >>> await context.step(retries=1, timeout="30s").run("charge", charge, order)
         """
         errors = raises if isinstance(raises, tuple) else (raises,)
-        other = Context(self.request_payload, self._facts, self._pending, self._transport)
+        other = Context(self.request_payload, self._facts, self.pending_steps, self._transport)
         other._options = StepOptions(retries, retry_delay, timeout, result, errors)
         return other
 
@@ -140,19 +141,19 @@ class Context(Generic[PayloadT]):
         does, annotation = as_step(name, function, args, kwargs, self._options)
         read = steps.read_json(annotation)
         asked = steps.Run(name=name, type=StepType.RUN, read=read, function=does, options=self._options)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def sleep(self, name: str, duration: Duration) -> PendingStep[None]:
         """Go on after a while; no request is held open meanwhile."""
         delay = wire_duration(duration, f"the duration of sleep {name!r}")
         asked = steps.Sleep(name=name, type=StepType.SLEEP_FOR, read=steps.read_nothing, delay=delay)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def sleep_until(self, name: str, moment: Moment) -> PendingStep[None]:
         """Go on at an instant; at once when it has passed."""
         at = unix_seconds(moment, f"the end of sleep {name!r}")
         asked = steps.Sleep(name=name, type=StepType.SLEEP_UNTIL, read=steps.read_nothing, not_before=at)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def call(
         self,
@@ -177,13 +178,13 @@ class Context(Generic[PayloadT]):
         limit = None if timeout is None else wire_duration(timeout, f"the timeout of call {name!r}")
         request = ThirdParty(url, method.upper(), dict(headers or {}), _text(body), limit, options)
         asked = steps.ThirdPartyCall(name=name, type=StepType.CALL, read=steps.read_response, request=request)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def wait_for_event(self, name: str, event_id: str, *, timeout: Duration = "7d") -> PendingStep[steps.Event]:
         """Go on when somebody notifies of the event, or when the time is over."""
         limit = wire_duration(timeout, f"the timeout of wait {name!r}")
         asked = steps.Wait(name=name, type=StepType.WAIT, read=steps.read_event, event_id=event_id, timeout=limit)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def notify(
         self, name: str, event_id: str, data: object = None, *, workflow_run_id: str | None = None
@@ -202,7 +203,7 @@ class Context(Generic[PayloadT]):
             return {"out": dump({"eventId": event_id, "eventData": _text(data), "notifyResponse": woken})}
 
         asked = steps.Run(name=name, type=StepType.NOTIFY, read=steps.read_notified, function=send)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def create_webhook(self, name: str) -> PendingStep[steps.Webhook]:
         """Make an address at the broker to which a third party can send its answer; see `wait_for_webhook`."""
@@ -213,7 +214,7 @@ class Context(Generic[PayloadT]):
             return {"out": dump({"webhookUrl": url, "eventId": event_id})}
 
         asked = steps.Run(name=name, type=StepType.CREATE_WEBHOOK, read=steps.read_webhook, function=make)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def wait_for_webhook(
         self, name: str, webhook: steps.Webhook, *, timeout: Duration = "7d"
@@ -227,7 +228,7 @@ class Context(Generic[PayloadT]):
             event_id=webhook.event_id,
             timeout=limit,
         )
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     @overload
     def invoke(
@@ -278,12 +279,12 @@ class Context(Generic[PayloadT]):
             run_id=run_id(workflow_run_id),
             options=options,
         )
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def cancel(self) -> PendingStep[None]:
         """End this run as canceled; nothing after it happens."""
         asked = steps.Cancel(name="cancel", type=StepType.RUN, read=steps.read_nothing)
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     def patched(self, marker: str) -> PendingStep[bool]:
         """Tell whether this run takes the changed path: true for runs that come here first, false for older ones.
@@ -298,7 +299,7 @@ class Context(Generic[PayloadT]):
         asked: steps.Asked[bool] = steps.Run(
             name=f"patched: {marker}", type=StepType.RUN, read=lambda _: True, is_marker=True, function=record
         )
-        return PendingStep(asked, self._pending)
+        return PendingStep(asked, self.pending_steps)
 
     async def heartbeat(self, progress: float | str | None = None) -> None:
         """Tell the broker from within a long step that it is alive, and how far it is.

@@ -154,7 +154,7 @@ class Endpoint:
             return answers.done(facts.run.id, "workflow-already-ended")
         if journal.last_is_repeated:
             return answers.done(facts.run.id, "duplicate-step")
-        payload = self._payload(_utf8(journal.payload))
+        payload = self.payload_from(journal.payload)
         turn = Turn(self.workflow, facts, self.transport, self._middlewares, self._siblings)
         try:
             effect = await turn.take(journal, payload)
@@ -203,6 +203,14 @@ class Endpoint:
         if delivery is None:  # nobody has shown who they are
             return answers.failed(error.with_traceback(None))
         return answers.failed(error, step, retry_after)
+
+    def payload_from(self, raw: bytes) -> Any:
+        """Return the payload as the workflow wants it.
+
+        Raises:
+            NonRetryableError: it does not fit.
+        """
+        return self._payload(_utf8(raw))
 
     def _payload(self, text: str) -> Any:
         options = self.workflow.options

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ringback.client.durations import seconds
 from ringback.client.transport import AsyncTransport
@@ -21,6 +21,8 @@ from ringback.workflow.middleware import Middlewares
 from ringback.workflow.pending import PendingSteps
 from ringback.workflow.steps import Invoke, Run
 from ringback.workflow.values import encode, promised
+
+T = TypeVar("T")
 
 
 class Turn:
@@ -53,18 +55,35 @@ class Turn:
         Raises:
             Exception: whatever the workflow's code or a step's function raises.
         """
-        pending = PendingSteps()
-        context = Context(payload, self._facts, pending, self._transport)
+        context = self._context(payload)
         if not journal.steps:
             await self._middlewares.tell("run_started", context)
 
         async def act(purpose: Purpose) -> Effect:
             return await self._act(context, purpose)
 
+        return await self._follow(journal, context, act)
+
+    async def foresee(self, journal: Journal, payload: object) -> Purpose:
+        """Return what a delivery of this journal would be for, and do nothing of it.
+
+        Raises:
+            Exception: whatever the workflow's code raises.
+        """
+
+        async def leave(purpose: Purpose) -> Purpose:
+            return purpose
+
+        return await self._follow(journal, self._context(payload), leave)
+
+    def _context(self, payload: object) -> Context[Any]:
+        return Context(payload, self._facts, PendingSteps(), self._transport)
+
+    async def _follow(self, journal: Journal, context: Context[Any], act: Callable[[Purpose], Awaitable[T]]) -> T:
         async def arrived(step: str, result: object) -> None:
             await self._middlewares.tell("after_execution", context, step, result)
 
-        return await follow(journal, pending, self._code(context), act, arrived)
+        return await follow(journal, context.pending_steps, self._code(context), act, arrived)
 
     async def _code(self, context: Context[Any]) -> Any:
         function: Callable[[Any], Any] = self._workflow.function

@@ -1,0 +1,106 @@
+"""The deploy check: new code is replayed against the histories of runs in flight, before it is deployed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ringback.client.calls import entries as fetch_entries
+from ringback.client.client import AsyncWorkflowClient
+from ringback.client.messages import RunRef
+from ringback.client.runs import LogFilter
+from ringback.errors import Refused
+from ringback.wire.steps import Entry
+from ringback.workflow.definition import Workflow, WorkflowFunction, as_workflow
+from ringback.workflow.endpoint import Endpoint
+from ringback.workflow.facts import Facts
+from ringback.workflow.following import Announce, Finish, Perform, Purpose
+from ringback.workflow.journal import read_journal
+from ringback.workflow.middleware import Middlewares
+from ringback.workflow.turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What new code makes of one run in flight.
+
+    Attributes:
+        workflow_run_id: the run.
+        problem: why it would break, in words; None when it would go on.
+        next_step: the step it would do next; None when it would end, or waits for others of its group.
+    """
+
+    workflow_run_id: str
+    problem: str | None = None
+    next_step: str | None = None
+
+
+async def check_runs(
+    function: WorkflowFunction | Workflow, url: str, client: AsyncWorkflowClient, *, most: int = 1000
+) -> list[Checked]:
+    """Replay the history of each run that is in flight at `url` against `function`; no step is done.
+
+    >>> broken = [run for run in await check_runs(order, url, client) if run.problem]
+
+    Args:
+        function: the new code. What stands between its steps runs, as on every delivery.
+        url: where the old code is served.
+        client: the way to the broker.
+        most: how many runs are looked at, the newest first.
+    """
+    checked: list[Checked] = []
+    cursor: str | None = None
+    while len(checked) < most:
+        page = await client.logs(LogFilter(workflow_url=url, state="RUN_STARTED"), cursor=cursor)
+        for run in page.items[: most - len(checked)]:
+            try:
+                history = await client.transport.send(fetch_entries(run["workflowRunId"]))
+            except Refused as error:
+                if error.status == 404:
+                    continue  # it has ended meanwhile
+                raise
+            replayed = await check_history(function, run["workflowRunId"], history, url, client)
+            checked.append(_against_waiting(replayed, _waited_for(run)))
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return checked
+
+
+async def check_history(
+    function: WorkflowFunction | Workflow, run_id: str, history: Sequence[Entry], url: str, client: AsyncWorkflowClient
+) -> Checked:
+    """Replay one history; no step is done."""
+    workflow = as_workflow(function, {"transport": client.transport})
+    try:
+        journal = read_journal(history)
+        payload = Endpoint(workflow).payload_from(journal.payload)
+        turn = Turn(workflow, Facts(RunRef(run_id, url)), client.transport, Middlewares(()), {})
+        purpose = await turn.foresee(journal, payload)
+    except Exception as error:  # noqa: BLE001 - whatever the code raises is what would break the run
+        return Checked(run_id, f"{type(error).__name__}: {error}")
+    return Checked(run_id, None, _next(purpose))
+
+
+def _waited_for(run: dict[str, Any]) -> list[str]:
+    """Return the sleeps, waits and calls a run is in the midst of; the history holds their results only when they end."""
+    groups = (group for group in run.get("steps", ()) if group.get("type") == "sequential")
+    steps = (step for group in groups for step in group.get("steps", ()))
+    return [step["stepName"] for step in steps if step.get("state") == "STEP_PROGRESS" and step.get("stepName")]
+
+
+def _against_waiting(checked: Checked, waited_for: list[str]) -> Checked:
+    if checked.problem or not waited_for or checked.next_step in waited_for:
+        return checked
+    problem = f"the run waits for step {waited_for[0]!r}, but the code goes on with {checked.next_step!r}"
+    return Checked(checked.workflow_run_id, problem, checked.next_step)
+
+
+def _next(purpose: Purpose) -> str | None:
+    match purpose:
+        case Perform(asked):
+            return asked.name
+        case Announce(asked):
+            return ", ".join(step.name for step in asked)
+        case Finish():
+            return None
+    return None
