@@ -1,0 +1,257 @@
+"""The API's door: tokens, tenants, unknown paths, errors, filters, pages, schedules."""
+
+import json
+from typing import Any
+
+import pytest
+
+from support.inprocess import OTHER, READ_ONLY, InProcess, answering
+
+URL = "https://api.example.com/in"
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "token-one "])
+async def test_without_a_token_nothing_is_answered(ringed: InProcess, token: str | None) -> None:
+    answer = await ringed.call("GET", "/v2/queues", token=token)
+    if token == "token-one ":
+        assert answer.status == 200
+    else:
+        assert (answer.status, answer.json) == (401, {"error": "unable to authenticate: invalid token"})
+
+
+async def test_a_token_in_the_query_is_enough_and_never_reaches_the_destination(ringed: InProcess) -> None:
+    target = f"/v2/publish/{URL}?a=1&qstash_token=token-one&b=2"
+    assert (await ringed.call("POST", target, token=None)).status == 200
+    await ringed.settle()
+    assert ringed.sent[0].url == f"{URL}?a=1&b=2"
+
+
+async def test_a_read_only_token_reads_and_nothing_more(ringed: InProcess) -> None:
+    assert (await ringed.call("GET", "/v2/events", token=READ_ONLY)).status == 200
+    for method, target in (("POST", f"/v2/publish/{URL}"), ("DELETE", "/v2/messages"), ("GET", "/v2/keys")):
+        answer = await ringed.call(method, target, token=READ_ONLY)
+        assert answer.status == 403
+        assert "read only" in answer.json["error"]
+
+
+async def test_tenants_see_nothing_of_each_other(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    message = await ringed.publish(URL, upstash_retries="0")
+    await ringed.enqueue("q", URL)
+    await ringed.call("POST", "/v2/topics/g/endpoints", {"endpoints": [{"url": URL}]})
+    await ringed.call("POST", f"/v2/schedules/{URL}", upstash_cron="* * * * *")
+    await ringed.settle()
+    (letter,) = (await ringed.call("GET", "/v2/dlq")).json["messages"]
+    for target, empty in (
+        ("/v2/queues", []),
+        ("/v2/topics", []),
+        ("/v2/schedules", []),
+        ("/v2/dlq", {"messages": []}),
+        ("/v2/events", {"events": []}),
+    ):
+        assert (await ringed.call("GET", target, token=OTHER)).json == empty
+    for target in (f"/v2/messages/{message}", f"/v2/dlq/{letter['dlqId']}", "/v2/queues/q", "/v2/topics/g"):
+        assert (await ringed.call("GET", target, token=OTHER)).status == 404
+    assert (await ringed.call("DELETE", "/v2/messages", token=OTHER)).json == {"cancelled": 0}
+    assert (await ringed.call("GET", "/v2/keys", token=OTHER)).json["current"] == "sig_two_current"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", f"/v2/publish/{URL}", 405),
+        ("PUT", "/v2/queues", 405),
+        ("GET", "/v2/nothing", 404),
+        ("GET", "/v3/queues", 404),
+        ("GET", "/", 404),
+        ("POST", "/v2/publish", 404),
+        ("POST", "/v2/publish/", 400),
+        ("GET", "/V2/Queues/", 200),
+        ("GET", "/v2/flowcontrol", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/v2/messages/nonsense", 404),
+        ("GET", "/v2/messages/msg_zzzzzzzzzzzzzzzz", 404),
+        ("GET", "/v2/events?cursor=nonsense", 400),
+        ("GET", "/v2/events?state=NOPE", 400),
+        ("GET", "/v2/dlq?fromDate=yesterday", 400),
+        ("DELETE", "/v2/dlq?lable=x", 400),
+        ("DELETE", "/v2/messages?lable=x", 400),
+        ("POST", "/v2/dlq/retry?lable=x", 400),
+        ("GET", "/v2/dlq?lable=x", 200),
+        ("POST", "/v2/dlq/retry?dlqIds=1-1", 404),
+        ("DELETE", "/v2/topics/none", 200),
+        ("DELETE", "/v2/queues/none", 200),
+        ("POST", "/v2/queues/none/pause", 404),
+        ("POST", "/v2/flowControl/k/pin", 400),
+        ("POST", "/v2/flowControl/k/pin?rate=x", 400),
+        ("GET", "/v2/flowControl/never", 404),
+        ("POST", "/v2/enqueue/bad%20name/https://x.example", 400),
+        ("POST", f"/v2/schedules/{URL}", 400),
+    ],
+)
+async def test_every_answer_has_its_status_and_errors_their_text(
+    ringed: InProcess, method: str, target: str, status: int
+) -> None:
+    answer = await ringed.call(method, target)
+    assert answer.status == status
+    if status >= 400:
+        assert list(answer.json) == ["error"]
+        assert answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/v2/batch", b"{"),
+        ("/v2/batch", b'{"destination":"x"}'),
+        ("/v2/batch", b'[{"destination":5}]'),
+        ("/v2/batch", b'[{"destination":"https://x.example","body":"\\ud800"}]'),
+        ("/v2/queues", b"[]"),
+        ("/v2/queues", b'{"queueName":"q","parallelism":0}'),
+        ("/v2/queues", b'{"queueName":"q/r"}'),
+        ("/v2/topics/g/endpoints", b'{"endpoints":[]}'),
+        ("/v2/topics/g/endpoints", b'{"endpoints":[{"name":"n"}]}'),
+        ("/v2/topics/g/endpoints", b'{"endpoints":[{"url":"ftp://x"}]}'),
+    ],
+)
+async def test_a_wrong_body_is_refused_and_changes_nothing(ringed: InProcess, target: str, body: bytes) -> None:
+    answer = await ringed.call("POST", target, body)
+    assert answer.status == 400
+    assert (await ringed.call("GET", "/v2/queues")).json == []
+    assert (await ringed.call("GET", "/v2/topics")).json == []
+
+
+async def pages(ringed: InProcess, target: str, envelope: str) -> list[dict[str, Any]]:
+    seen: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = (await ringed.call("GET", f"{target}{cursor}")).json
+        seen += answer[envelope]
+        if "cursor" not in answer:
+            return seen
+        cursor = f"&cursor={answer['cursor']}"
+
+
+async def test_pages_of_events_and_letters_are_complete_and_without_repeats(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    for number in range(7):
+        await ringed.publish(f"{URL}/{number % 2}", upstash_retries="0", upstash_label=f"l{number % 3}")
+        await ringed.turn(10)
+    events = await pages(ringed, "/v2/events?count=3", "events")
+    assert len({(event["messageId"], event["state"]) for event in events}) == len(events) == 28
+    assert [event["time"] for event in events] == sorted((event["time"] for event in events), reverse=True)
+    assert len(await pages(ringed, "/v2/logs?count=5&order=earliestFirst&label=l0", "logs")) == 12
+    letters = await pages(ringed, "/v2/dlq?count=2", "messages")
+    assert len({letter["dlqId"] for letter in letters}) == 7
+    assert len(await pages(ringed, f"/v2/dlq?count=2&url={URL}/1", "messages")) == 3
+    assert len(await pages(ringed, "/v2/dlq?count=2&label=l0&label=l1&responseStatus=500", "messages")) == 5
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("url=https://a.example/x,https://b.example/y", 2),
+        ("host=a.example", 2),
+        ("path=/x,/y", 3),
+        ("label=red", 2),
+        ("label=red,blue", 3),
+        ("label=red&host=b.example", 1),
+        ("queueName=q", 1),
+        ("flowControlKey=k", 1),
+        ("callerIp=192.0.2.1", 4),
+        ("callerIP=10.0.0.1", 0),
+        ("count=3", 3),
+        ("toDate=1", 0),
+    ],
+)
+async def test_bulk_cancel_takes_what_the_filter_says(ringed: InProcess, query: str, expected: int) -> None:
+    await ringed.publish("https://a.example/x", upstash_delay="1h", upstash_label="red")
+    await ringed.publish("https://a.example/z", upstash_delay="1h")
+    await ringed.enqueue("q", "https://b.example/y", upstash_delay="1h", upstash_label="blue,red")
+    flow = {"upstash_flow_control_key": "k", "upstash_flow_control_value": "rate=1"}
+    await ringed.publish("https://c.example/y", upstash_delay="1h", upstash_label="blue", **flow)
+    answer = await ringed.call("DELETE", f"/v2/messages?{query}")
+    assert (answer.status, answer.json["cancelled"]) == (202, expected)
+    assert (await ringed.call("DELETE", "/v2/messages")).json["cancelled"] == 4 - expected
+    actions = (await ringed.call("GET", "/v2/bulkActions")).json["bulkActions"]
+    assert [action["total"] for action in actions] == [4 - expected, expected]
+    one = await ringed.call("GET", f"/v2/bulkActions/{actions[0]['actionId']}")
+    assert one.json["state"] == "FINISHED"
+
+
+async def test_keys_rotate_with_overlap(ringed: InProcess) -> None:
+    before = (await ringed.call("GET", "/v2/keys")).json
+    after = (await ringed.call("POST", "/v2/keys/rotate")).json
+    assert after["current"] == before["next"]
+    assert after["next"].startswith("sig_")
+    assert (await ringed.call("GET", "/v2/keys")).json == after
+    await ringed.publish(URL)
+    await ringed.settle()
+    from ringback.wire.signing import verify
+
+    signature = ringed.header(0, "Upstash-Signature")
+    assert signature
+    verify(signature, b"x", [before["next"]], now_ms=ringed.at, url=URL)
+
+
+async def test_a_schedule_ticks_and_tells_how_its_messages_did(ringed: InProcess) -> None:
+    ringed.respond = answering(200, 500)
+    made = await ringed.call(
+        "POST", f"/v2/schedules/{URL}", b"tick", upstash_cron="*/5 * * * *", upstash_retries="0", upstash_queue_name="q"
+    )
+    schedule = made.json["scheduleId"]
+    known = (await ringed.call("GET", f"/v2/schedules/{schedule}")).json
+    assert known["nextScheduleTime"] % 300_000 == 0
+    await ringed.turn(known["nextScheduleTime"] - ringed.at)
+    known = (await ringed.call("GET", f"/v2/schedules/{schedule}")).json
+    assert list(known["lastScheduleStates"].values()) == ["SUCCESS"]
+    assert ringed.header(0, "Upstash-Schedule-Id") == schedule
+    await ringed.turn(300_000)
+    known = (await ringed.call("GET", f"/v2/schedules/{schedule}")).json
+    assert list(known["lastScheduleStates"].values()) == ["FAIL"]
+    assert [sent.body for sent in ringed.sent] == [b"tick", b"tick"]
+    for method in ("PATCH", "POST"):
+        assert (await ringed.call(method, f"/v2/schedules/{schedule}/pause")).status == 200
+    await ringed.turn(3_600_000)
+    assert len(ringed.sent) == 2
+    await ringed.call("PATCH", f"/v2/schedules/{schedule}/resume")
+    await ringed.turn(300_000)
+    assert len(ringed.sent) == 3
+
+
+async def test_ticks_missed_while_the_broker_was_down_are_made_up_for_once(ringed: InProcess) -> None:
+    await ringed.call("POST", f"/v2/schedules/{URL}", upstash_cron="* * * * *")
+    ringed.at += 10 * 60_000
+    await ringed.settle()
+    assert len(ringed.sent) == 1
+    await ringed.turn(60_000)
+    assert len(ringed.sent) == 2
+
+
+async def test_a_schedule_to_a_missing_group_says_so_and_goes_on(ringed: InProcess) -> None:
+    await ringed.call("POST", "/v2/schedules/nogroup", upstash_cron="* * * * *", upstash_schedule_id="s")
+    await ringed.turn(60_000)
+    known = (await ringed.call("GET", "/v2/schedules/s")).json
+    assert known["error"] == "topic nogroup not found"
+    await ringed.call("POST", "/v2/topics/nogroup/endpoints", {"endpoints": [{"url": URL}]})
+    await ringed.turn(60_000)
+    assert len(ringed.sent) == 1
+    assert "error" not in (await ringed.call("GET", "/v2/schedules/s")).json
+
+
+async def test_redacted_parts_are_shown_as_hashes_everywhere(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    message = await ringed.publish(
+        URL, b"secret", upstash_forward_x_k="v", upstash_redact_fields="body, header[x-k]", upstash_retries="0"
+    )
+    await ringed.settle()
+    shown = [
+        (await ringed.call("GET", f"/v2/messages/{message}")).json,
+        (await ringed.call("GET", "/v2/dlq")).json["messages"][0],
+        *(await ringed.call("GET", "/v2/events")).json["events"],
+    ]
+    for one in shown:
+        assert one["body"] == "REDACTED:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
+        assert one["header"]["X-K"][0].startswith("REDACTED:")
+    assert "secret" not in json.dumps(shown)
+    assert ringed.sent[0].body == b"secret"
