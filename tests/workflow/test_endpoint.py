@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ringback.client import RunOptions
 from ringback.wire.http import Request, Response
 from ringback.wire.signing import sign
 from ringback.workflow import (
+    BlockingContext,
     Context,
     Failure,
     Middleware,
@@ -464,6 +466,38 @@ async def test_a_long_step_can_say_that_it_is_alive() -> None:
     await broker.drain()
     assert run.result == '"done"'
     assert broker.beats == [{"messageId": run.entries[0].id, "attempt": 0, "progress": 0.4}]
+
+
+async def test_a_blocking_step_can_say_so_too() -> None:
+    async def code(context: Context[None]) -> str:
+        def long() -> str:
+            context.heartbeat_from_thread("half way")
+            return "done"
+
+        return await context.run("long", long)
+
+    broker = ScriptedBroker()
+    serve_one(broker, code)
+    run = broker.trigger(URL)
+    await broker.drain()
+    assert run.result == '"done"'
+    assert [beat["progress"] for beat in broker.beats] == ["half way"]
+
+
+async def test_code_that_would_end_the_process_ends_a_try() -> None:
+    async def in_step(context: Context[None]) -> None:
+        await context.run("exits", sys.exit, 3)
+
+    async def between_steps(context: Context[None]) -> None:
+        sys.exit("enough")
+
+    def in_thread(context: BlockingContext[None]) -> None:
+        sys.exit(4)
+
+    for code, said in ((in_step, "step 'exits' called sys.exit(3)"), (between_steps, "'enough'"), (in_thread, "4")):
+        run = await run_one(code)
+        assert run.errors[0]["status"] == 500
+        assert said in run.errors[0]["message"]
 
 
 @pytest.mark.parametrize(("status", "state"), [(404, "RUN_SUCCESS"), (405, "RUN_SUCCESS"), (409, "RUN_FAILED")])

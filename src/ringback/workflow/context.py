@@ -318,6 +318,11 @@ class Context(Generic[PayloadT]):
                 raise
             logger.info("the broker takes no heartbeats", extra={"run": facts.run.id})
 
+    def heartbeat_from_thread(self, progress: float | str | None = None) -> None:
+        """Do what `heartbeat` does, from the function of a blocking step."""
+        loop = self.pending_steps.loop
+        asyncio.run_coroutine_threadsafe(self.heartbeat(progress), loop).result()
+
     @overload
     async def parallel(self, a: PendingStep[T], /) -> tuple[T]: ...
     @overload

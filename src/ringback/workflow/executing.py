@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ringback.client.durations import seconds
+from ringback.workflow.errors import WorkflowError
 from ringback.workflow.pending import inside_step
 from ringback.workflow.steps import StepOptions
 from ringback.workflow.values import encode, promised
@@ -34,6 +35,7 @@ async def run_function(
 
     Raises:
         TimeoutError: it took longer than its options allow.
+        WorkflowError: it tried to end the process.
         Exception: whatever it raises.
     """
     limit = None if options.timeout is None else seconds(options.timeout, f"the timeout of step {name!r}")
@@ -44,6 +46,10 @@ async def run_function(
                 return await function(*args, **kwargs)
             value = await asyncio.to_thread(function, *args, **kwargs)
             return await value if inspect.isawaitable(value) else value
+    except SystemExit as error:
+        raise WorkflowError(
+            f"step {name!r} called sys.exit({error.code!r}), which would have ended the server"
+        ) from None
     except TimeoutError as error:
         if error.args or limit is None:
             raise  # the function's own

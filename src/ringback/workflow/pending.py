@@ -66,14 +66,19 @@ class PendingStep(Coroutine[Any, Any, T]):
 
 
 class PendingSteps:
-    """All the steps of one delivery that have no result yet."""
+    """All the steps of one delivery that have no result yet.
+
+    Attributes:
+        loop: the event loop of the delivery.
+    """
 
     def __init__(self) -> None:
         self._described: list[PendingStep[Any]] = []
         self._waiting: list[tuple[Asked[Any], asyncio.Future[Any]]] = []
         self._futures: list[asyncio.Future[Any]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._arrival = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self._arrival = self.loop.create_future()
         self._over = False
 
     def describe(self, step: PendingStep[Any]) -> None:
@@ -87,7 +92,7 @@ class PendingSteps:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[T] = self.loop.create_future()
         self._futures.append(future)
         self._waiting.append((step.asked, future))
         self._wake()
@@ -104,7 +109,7 @@ class PendingSteps:
         while not code.done() and not self._waiting:
             code.add_done_callback(self._wake)
             await self._arrival
-            self._arrival = asyncio.get_running_loop().create_future()
+            self._arrival = self.loop.create_future()
             code.remove_done_callback(self._wake)
         await self._settle(code)
         self._check_none_dropped(code)

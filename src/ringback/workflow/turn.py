@@ -12,7 +12,7 @@ from ringback.workflow.blocking import run_blocking
 from ringback.workflow.context import Context
 from ringback.workflow.definition import Workflow
 from ringback.workflow.effects import Effect
-from ringback.workflow.errors import Misuse, NonRetryableError
+from ringback.workflow.errors import Misuse, NonRetryableError, WorkflowError
 from ringback.workflow.executing import is_async
 from ringback.workflow.facts import Facts
 from ringback.workflow.following import Announce, Canceled, Finish, Perform, Purpose, follow
@@ -87,9 +87,12 @@ class Turn:
 
     async def _code(self, context: Context[Any]) -> Any:
         function: Callable[[Any], Any] = self._workflow.function
-        if is_async(function):
-            return await function(context)
-        return await run_blocking(function, context)
+        try:
+            return await (function(context) if is_async(function) else run_blocking(function, context))
+        except SystemExit as error:
+            raise WorkflowError(
+                f"the workflow called sys.exit({error.code!r}), which would have ended the server"
+            ) from None
 
     async def _act(self, context: Context[Any], purpose: Purpose) -> Effect:
         run = self._facts.run

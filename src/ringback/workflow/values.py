@@ -243,10 +243,9 @@ def _fields(value: Any, kind: Any, wanted: set[str] | None) -> Any:
     if not isinstance(value, dict):
         raise TypeError(f"expected an object, got {type(value).__name__}")
     hints = typing.get_type_hints(kind)
-    unknown = value.keys() - (hints.keys() if wanted is None else wanted)
-    if unknown:
-        raise ValueError(f"unexpected field {min(unknown)!r}")
-    return kind(**{name: _field(name, item, hints.get(name, Any)) for name, item in value.items()})
+    # Others are left out: newer code must be able to read what older code has recorded
+    known = hints.keys() if wanted is None else wanted
+    return kind(**{name: _field(name, item, hints.get(name, Any)) for name, item in value.items() if name in known})
 
 
 def _field(name: str, value: Any, annotation: Any) -> Any:
