@@ -1,0 +1,151 @@
+"""Header lines become options (protocol 3)."""
+
+import pytest
+
+from ringback.errors import Refused
+from ringback.wire.headers import read_options
+from ringback.wire.options import FlowControl, Redaction
+
+
+def options(**headers: str) -> object:
+    return read_options([(name.replace("_", "-").lower(), value) for name, value in headers.items()])
+
+
+def test_everything_at_once() -> None:
+    read = read_options(
+        [
+            ("content-type", "application/json"),
+            ("upstash-method", "put"),
+            ("upstash-delay", "1m"),
+            ("upstash-retries", "0"),
+            ("upstash-timeout", "30s"),
+            ("upstash-label", "a, b,,c"),
+            ("upstash-redact-fields", "body"),
+            ("upstash-flow-control-key", "k"),
+            ("upstash-flow-control-value", "rate=2"),
+            ("upstash-forward-x-many", "1"),
+            ("upstash-forward-X-MANY".lower(), "2"),
+            ("upstash-content-based-deduplication", "True"),
+            ("authorization", "Bearer secret"),
+            ("upstash-telemetry-sdk", "x"),
+            ("upstash-nobody-knows", "y"),
+        ]
+    )
+    assert (read.method, read.delay_ms, read.retries, read.timeout_ms) == ("PUT", 60_000, 0, 30_000)
+    assert read.labels == ("a", "b", "c")
+    assert read.headers == (("Content-Type", "application/json"), ("X-Many", "1"), ("X-Many", "2"))
+    assert read.redact == Redaction(body=True)
+    assert read.flow_control == FlowControl("k", None, 2)
+    assert read.content_based_deduplication
+    assert "secret" not in str(read)
+
+
+def test_a_header_wins_over_the_query_and_empty_is_absent() -> None:
+    read = read_options(
+        [("upstash-retries", "1"), ("upstash-delay", "")], {"upstash-retries": "2", "upstash-delay": "5s"}
+    )
+    assert (read.retries, read.delay_ms) == (1, 5000)
+
+
+def test_all_headers_are_passed_on_where_asked_but_never_credentials() -> None:
+    read = read_options(
+        [
+            ("upstash-header-forward", "true"),
+            ("x-hub-signature", "s"),
+            ("authorization", "Bearer secret"),
+            ("host", "h"),
+            ("connection", "close"),
+            ("x-forwarded-for", "1"),
+            ("via", "p"),
+            ("x-both", "incoming"),
+            ("upstash-forward-x-both", "explicit"),
+        ]
+    )
+    assert read.headers == (("X-Hub-Signature", "s"), ("X-Both", "explicit"))
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "Content-Length", "Transfer-Encoding", "Connection", "Proxy-Authorization", "Expect"]
+)
+def test_headers_of_the_transport_are_not_forwarded(name: str) -> None:
+    assert read_options([(f"upstash-forward-{name.lower()}", "x")]).headers == ()
+
+
+def test_callbacks_have_options_of_their_own_three_levels_deep() -> None:
+    read = read_options(
+        [
+            ("upstash-callback", "https://a.example"),
+            ("upstash-callback-retries", "1"),
+            ("upstash-callback-forward-x-a", "1"),
+            ("upstash-callback-k", "ignored"),
+            ("upstash-callback-callback", "https://b.example"),
+            ("upstash-callback-callback-callback", "https://c.example"),
+            ("upstash-callback-callback-callback-callback", "https://d.example"),
+            ("upstash-failure-callback", "https://f.example"),
+            ("upstash-failure-callback-delay", "3s"),
+        ]
+    )
+    assert read.callback is not None
+    assert (read.callback.options.retries, read.callback.options.headers) == (1, (("X-A", "1"),))
+    second = read.callback.options.callback
+    assert second is not None
+    third = second.options.callback
+    assert third is not None
+    assert (third.url, third.options.callback) == ("https://c.example", None)
+    assert read.failure_callback is not None
+    assert read.failure_callback.options.delay_ms == 3000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("Method", "FETCH", "Upstash-Method"),
+        ("Delay", "10", "Upstash-Delay"),
+        ("Not-Before", "soon", "Upstash-Not-Before"),
+        ("Not-Before", "-1", "Upstash-Not-Before"),
+        ("Retries", "-1", "Upstash-Retries"),
+        ("Retries", "1.5", "Upstash-Retries"),
+        ("Retries", "٣", "Upstash-Retries"),
+        ("Timeout", "1", None),
+        ("Timeout", "x", "Upstash-Timeout"),
+        ("Callback", "ftp://x", "Upstash-Callback"),
+        ("Callback", "group", "Upstash-Callback"),
+        ("Failure-Callback", "", None),
+        ("Deduplication-Id", "a:b", "DeduplicationId cannot contain ':'"),
+        ("Deduplication-Id", "a" * 255, None),
+        ("Deduplication-Id", "a" * 256, "Upstash-Deduplication-Id"),
+        ("Content-Based-Deduplication", "maybe", "Upstash-Content-Based-Deduplication"),
+        ("Redact-Fields", "nothing", "Upstash-Redact-Fields"),
+        ("Schedule-Id", "a b", "Upstash-Schedule-Id"),
+        ("Queue-Name", "a/b", "Upstash-Queue-Name"),
+        ("Cron", "* * *", "Upstash-Cron"),
+        ("Forward-Bad Name", "x", "Upstash-Forward-"),
+        ("Forward-X", "a\r\nEvil: 1", "line break"),
+        ("Callback-Retries", "x", None),
+    ],
+)
+def test_a_wrong_header_is_named(name: str, value: str, text: str | None) -> None:
+    lines = [(f"upstash-{name}".lower(), value)]
+    if text is None:
+        read_options(lines)
+        return
+    with pytest.raises(Refused, match=text) as refused:
+        read_options(lines)
+    assert refused.value.status == 400
+
+
+def test_a_workflow_message_is_recognised() -> None:
+    read = read_options(
+        [
+            ("upstash-workflow-init", "true"),
+            ("upstash-workflow-runid", "wfr_1"),
+            ("upstash-workflow-url", "https://w.example"),
+            ("upstash-feature-set", "LazyFetch, InitialBody"),
+            ("upstash-feature-set", "WF_DetectTrigger"),
+            ("upstash-forward-upstash-workflow-sdk-version", "1"),
+        ]
+    )
+    assert read.workflow is not None
+    assert (read.workflow.init, read.workflow.run_id) == (True, "wfr_1")
+    assert read.workflow.features == ("LazyFetch", "InitialBody", "WF_DetectTrigger")
+    assert read.headers == (("Upstash-Workflow-Sdk-Version", "1"),)
