@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "upgrades are not supported")
+            pass  # nobody has to accept one: the request is answered as if it had not asked, and the connection closed
         except httptools.HttpParserCallbackError as error:
             refused = error.__context__
             if isinstance(refused, Refused):
@@ -210,7 +210,8 @@ class Connection(asyncio.Protocol):
             body,
             self._peer,
         )
-        self._requests.append((request, self._parser.should_keep_alive()))
+        keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
+        self._requests.append((request, keep_alive))
         if not self._busy:
             self._next()
         elif len(self._requests) >= _PIPELINED:

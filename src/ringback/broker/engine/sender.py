@@ -219,11 +219,10 @@ def _encode(outbound: Outbound, target: _Target) -> bytes:
     Raises:
         ValueError: a header would break out of its line.
     """
-    lines = [f"{name}: {value}" for name, value in outbound.headers]
-    text = "\r\n".join(lines)
-    if text.count("\n") != len(lines) - 1 + (not lines) or text.count("\r") != text.count("\n") or "\0" in text:
+    text = "".join([f"{name}: {value}\r\n" for name, value in outbound.headers])
+    if text.count("\n") != len(outbound.headers) or text.count("\r") != len(outbound.headers) or "\0" in text:
         raise ValueError("a header has a line break in it")
-    head = f"{text}\r\nAccept-Encoding: identity\r\nContent-Length: {len(outbound.body)}\r\n\r\n"
+    head = f"{text}Accept-Encoding: identity\r\nContent-Length: {len(outbound.body)}\r\n\r\n"
     try:
         encoded = head.encode("latin-1")
     except UnicodeEncodeError:

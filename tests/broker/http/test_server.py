@@ -1,0 +1,216 @@
+"""HTTP coming in, over real sockets, with peers that behave and peers that do not."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ringback.broker.api.server import Server, ServerLimits
+from ringback.errors import Refused
+from ringback.wire.http import Request, Response
+
+LIMITS = ServerLimits(head_bytes=2000, header_lines=20, body_bytes=1000, request_s=0.2, idle_s=0.2, connections=20)
+
+
+class Peer:
+    """A raw connection to the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def say(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def hear(self) -> tuple[int, dict[str, str], bytes]:
+        """Read one response."""
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return int(first.split()[1]), headers, body
+
+    async def is_closed(self) -> bool:
+        return await asyncio.wait_for(self.reader.read(), 5) == b""
+
+    async def hang_up(self) -> None:
+        self.writer.close()
+
+
+class Listening:
+    """A server that tells what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+        self.gate: asyncio.Event | None = None
+        self.server = Server(self.respond, host="127.0.0.1", port=0, limits=LIMITS)
+        self.peers: list[Peer] = []
+
+    def respond(self, request: Request) -> object:
+        self.asked.append(request)
+        if request.target == "/refused":
+            raise Refused(418, "no")
+        if request.target == "/broken":
+            raise ValueError("secret detail")
+        if request.target.startswith("/later"):
+            return self._later(request)
+        return Response(200, [("X-Target", request.target)], request.body)
+
+    async def _later(self, request: Request) -> Response:
+        if self.gate is not None and request.target == "/later/first":
+            await self.gate.wait()
+        if request.target == "/later/broken":
+            raise ValueError("secret detail")
+        return Response(200, [], request.target.encode())
+
+    async def connect(self) -> Peer:
+        peer = Peer(*await asyncio.open_connection(*self.address))
+        self.peers.append(peer)
+        return peer
+
+
+@pytest.fixture
+async def listening() -> AsyncIterator[Listening]:
+    running = Listening()
+    running.address = await running.server.start()  # type: ignore[attr-defined]
+    yield running
+    for peer in running.peers:
+        peer.writer.close()
+    await running.server.stop(1.0)
+
+
+async def test_the_target_is_kept_raw_and_the_connection_alive(listening: Listening) -> None:
+    peer = await listening.connect()
+    for target in ("/v2/publish/https://h//a%20b?x=%26", "/two"):
+        await peer.say(f"POST {target} HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 2\r\n\r\nhi".encode())
+        status, headers, body = await peer.hear()
+        assert (status, headers["x-target"], body) == (200, target, b"hi")
+    assert listening.asked[0].headers[1:3] == [("x-a", "1"), ("x-a", "2")]
+    assert listening.asked[0].peer == "127.0.0.1"
+
+
+async def test_pipelined_requests_are_answered_in_order(listening: Listening) -> None:
+    listening.gate = asyncio.Event()
+    peer = await listening.connect()
+    await peer.say(b"".join(b"GET /later/%b HTTP/1.1\r\nHost: x\r\n\r\n" % name for name in (b"first", b"second")))
+    await peer.say(b"GET /third HTTP/1.1\r\nHost: x\r\n\r\n")
+    listening.gate.set()
+    bodies = [(await peer.hear())[2] for _ in range(2)]
+    assert bodies == [b"/later/first", b"/later/second"]
+    assert (await peer.hear())[1]["x-target"] == "/third"
+
+
+async def test_a_chunked_body_is_joined(listening: Listening) -> None:
+    peer = await listening.connect()
+    await peer.say(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    assert (await peer.hear())[2] == b"abcde"
+
+
+async def test_who_waits_for_a_word_gets_it(listening: Listening) -> None:
+    peer = await listening.connect()
+    await peer.say(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+    await peer.say(b"ok")
+    assert (await peer.hear())[2] == b"ok"
+
+
+async def test_a_head_request_gets_no_body_and_http_10_a_close(listening: Listening) -> None:
+    peer = await listening.connect()
+    await peer.say(b"HEAD /h HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.0\r\n\r\n")
+    head = await peer.reader.readuntil(b"\r\n\r\n")
+    assert b"X-Target: /h" in head
+    assert (await peer.hear())[1]["connection"] == "close"
+    assert await peer.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
+        (b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 2000), 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 21 + b"\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"x" * 1001, 413),
+    ],
+)
+async def test_what_cannot_be_taken_is_refused_in_json_and_closed(
+    listening: Listening, request_: bytes, status: int
+) -> None:
+    peer = await listening.connect()
+    await peer.say(request_)
+    got, headers, body = await peer.hear()
+    assert (got, headers["content-type"]) == (status, "application/json")
+    assert json.loads(body)["error"]
+    assert await peer.is_closed()
+
+
+async def test_an_upgrade_is_not_taken_but_the_request_is_answered(listening: Listening) -> None:
+    peer = await listening.connect()
+    await peer.say(b"GET /up HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+    assert (await peer.hear())[1]["x-target"] == "/up"
+    assert await peer.is_closed()
+
+
+@pytest.mark.parametrize("size", [999, 1000])
+async def test_a_body_at_the_limit_is_taken(listening: Listening, size: int) -> None:
+    peer = await listening.connect()
+    await peer.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+    assert len((await peer.hear())[2]) == size
+
+
+@pytest.mark.parametrize("target", ["/broken", "/later/broken"])
+async def test_an_error_tells_nothing_of_its_inside(
+    listening: Listening, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await listening.connect()
+    await peer.say(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    status, _, body = await peer.hear()
+    assert (status, json.loads(body)) == (500, {"error": "internal error"})
+    assert "failed" in caplog.text
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nslow"])
+async def test_a_peer_that_takes_too_long_is_sent_away(listening: Listening, start: bytes) -> None:
+    peer = await listening.connect()
+    await peer.say(start)
+    rest = await asyncio.wait_for(peer.reader.read(), 5)
+    assert (b" 408 " in rest) == bool(start)
+
+
+async def test_a_peer_that_vanishes_harms_nobody(listening: Listening) -> None:
+    listening.gate = asyncio.Event()
+    gone = await listening.connect()
+    await gone.say(b"GET /later/first HTTP/1.1\r\nHost: x\r\n\r\n")
+    while not listening.asked:
+        await asyncio.sleep(0)
+    gone.writer.transport.abort()
+    listening.gate.set()
+    peer = await listening.connect()
+    await peer.say(b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await peer.hear())[0] == 200
+
+
+async def test_beyond_the_limit_of_connections_peers_are_turned_away(listening: Listening) -> None:
+    peers = [await listening.connect() for _ in range(20)]
+    await peers[-1].say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await peers[-1].hear())[0] == 200
+    late = await listening.connect()
+    assert await late.is_closed()
+
+
+async def test_stopping_lets_requests_in_flight_finish(listening: Listening) -> None:
+    listening.gate = asyncio.Event()
+    peer = await listening.connect()
+    await peer.say(b"GET /later/first HTTP/1.1\r\nHost: x\r\n\r\n")
+    while not listening.asked:
+        await asyncio.sleep(0)
+    stopping = asyncio.create_task(listening.server.stop(5.0))
+    await asyncio.sleep(0)
+    listening.gate.set()
+    assert (await peer.hear())[0] == 200
+    await stopping
+    with pytest.raises(ConnectionError):
+        await listening.connect()
