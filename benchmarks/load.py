@@ -1,0 +1,107 @@
+"""The two ends of a load test: an endpoint that answers at once, and publishers that keep a number of requests in flight."""
+
+import asyncio
+import json
+import time
+
+import httptools
+
+BODY = json.dumps({"order": 7781, "note": "x" * 270}).encode()
+
+
+class Requests(asyncio.Protocol):
+    """The endpoint: answers each request with 200 and notes when it came."""
+
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    def __init__(self, arrived: dict[bytes, float], done: asyncio.Event, expected: int) -> None:
+        self._arrived, self._done, self._expected = arrived, done, expected
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name == b"Upstash-Message-Id":
+            self._arrived[value] = time.perf_counter()
+
+    def on_message_complete(self) -> None:
+        self._transport.write(self.answer)  # type: ignore[attr-defined]
+        if len(self._arrived) >= self._expected:
+            self._done.set()
+
+
+class Publisher(asyncio.Protocol):
+    """One keep-alive connection that publishes one message after the other."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
+        self._body = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._next()
+
+    def _next(self) -> None:
+        if self._run.left <= 0:
+            self._transport.close()
+            return
+        wait = self._run.wait()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._send)
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        if self._run.left <= 0:
+            self._transport.close()
+            return
+        self._run.left -= self._run.batch
+        self._parser = httptools.HttpResponseParser(self)
+        self._body = b""
+        self._transport.write(self._run.request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        now = time.perf_counter()
+        if self._parser.get_status_code() != 200:
+            raise SystemExit(f"publish failed: {self._body!r}")
+        answer = json.loads(self._body)
+        for one in answer if isinstance(answer, list) else [answer]:
+            self._run.accepted[one["messageId"].encode()] = now
+        self._next()
+
+
+class Run:
+    """What is published, and when it was acknowledged."""
+
+    def __init__(self, url: str, token: str, target: str, messages: int, rate: float | None, batch: int) -> None:
+        self.left = messages
+        self.batch = batch
+        self.accepted: dict[bytes, float] = {}
+        self._interval = batch / rate if rate else 0.0
+        self._at = time.perf_counter()
+        path, body = f"/v2/publish/{target}", BODY
+        if batch > 1:
+            headers = {"Content-Type": "application/json"}
+            item = {"destination": target, "headers": headers, "body": BODY.decode()}
+            path, body = "/v2/batch", json.dumps([item] * batch).encode()
+        host = url.removeprefix("http://")
+        self.request = (
+            f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            "Accept: */*\r\nUser-Agent: bench\r\nUpstash-Method: POST\r\nUpstash-Retries: 3\r\n\r\n"
+        ).encode() + body
+
+    def wait(self) -> float:
+        """Return the seconds until the next message is to be published."""
+        self._at += self._interval
+        return self._at - time.perf_counter() if self._interval else 0.0
