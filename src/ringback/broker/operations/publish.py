@@ -1,6 +1,5 @@
 """Publishing and enqueueing: from a request to messages, one for each endpoint, duplicates found."""
 
-
 from dataclasses import replace as replace_publication
 
 from msgspec.structs import replace
