@@ -29,8 +29,15 @@ PREFIX = "/wf"
 
 
 def _bytes(request: Request) -> list[tuple[bytes, bytes]]:
-    """Return header lines as they are on the wire: a name that is not Latin-1 is sent as UTF-8."""
-    return [(name.encode(), value.encode()) for name, value in request.headers]
+    """Return header lines as they are on the wire: Latin-1, or UTF-8 where that does not suffice."""
+    return [(name.encode(), _value(value)) for name, value in request.headers]
+
+
+def _value(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
 
 
 @asynccontextmanager
