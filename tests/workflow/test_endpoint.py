@@ -20,6 +20,8 @@ from ringback.workflow import (
     RetryAfterError,
     StepFailed,
 )
+from ringback.workflow.definition import as_workflow
+from ringback.workflow.endpoint import Endpoint
 from support.scripted_broker import ScriptedBroker
 from workflow.one import URL, run_one, serve_one
 
@@ -147,6 +149,31 @@ async def test_without_signing_keys_nothing_is_accepted_and_the_error_names_the_
     response = await bare.answer(Request("POST", "/wf/one", [], b"{}"), URL)
     assert response.status == 500
     assert "QSTASH_CURRENT_SIGNING_KEY" in json.loads(response.body)["message"]
+
+
+@pytest.mark.parametrize(
+    ("region", "key", "status"),
+    [("eu-central-1", "eu_key", 200), ("us-east-1", "eu_key", 401), (None, "us_key", 200), ("mars", "us_key", 200)],
+)
+async def test_in_several_regions_each_has_its_own_keys(region: str | None, key: str, status: int) -> None:
+    async def nothing(context: Context[None]) -> int:
+        return 7
+
+    env = {"QSTASH_REGION": "US_EAST_1"}
+    for name, prefix in (("us", "US_EAST_1"), ("eu", "EU_CENTRAL_1")):
+        env |= {f"{prefix}_QSTASH_TOKEN": name, f"{prefix}_QSTASH_CURRENT_SIGNING_KEY": f"{name}_key"}
+    endpoint = Endpoint(as_workflow(nothing, {"env": env}))
+    body = b'[{"messageId":"m","body":"","callType":"step"}]'
+    lines = [
+        ("upstash-signature", sign(URL, body, key, clock.now(), "j")),
+        ("upstash-workflow-sdk-version", "1"),
+        ("upstash-workflow-runid", "wfr_1"),
+        ("ringback-accept-result", "1"),
+        *([("upstash-region", region)] if region else []),
+    ]
+    response = await endpoint.answer(Request("POST", "/wf/one", lines, body), URL)
+    assert response.status == status
+    await endpoint.close()
 
 
 async def test_the_signed_url_is_where_steps_are_published() -> None:

@@ -11,11 +11,11 @@ from ringback.client.runs import LogFilter
 from ringback.errors import Refused
 from ringback.wire.steps import Entry
 from ringback.workflow.definition import Workflow, WorkflowFunction, as_workflow
-from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.facts import Facts
 from ringback.workflow.following import Announce, Finish, Perform, Purpose
 from ringback.workflow.journal import read_journal
 from ringback.workflow.middleware import Middlewares
+from ringback.workflow.payload import payload_of
 from ringback.workflow.turn import Turn
 
 
@@ -73,7 +73,7 @@ async def check_history(
     workflow = as_workflow(function, {"transport": client.transport})
     try:
         journal = read_journal(history)
-        payload = Endpoint(workflow).payload_from(journal.payload)
+        payload = payload_of(workflow, journal.payload)
         turn = Turn(workflow, Facts(RunRef(run_id, url)), client.transport, Middlewares(()), {})
         purpose = await turn.foresee(journal, payload)
     except Exception as error:  # noqa: BLE001 - whatever the code raises is what would break the run

@@ -43,7 +43,7 @@ class Failure(Generic[PayloadT]):
 
 
 def read_failure(body: bytes) -> dict[str, Any]:
-    """Return the fields of a failure delivery, with `payload` as text and the answer's own error taken apart.
+    """Return the fields of a failure delivery, with `payload` as bytes and the answer's own error taken apart.
 
     Raises:
         ValueError: the body is not what the protocol says.
@@ -55,7 +55,7 @@ def read_failure(body: bytes) -> dict[str, Any]:
     said = _object(text)
     headers = value.get("header") or {}
     return {
-        "payload": b64decode(value.get("sourceBody") or "").decode(errors="replace"),
+        "payload": b64decode(value.get("sourceBody") or ""),
         "status": int(value.get("status") or 0),
         "error": str(said.get("error", "")),
         "message": str(said["message"]) if "message" in said else text,

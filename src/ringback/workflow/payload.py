@@ -3,13 +3,38 @@
 import json
 import typing
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+from ringback.workflow.definition import Workflow
 from ringback.workflow.errors import NonRetryableError, NotSerializable
 from ringback.workflow.steps import lenient
 from ringback.workflow.values import decode
 
 
+def payload_of(workflow: Workflow, raw: bytes) -> Any:
+    """Return a run's payload as its workflow wants it.
+
+    Raises:
+        NonRetryableError: it does not fit; a further try cannot change that.
+    """
+    schema = workflow.options.get("schema") or payload_type(workflow.function)
+    return read_payload(text_of(raw), schema, workflow.options.get("payload_parser"))
+
+
+def text_of(raw: bytes) -> str:
+    """Return a payload as text.
+
+    Raises:
+        NonRetryableError: it is not UTF-8.
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise NonRetryableError("the request payload must be UTF-8 text") from None
+
+
+@lru_cache(maxsize=1000)
 def payload_type(function: Callable[..., Any]) -> Any:
     """Return P for a function whose first argument is a `Context[P]`, or else `Any`."""
     try:
