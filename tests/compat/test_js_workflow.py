@@ -1,6 +1,7 @@
 """The official JavaScript workflow SDK, unmodified, behind Express with parsed bodies and signing keys."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 
 from support.endpoint import eventually
 from support.node import Workflows, require_clients, workflows
-from support.process import BrokerProcess
+from support.process import BrokerProcess, start
 
 pytestmark = pytest.mark.node
 
@@ -217,3 +218,25 @@ def test_a_large_state_is_fetched_by_the_endpoint(app: Workflows) -> None:
     run = ended(app, trigger(app, "large"))
     assert run["workflowRunResponse"] == str(3 * 1024 * 1024)
     assert requests(app, "large") == 3
+
+
+def test_a_run_survives_the_death_of_the_broker(tmp_path: Path) -> None:
+    """The broker is killed while the run sleeps, and started again on the same file and port."""
+    require_clients()
+    database = tmp_path / "ringback.db"
+    broker = start("--db", str(database))
+    port = broker.url.rpartition(":")[2]
+    with workflows(broker) as app:
+        run_id = trigger(app, "sleeps")
+        eventually(lambda: requests(app, "sleeps") >= 3)
+        broker.kill()
+        again = start("--db", str(database), "--port", port)
+        try:
+            run = ended(app, run_id)
+            assert run["workflowRunResponse"] == '"slept"'
+        finally:
+            for process in (broker.process, again.process):
+                process.kill()
+                process.wait(10)
+                assert process.stdout
+                process.stdout.close()

@@ -33,6 +33,14 @@ class Answer:
 Respond = Callable[[Received], Answer]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024  # a broker that comes back calls about everything at once
+
+    def handle_error(self, *_: object) -> None:
+        """A broker that is killed resets its connections; that is no news."""
+
+
 class Endpoint:
     """A server on a free port of 127.0.0.1."""
 
@@ -40,8 +48,7 @@ class Endpoint:
         self.respond = respond
         self.received: list[Received] = []
         self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _requests_of(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _requests_of(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
