@@ -82,6 +82,8 @@ def buy_blocking(context: BlockingContext[Order]) -> Receipt:
     assert_type(context.request_payload, Order)
     order = context.run("load", load, 7)
     assert_type(order, Order)
+    assert_type(context.run("pay", pay, order), Receipt)
+    assert_type(context.workflow_run_id, str)
     context.sleep("nap", "10s")
     assert_type(context.wait_for_event("wait", "event"), Event)
     return Receipt("")

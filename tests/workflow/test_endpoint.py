@@ -503,12 +503,20 @@ async def test_a_blocking_step_can_say_so_too() -> None:
 
         return await context.run("long", long)
 
-    broker = ScriptedBroker()
-    serve_one(broker, code)
-    run = broker.trigger(URL)
-    await broker.drain()
-    assert run.result == '"done"'
-    assert [beat["progress"] for beat in broker.beats] == ["half way"]
+    def blocking_code(context: BlockingContext[None]) -> str:
+        def long() -> str:
+            context.heartbeat("half way")
+            return context.workflow_run_id
+
+        return context.run("long", long)
+
+    for each, result in ((code, '"done"'), (blocking_code, '"wfr_test"')):
+        broker = ScriptedBroker()
+        serve_one(broker, each)
+        run = broker.trigger(URL)
+        await broker.drain()
+        assert run.result == result
+        assert [beat["progress"] for beat in broker.beats] == ["half way"]
 
 
 async def test_code_that_would_end_the_process_ends_a_try() -> None:

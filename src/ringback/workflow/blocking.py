@@ -4,8 +4,10 @@ import asyncio
 import concurrent.futures
 import contextvars
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+import httpx
 
 from ringback.workflow.context import Context
 from ringback.workflow.errors import DeliveryEnded
@@ -71,7 +73,18 @@ class BlockingContext(Generic[PayloadT]):
     Attributes:
         pending: the context whose steps are not waited for; for groups:
             `context.parallel(context.pending.run("a", do_a), context.pending.run("b", do_b))`.
+
+    The others are those of `Context`.
     """
+
+    workflow_run_id: str
+    workflow_run_created_at: int
+    url: str
+    headers: httpx.Headers
+    labels: tuple[str, ...]
+    label: str | None
+    attempt: int
+    env: Mapping[str, str]
 
     def __init__(self, pending: Context[PayloadT], bridge: Bridge) -> None:
         self.pending = pending
@@ -83,17 +96,20 @@ class BlockingContext(Generic[PayloadT]):
         return self.pending.request_payload
 
     def __getattr__(self, name: str) -> Any:
-        """Return what a plain attribute of `Context` says: `workflow_run_id`, `headers`, `labels`, `attempt`, ..."""
+        """Return what an attribute of `Context` says."""
         return getattr(self.pending, name)
 
     def step(self, **options: Any) -> "BlockingContext[PayloadT]":
         """Return this context with options for its steps; see `Context.step`."""
         return BlockingContext(self.pending.step(**options), self.bridge)
 
-    def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    @overload
+    def run(self, name: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run a function as a step; see `Context.run`."""
-        step: PendingStep[T] = self.pending.run(name, function, *args, **kwargs)
-        return self.bridge.wait(step)
+        return self.bridge.wait(self.pending.run(name, function, *args, **kwargs))
 
     def wait_for(self, awaitable: Awaitable[T]) -> T:
         """Return the result of a step of `pending`, or of anything else that is awaited."""
