@@ -1,0 +1,375 @@
+"""The server side of workflows, seen by a scripted endpoint (workflow protocol, section 9; the numbers are its lines)."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from ringback.wire.http import Outcome
+from support.inprocess import READ_ONLY, InProcess
+
+URL = "https://shop.example/wf/order"
+BOTH = [("Upstash-Workflow-Sdk-Version", "1"), ("Upstash-workflow-sdk", "v1.3.2")]
+FEATURES = "LazyFetch,InitialBody,WF_DetectTrigger,WF_TriggerOnConfig"
+ENDED = "failed to publish to url: can not append to a a cancelled workflow"
+
+
+@pytest.fixture(autouse=True)
+def _workflow_endpoint(ringed: InProcess) -> None:
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+
+
+def init(run_id: str = "wfr_1", **more: str) -> dict[str, str]:
+    return {
+        "Upstash-Workflow-Init": "true",
+        "Upstash-Workflow-RunId": run_id,
+        "Upstash-Workflow-Url": URL,
+        "Upstash-Feature-Set": FEATURES,
+        "Upstash-Forward-Upstash-Workflow-Sdk-Version": "1",
+    } | {name.replace("_", "-"): value for name, value in more.items()}
+
+
+def step(number: int, run_id: str = "wfr_1", target: int | None = None, **more: Any) -> dict[str, Any]:
+    body = {"stepId": number, "stepName": f"s{target or number}", "stepType": "Run", "out": "1", "concurrent": 1}
+    if target is not None:
+        body |= {"stepId": 0, "targetStep": target, "concurrent": 2}
+    headers = init(run_id) | {"Upstash-Workflow-Init": "false"} | more.pop("headers", {})
+    return {"destination": URL, "headers": headers, "body": json.dumps(body | more), "queue": None}
+
+
+async def batch(ringed: InProcess, *items: dict[str, Any]) -> Any:
+    return await ringed.call("POST", "/v2/batch", list(items))
+
+
+async def begin(ringed: InProcess, run_id: str = "wfr_1", body: Any = "payload", **headers: str) -> Any:
+    answer = await batch(ringed, {"destination": URL, "headers": init(run_id, **headers), "body": body})
+    assert answer.status == 200, answer
+    await ringed.settle()
+    return answer.json[0]
+
+
+async def log(ringed: InProcess, run_id: str = "wfr_1") -> dict[str, Any]:
+    runs = (await ringed.call("GET", f"/v2/workflows/logs?workflowRunId={run_id}")).json["runs"]
+    return dict(runs[0])
+
+
+def entries(ringed: InProcess, number: int) -> list[dict[str, str]]:
+    return list(json.loads(ringed.sent[number].body))
+
+
+async def test_15_to_17_a_delivery_carries_its_own_list_byte_for_byte(ringed: InProcess) -> None:
+    await begin(ringed, body='{ "odd" : "é\\u00e9" }')
+    submitted = step(1)
+    submitted["body"] = ' {"stepId" :1, "stepName":"ü", "stepType":"Run","unknown":null,"out":"1","concurrent":1}'
+    await batch(ringed, submitted)
+    await ringed.settle()
+    first, second = entries(ringed, 0), entries(ringed, 1)
+    assert [base64.b64decode(one["body"]).decode() for one in second] == ['{ "odd" : "é\\u00e9" }', submitted["body"]]
+    for number, listed in ((0, first), (1, second)):
+        assert listed[-1]["messageId"] == ringed.header(number, "Upstash-Message-Id")
+    assert b" " not in ringed.sent[1].body
+
+
+async def test_16_a_retry_does_not_see_what_came_later(ringed: InProcess) -> None:
+    await begin(ringed, Upstash_Retry_Delay="1000")
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    await batch(ringed, step(0, target=1), step(0, target=2))
+    await ringed.settle()
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    await batch(ringed, step(1), step(2))
+    await ringed.turn(1000)
+    retried = [number for number in range(len(ringed.sent)) if ringed.header(number, "Upstash-Retried") == "1"]
+    assert [len(entries(ringed, number)) for number in retried] == [2, 3]
+
+
+async def test_19_to_23_headers_of_deliveries(ringed: InProcess) -> None:
+    more = {"Upstash_Forward_X_Tenant": "acme", "Upstash_Label": "gold,eu", "Upstash_Forward_Content_Length": "999"}
+    more |= {"Upstash_Forward_Upstash_Signature": "old", "Upstash_Forward_Upstash_Message_Id": "msg_old"}
+    await begin(ringed, **more)
+    await batch(ringed, step(1))
+    await ringed.settle()
+    for number in range(2):
+        headers = ringed.sent[number].headers
+        names = [name for name, _ in headers]
+        assert len(set(names)) == len(names)
+        told = dict(headers)
+        assert (told["X-Tenant"], told["Upstash-Label"], told["Content-Type"]) == (
+            "acme",
+            "gold,eu",
+            "application/json",
+        )
+        assert (told["Upstash-Workflow-RunId"], told["Upstash-Workflow-Sdk-Version"]) == ("wfr_1", "1")
+        assert told["Upstash-Workflow-CreatedAt"].isdigit()
+        assert "Content-Length" not in told
+        assert told["Upstash-Message-Id"] != "msg_old"
+
+
+async def test_7_to_9_starts_are_answered_in_order_and_an_active_id_is_one_run(ringed: InProcess) -> None:
+    items = [{"destination": URL, "headers": init(f"wfr_{n}"), "body": "x"} for n in ("a", "b", "a")]
+    answers = (await batch(ringed, *items)).json
+    assert [one.get("deduplicated", False) for one in answers] == [False, False, True]
+    assert answers[2]["messageId"] == answers[0]["messageId"]
+    again = await ringed.call("POST", f"/v2/publish/{URL}", b"x", **init("wfr_a"))
+    assert (again.status, again.json["deduplicated"]) == (202, True)
+    started = await ringed.call("POST", f"/v2/publish/{URL}", b"x", **init("wfr_c"))
+    assert started.status == 200
+    await ringed.settle()
+    assert len(ringed.sent) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "payload"), [(None, b""), ({"q": "é", "a": [1, True, None]}, '{"q": "é", "a": [1, true, null]}'.encode())]
+)
+async def test_10_and_12_payloads_that_are_no_strings(ringed: InProcess, body: Any, payload: bytes) -> None:
+    item = {"destination": URL, "headers": init()} | ({} if body is None else {"body": body})
+    raw = json.dumps([item], ensure_ascii=False).encode()
+    await ringed.call("POST", "/v2/batch", raw)
+    await ringed.settle()
+    assert base64.b64decode(entries(ringed, 0)[0]["body"]) == payload
+
+
+async def test_11_a_delayed_start_is_started_and_can_be_canceled(ringed: InProcess) -> None:
+    await begin(ringed, Upstash_Delay="2s")
+    assert ringed.sent == []
+    assert (await log(ringed))["workflowState"] == "RUN_STARTED"
+    assert (await ringed.call("DELETE", "/v2/workflows/runs/wfr_1?cancel=true")).status == 200
+    await ringed.turn(5000)
+    assert ringed.sent == []
+    assert (await log(ringed))["workflowState"] == "RUN_CANCELED"
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [
+        (BOTH[:1], "trigger rest api is only usable with sdk versions after v1.0.0 major version"),
+        ([], "detected a non-workflow destination for trigger/invoke."),
+    ],
+)
+async def test_5_and_6_what_cannot_be_a_workflow_fails_at_once(
+    ringed: InProcess, headers: list[tuple[str, str]], text: str
+) -> None:
+    ringed.respond = lambda _: Outcome(200, list(headers), b"plain")
+    answer = await ringed.call("POST", f"/v2/trigger/{URL}", b"x")
+    await ringed.settle()
+    assert ringed.header(0, "Upstash-Workflow-Unknown-Sdk") == "true"
+    assert ringed.header(0, "Upstash-Workflow-Sdk-Version") is None
+    run = await log(ringed, answer.json["workflowRunId"])
+    (error,) = run["steps"][-1]["steps"][0]["errors"]
+    assert error["error"].startswith(text)
+    assert (run["workflowState"], error["body"]) == ("RUN_FAILED", "plain")
+
+
+async def test_25_and_26_whose_settings_hold(ringed: InProcess) -> None:
+    await begin(ringed, "wfr_on", Upstash_Retries="7", Upstash_Retry_Delay="5000")
+    without = FEATURES.replace(",WF_TriggerOnConfig", "")
+    await begin(ringed, "wfr_off", Upstash_Feature_Set=without, Upstash_Retries="7")
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    for run_id in ("wfr_on", "wfr_off"):
+        await batch(ringed, step(1, run_id, headers={"Upstash-Retries": "1", "Upstash-Retry-Delay": "10"}))
+    await ringed.turn(4999)
+    assert (await log(ringed, "wfr_on"))["workflowState"] == "RUN_STARTED"
+    assert (await log(ringed, "wfr_off"))["workflowState"] == "RUN_FAILED"
+    assert (await log(ringed, "wfr_on"))["steps"][-1]["steps"][0]["retries"] == 7
+
+
+async def test_35_to_37_a_step_submitted_twice_is_one(ringed: InProcess) -> None:
+    await begin(ringed)
+    first = (await batch(ringed, step(1))).json[0]
+    again = (await batch(ringed, step(1))).json[0]
+    assert again == {"messageId": first["messageId"], "url": URL, "deduplicated": True}
+    await batch(ringed, step(0, target=2), step(0, target=3))
+    await batch(ringed, step(0, target=2), step(0, target=3))
+    await ringed.settle()
+    assert len(ringed.sent) == 4
+
+
+async def test_39_and_40_sleeps_are_appended_when_they_are_over(ringed: InProcess) -> None:
+    await begin(ringed)
+    await batch(ringed, step(1, headers={"Upstash-Delay": "2s"}, stepType="SleepFor", sleepFor=2))
+    await ringed.turn(1999)
+    assert len(ringed.sent) == 1
+    waiting = (await log(ringed))["steps"][1]["steps"][0]
+    assert (waiting["state"], waiting["sleepFor"]) == ("STEP_PROGRESS", 2000)
+    await ringed.turn(1)
+    assert len(entries(ringed, 1)) == 2
+    past = {"Upstash-Not-Before": "1700000000.5"}
+    await batch(ringed, step(2, headers=past, stepType="SleepUntil", sleepUntil=1_700_000_000))
+    await ringed.settle()
+    assert len(ringed.sent) == 3
+
+
+async def test_61_and_62_a_run_fails_with_its_dead_letter_and_failure_callback(ringed: InProcess) -> None:
+    await begin(ringed, body="the payload", Upstash_Failure_Callback=URL, Upstash_Forward_X_Tenant="acme")
+    failing = b'{"error":"Error","message":"bad","stack":"s"}'
+    stop = [*BOTH, ("Upstash-NonRetryable-Error", "true"), ("Upstash-Error-Step-Name", "charge")]
+    ringed.respond = lambda sent: (
+        Outcome(200, list(BOTH), b'{"result":"told"}') if b"dlqId" in sent.body else Outcome(489, list(stop), failing)
+    )
+    await batch(ringed, step(1))
+    await ringed.settle()
+    run = await log(ringed)
+    assert (run["workflowState"], run["steps"][-1]["steps"][0]["stepName"]) == ("RUN_FAILED", "charge")
+    told = json.loads(ringed.sent[2].body)
+    assert base64.b64decode(told["sourceBody"]) == b"the payload"
+    assert base64.b64decode(told["body"]) == failing
+    assert (told["status"], told["url"], told["workflowRunId"], told["dlqId"]) == (489, URL, "wfr_1", run["dlqId"])
+    assert ringed.header(2, "Upstash-Workflow-Sdk-Version") is None
+    assert ringed.header(2, "X-Tenant") == "acme"
+    failure = run["failureFunction"]
+    assert (failure["state"], failure["responseBody"]) == ("CALLBACK_SUCCESS", '{"result":"told"}')
+    refused = await ringed.call("POST", f"/v2/workflows/dlq/callback/{run['dlqId']}")
+    assert refused.status == 400
+
+
+async def test_64_a_failure_function_that_failed_is_called_again_on_request(ringed: InProcess) -> None:
+    await begin(ringed, Upstash_Failure_Callback=URL, Upstash_Failure_Callback_Retries="1", Upstash_Retries="0",
+                Upstash_Failure_Callback_Retry_Delay="10")  # fmt: skip
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    await batch(ringed, step(1))
+    await ringed.turn(1000)
+    run = await log(ringed)
+    assert (run["failureFunction"]["state"], len(ringed.sent)) == ("CALLBACK_FAIL", 4)
+    listed = await ringed.call("GET", "/v2/workflows/dlq?failureFunctionState=CALLBACK_FAIL")
+    assert [letter["dlqId"] for letter in listed.json["messages"]] == [run["dlqId"]]
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    assert (await ringed.call("POST", f"/v2/workflows/dlq/callback/{run['dlqId']}")).status == 200
+    await ringed.settle()
+    assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_SUCCESS"
+
+
+async def test_65_and_66_an_ended_run_takes_nothing_more(ringed: InProcess) -> None:
+    await begin(ringed)
+    for _ in range(2):
+        answer = await ringed.call("DELETE", "/v2/workflows/runs/wfr_1?cancel=false", b'{"r":1}')
+        assert answer.status == 200
+    assert (await log(ringed))["workflowRunResponse"] == '{"r":1}'
+    assert (await batch(ringed, step(1))).json == {"error": ENDED}
+    assert (await batch(ringed, step(1, "wfr_never"))).json == {"error": ENDED}
+    assert (await ringed.call("GET", "/v2/workflows/runs/wfr_1")).status == 404
+    assert (await ringed.call("DELETE", "/v2/workflows/runs/wfr_1")).status == 404
+    assert (await ringed.call("DELETE", "/v2/workflows/runs/wfr_never?cancel=false")).status == 404
+
+
+async def test_68_runs_are_canceled_by_id_prefix_label_and_count(ringed: InProcess) -> None:
+    for number in range(5):
+        await begin(ringed, f"wfr_{number}", Upstash_Label="even" if number % 2 == 0 else "odd")
+
+    async def cancel(query: str) -> int:
+        return int((await ringed.call("DELETE", f"/v2/workflows/runs?{query}")).json["cancelled"])
+
+    assert await cancel("workflowRunIds=wfr_0&workflowRunIds=wfr_unknown") == 1
+    assert await cancel("workflowUrl=https://shop.example&workflowUrlExactMatch=true") == 0
+    assert await cancel("workflowUrl=https://shop.example&label=odd&count=1") == 1
+    assert await cancel("label=odd,even&count=100") == 3
+    assert await cancel("count=100") == 0
+    assert (await ringed.call("DELETE", "/v2/workflows/runs?workflowUlr=x")).status == 400
+
+
+async def test_58_an_invoke_chain_that_is_too_deep_is_refused(ringed: InProcess) -> None:
+    deep = init("wfr_deep") | {"Upstash-Forward-Upstash-Workflow-Invoke-Count": "101"}
+    answer = await batch(ringed, {"destination": URL, "headers": deep, "body": "x"})
+    assert answer.status == 412
+    assert "maxInvokeDepth" in answer.json["error"]
+
+
+async def test_70_and_71_resume_keeps_results_and_restart_does_not(ringed: InProcess) -> None:
+    ids = []
+    for name in ("wfr_a", "wfr_b"):
+        await begin(ringed, name, Upstash_Retries="0")
+        ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+        await batch(ringed, step(1, name))
+        await ringed.settle()
+        ids.append((await log(ringed, name))["dlqId"])
+        ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    before = len(ringed.sent)
+    resumed = await ringed.call("POST", f"/v2/workflows/dlq/resume?dlqIds={ids[0]}", upstash_retries="9")
+    restarted = await ringed.call("POST", f"/v2/workflows/dlq/restart/{ids[1]}")
+    await ringed.settle()
+    assert [len(entries(ringed, number)) for number in range(before, len(ringed.sent))] == [2, 1]
+    new = resumed.json["workflowRuns"][0]["workflowRunId"]
+    assert (await log(ringed, new))["steps"][0]["steps"][0]["retries"] in (9, 0)
+    assert restarted.json["workflowRunId"].startswith("wfr_")
+    assert (await ringed.call("GET", "/v2/workflows/dlq")).json == {"cursor": "", "messages": []}
+    assert (await ringed.call("POST", f"/v2/workflows/dlq/resume/{ids[0]}")).status == 404
+
+
+async def test_75_redacted_runs_show_hashes_and_deliver_originals(ringed: InProcess) -> None:
+    await begin(ringed, body="secret", Upstash_Redact_Fields="body", Upstash_Retries="0")
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    await batch(ringed, step(1, out="hidden"))
+    await ringed.settle()
+    shown = json.dumps([await log(ringed), (await ringed.call("GET", "/v2/workflows/dlq")).json])
+    assert "secret" not in shown
+    assert "hidden" not in shown
+    assert "REDACTED:" in shown
+    assert base64.b64decode(entries(ringed, 1)[0]["body"]) == b"secret"
+
+
+async def test_76_flow_control_limits_deliveries_over_runs(ringed: InProcess) -> None:
+    import asyncio
+
+    ringed.held = asyncio.Event()
+    flow = {"Upstash_Flow_Control_Key": "k", "Upstash_Flow_Control_Value": "parallelism=1"}
+    for name in ("wfr_a", "wfr_b"):
+        headers = init(name, **flow)
+        await batch(ringed, {"destination": URL, "headers": headers, "body": "x"})
+    await ringed.settle()
+    assert len(ringed.sent) == 1
+    ringed.held.set()
+    ringed.held = None
+    await ringed.settle()
+    assert (len(ringed.sent), ringed.most_in_flight) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("POST", f"/v2/trigger/{URL}"), ("GET", "/v2/workflows/logs"), ("POST", "/v2/notify/e"), ("POST", "/v2/wait/e")],
+)
+async def test_77_tokens_are_asked_for(ringed: InProcess, method: str, target: str) -> None:
+    assert (await ringed.call(method, target, token=None)).status == 401
+    if method == "POST":
+        assert (await ringed.call(method, target, token=READ_ONLY)).status == 403
+
+
+async def test_79_event_ids_may_hold_anything(ringed: InProcess) -> None:
+    await begin(ringed)
+    waiting = {
+        "url": URL,
+        "timeout": "7d",
+        "timeoutHeaders": {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]},
+        "step": {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1},
+    }
+    await ringed.call("POST", "/v2/wait/a/b%20ü", waiting)
+    (waiter,) = (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json
+    assert waiter["deadline"] == (ringed.at + 7 * 86_400_000) // 1000
+    woken = await ringed.call("POST", "/v2/notify/a/b%20%C3%BC", b'{"paid":1}')
+    assert (woken.status, [one["workflowRunId"] for one in woken.json]) == (201, ["wfr_1"])
+    await ringed.settle()
+    result = json.loads(base64.b64decode(entries(ringed, 1)[1]["body"]))
+    assert base64.b64decode(result["out"]) == b'{"paid":1}'
+    assert (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json == []
+
+
+async def test_results_on_the_response_need_no_request_of_their_own(ringed: InProcess) -> None:
+    def respond(sent: Any) -> Outcome:
+        number = len(json.loads(sent.body))
+        if number == 3:
+            body: dict[str, Any] = {"finish": {"result": '"end"'}}
+        else:
+            body = {"submit": [step(number)]}
+        return Outcome(200, [*BOTH, ("Ringback-Result", "1")], json.dumps(body).encode())
+
+    ringed.respond = respond
+    await begin(ringed)
+    assert ringed.header(0, "Ringback-Accept-Result") == "1"
+    run = await log(ringed)
+    assert (run["workflowState"], run["workflowRunResponse"], len(ringed.sent)) == ("RUN_SUCCESS", '"end"', 3)
+
+
+async def test_a_result_on_the_response_that_cannot_be_read_fails_the_run(ringed: InProcess) -> None:
+    ringed.respond = lambda _: Outcome(200, [*BOTH, ("Ringback-Result", "1")], b"nonsense")
+    await begin(ringed)
+    run = await log(ringed)
+    assert run["workflowState"] == "RUN_FAILED"
+    assert "cannot be read" in run["steps"][-1]["steps"][0]["errors"][0]["error"]
