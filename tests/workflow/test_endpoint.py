@@ -291,6 +291,43 @@ async def test_in_a_group_of_errors_the_decisive_one_counts() -> None:
     assert [(error["status"], error["error"]) for error in run.errors] == [(489, "NonRetryableError")]
 
 
+async def test_steps_that_a_failing_task_group_drops_are_not_done() -> None:
+    done: list[str] = []
+
+    async def fails() -> None:
+        raise ValueError("before any step")
+
+    async def code(context: Context[None]) -> str:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(context.run("dropped", done.append, "dropped"))
+                group.create_task(fails())
+        except* ValueError:
+            pass
+        return await context.run("after", str, "after")
+
+    run = await run_one(code)
+    assert run.errors == []
+    assert (run.result, run.names, done) == ('"after"', ["after"], [])
+
+
+async def test_a_slow_middleware_does_not_change_which_steps_belong_together() -> None:
+    class Slow(Middleware):
+        async def after_execution(self, context: Context[Any], step: str, result: Any) -> None:
+            for _ in range(30):
+                await asyncio.sleep(0)
+
+    async def branch(context: Context[None], name: str) -> str:
+        return await context.run(f"{name}2", str, await context.run(f"{name}1", str, name))
+
+    async def code(context: Context[None]) -> list[str]:
+        return await asyncio.gather(branch(context, "a"), branch(context, "b"))
+
+    run = await run_one(code, middlewares=[Slow()])
+    assert run.errors == []
+    assert run.result == '["a","b"]'
+
+
 async def test_step_options_bound_the_tries_and_the_time() -> None:
     def fails() -> None:
         raise OSError("down")

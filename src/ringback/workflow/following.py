@@ -87,10 +87,7 @@ async def _purpose(
         match verdict:
             case Replayed(results):
                 number += len(results)
-                for (step, future), result in zip(group, results, strict=True):
-                    _resolve(step, future, result)
-                    if result is journal.last and not future.exception():
-                        await arrived(step.name, future.result())
+                await _hand_over(group, results, journal.last, arrived)
             case Skipped():
                 group[0][1].set_result(False)
             case Execute(index, at, concurrent):
@@ -104,8 +101,18 @@ async def _purpose(
     return Finish(result)
 
 
-def _resolve(asked: Asked[Any], future: "asyncio.Future[Any]", result: Step) -> None:
-    try:
-        future.set_result(asked.read(result))
-    except StepFailed as error:
-        future.set_exception(error)
+async def _hand_over(
+    group: "Sequence[tuple[Asked[Any], asyncio.Future[Any]]]",
+    results: Sequence[Step],
+    last: Step | None,
+    arrived: Callable[[str, Any], Awaitable[None]],
+) -> None:
+    """Give the code its results, all before anybody else is told: what they lead to belongs together."""
+    for (asked, future), result in zip(group, results, strict=True):
+        try:
+            future.set_result(asked.read(result))
+        except StepFailed as error:
+            future.set_exception(error)
+    for (asked, future), result in zip(group, results, strict=True):
+        if result is last and not future.exception():
+            await arrived(asked.name, future.result())

@@ -112,9 +112,13 @@ class PendingSteps:
             self._arrival = self.loop.create_future()
             code.remove_done_callback(self._wake)
         await self._settle(code)
-        self._check_none_dropped(code)
         if code.done():
+            self._check_not_timed_out(code)
             return []
+        # What the code gave up by itself, as a failing task group does with its other members, it will not wait for
+        self._waiting = [pair for pair in self._waiting if not pair[1].cancelled()]
+        if not self._waiting:
+            return await self.group(code)
         markers = [pair for pair in self._waiting if pair[0].is_marker][:1]
         group = markers or self._waiting
         self._waiting = [pair for pair in self._waiting if pair not in group]
@@ -127,7 +131,7 @@ class PendingSteps:
             Misuse: a step was described or started, and its result never awaited.
         """
         names = [step.asked.name for step in self._described if not step.was_awaited]
-        names += [asked.name for asked, _ in self._waiting]
+        names += [asked.name for asked, future in self._waiting if not future.cancelled()]
         if names:
             raise Misuse(
                 f"the workflow returned, but step {names[0]!r} was never awaited: write `await context.run(...)`, or "
@@ -145,16 +149,13 @@ class PendingSteps:
             if not task.cancelled():
                 task.exception()  # seen: else the event loop complains about it later
 
-    def _check_none_dropped(self, code: "asyncio.Task[Any]") -> None:
-        # In a task group that fails for another reason steps are dropped too, and that reason is what counts
-        if code.done() and (code.cancelled() or not isinstance(code.exception(), TimeoutError)):
-            return
-        for asked, future in self._waiting:
-            if future.cancelled():
-                raise Misuse(
-                    f"step {asked.name!r} was cancelled by the workflow's own code: put no asyncio.timeout around a "
-                    "step, give the step a timeout: context.step(timeout=...).run(...)"
-                )
+    def _check_not_timed_out(self, code: "asyncio.Task[Any]") -> None:
+        dropped = [asked.name for asked, future in self._waiting if future.cancelled()]
+        if dropped and not code.cancelled() and isinstance(code.exception(), TimeoutError):
+            raise Misuse(
+                f"step {dropped[0]!r} was cancelled by the workflow's own code: put no asyncio.timeout around a step, "
+                "give the step a timeout: context.step(timeout=...).run(...)"
+            )
 
     async def _settle(self, code: "asyncio.Task[Any]") -> None:
         quiet = 0
