@@ -22,7 +22,7 @@ from ringback.workflow import (
 )
 from ringback.workflow.definition import as_workflow
 from ringback.workflow.endpoint import Endpoint
-from support.scripted_broker import ScriptedBroker
+from support.scripted_broker import Entry, ScriptedBroker
 from workflow.one import URL, run_one, serve_one
 
 
@@ -65,26 +65,39 @@ async def test_a_repeated_start_message_starts_one_run() -> None:
     assert len(broker.runs) == 2
 
 
-async def test_a_broker_that_does_not_know_the_sdk_gets_to_know_it() -> None:
+@pytest.mark.parametrize("body", [b'[{"messageId":"msg_1","body":"eyJuIjoxfQ==","callType":"step"}]', b""])
+async def test_a_broker_that_does_not_know_the_sdk_gets_to_know_it(body: bytes) -> None:
     broker = ScriptedBroker()
     serve_one(broker, one_step)
     run = broker.trigger(URL, {"n": 1})
     broker._due.clear()
-    await broker._append(run, broker_entry(run))
-    broker._due.clear()
+    run.entries.append(Entry("msg_1", '{"n":1}'))
     known = {"upstash_workflow_unknown_sdk": "true", "upstash_workflow_runid": run.id}
-    body = b'[{"messageId":"msg_1","body":"eyJuIjoxfQ==","callType":"step"}]'
     response = await broker.post(URL, body, **known)
     assert headers_of(response)["upstash-workflow-sdk"].startswith("v1.")
+    assert broker.api_calls == ([] if body else [f"GET /v2/workflows/runs/{run.id}"]) + ["POST /v2/batch"]
     await broker.drain()
     assert run.state == "RUN_SUCCESS"
     assert list(broker.runs) == [run.id]
 
 
-def broker_entry(run: Any) -> Any:
-    from support.scripted_broker import Entry
-
-    return Entry("msg_1", '{"n":1}')
+@pytest.mark.parametrize(
+    ("callback", "calls"),
+    [
+        ({"status": 500, "retried": 0, "maxRetries": 2}, 0),
+        ({"status": 500, "retried": 2, "maxRetries": 2}, 1),
+        ({"status": 500, "retried": 0, "maxRetries": 0}, 1),
+        ({"status": 204, "retried": 0, "maxRetries": 2}, 1),
+    ],
+)
+async def test_a_call_that_will_be_tried_again_has_no_result_yet(callback: dict[str, int], calls: int) -> None:
+    broker = ScriptedBroker()
+    serve_one(broker, one_step)
+    run = broker.trigger(URL)
+    marks = {"upstash_workflow_callback": "true", "upstash_workflow_stepid": "1", "upstash_workflow_runid": run.id}
+    response = await broker.post(URL, json.dumps(callback).encode(), **marks)
+    assert json.loads(response.body)["finishCondition"] == "fromCallback"
+    assert len(broker.api_calls) == calls
 
 
 async def test_a_payload_that_does_not_fit_is_refused_for_good_and_names_the_field() -> None:
