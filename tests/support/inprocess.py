@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ringback.broker.api.api import explain
 from ringback.broker.app import Broker
 from ringback.broker.records import SigningKeys
 from ringback.broker.settings import Limits, Settings, Tenant
 from ringback.broker.stores.contract import Store
 from ringback.broker.stores.memory import MemoryStore
+from ringback.errors import RingbackError
 from ringback.wire.guard import Policy
 from ringback.wire.http import Outbound, Outcome, Request, Response
 
@@ -84,7 +86,12 @@ class InProcess:
         if token is not None:
             lines.append(("authorization", f"Bearer {token}"))
         answer = self.broker.api.respond(Request(method, target, lines, raw, "192.0.2.1"))
-        response = answer if isinstance(answer, Response) else await answer
+        try:
+            response = answer if isinstance(answer, Response) else await answer
+        except RingbackError as error:
+            explained = explain(error)
+            assert explained is not None
+            response = explained
         value = json.loads(response.body) if response.body else None
         return Answered(response.status, value, dict(response.headers))
 

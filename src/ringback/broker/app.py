@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ringback import clock as wall
-from ringback.broker.api.api import Api
+from ringback.broker.api.api import Api, explain
 from ringback.broker.api.server import Server
 from ringback.broker.changes import Changes, Handed
 from ringback.broker.engine.dispatcher import Dispatcher, Sender
@@ -98,7 +98,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.sender = HttpSender(SenderLimits(settings.destinations, body_bytes=settings.limits.response_bytes))
         self.broker = Broker(settings, SqliteStore(settings.database), self.sender)
-        self.server = Server(self.broker.api.respond, host=settings.host, port=settings.port)
+        self.server = Server(self.broker.api.respond, host=settings.host, port=settings.port, explain=explain)
 
     async def start(self) -> tuple[str, int]:
         """Take up former work and listen; return host and port."""

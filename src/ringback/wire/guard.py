@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,6 +34,7 @@ class Policy:
     denied_networks: tuple[Network, ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def literal_refusal(url: str, policy: Policy) -> str | None:
     """Return why a URL that names an address itself, or this machine, is refused; names are looked up when connecting."""
     host = (urlsplit(url).hostname or "").lower()

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from collections.abc import Awaitable
 from urllib.parse import parse_qsl
 
 from ringback.broker.api.call import Answer, Call, json_response
@@ -35,7 +34,7 @@ class Api:
                 self._tenants[_fingerprint(tenant.read_only_token)] = (tenant, False)
 
     def respond(self, request: Request) -> Answer:
-        """Answer one request; an awaitable is answered when what it wrote is durable."""
+        """Answer one request; an awaitable is answered when what it wrote is durable, `explain` tells of its errors."""
         try:
             if request.target in ("/healthz", "/readyz"):
                 return json_response(200, {"status": "ok"})
@@ -51,8 +50,7 @@ class Api:
             tenant, may_write = self._authenticate(request)
         if not may_write and (request.method != "GET" or request.target.lower().startswith("/v2/keys")):
             raise Refused(403, "this token is read only")
-        answer = match.route.respond(Call(request, tenant, match.names, self._desk, self._settings))
-        return answer if isinstance(answer, Response) else _guarded(answer)
+        return match.route.respond(Call(request, tenant, match.names, self._desk, self._settings))
 
     def _anybody(self, name: str) -> Tenant:
         """Return the tenant that an address without a token names."""
@@ -76,14 +74,14 @@ class Api:
         return known
 
 
-async def _guarded(answer: Awaitable[Response]) -> Response:
-    try:
-        return await answer
-    except Refused as error:
+def explain(error: BaseException) -> Response | None:
+    """Return the answer for what went wrong while an answer was awaited, None where there is nothing to tell."""
+    if isinstance(error, Refused):
         return refusal(error)
-    except StoreUnavailable as error:
+    if isinstance(error, StoreUnavailable):
         _log.error("the store is unavailable: %s", error)
         return json_response(503, {"error": "the broker cannot write at this moment, try again"})
+    return None
 
 
 def refusal(error: Refused) -> Response:

@@ -17,6 +17,7 @@ from ringback.wire.http import Headers, Request, Response
 _log = logging.getLogger("ringback.server")
 
 Respond = Callable[[Request], Response | Awaitable[Response]]
+Explain = Callable[[BaseException], Response | None]
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("latin-1") for status in HTTPStatus
@@ -53,11 +54,21 @@ class Server:
     Args:
         respond: answers at once, or with an awaitable; answers of one connection keep their order.
         host, port: where to listen; port 0 takes a free one.
+        explain: the answer for an error that `respond` raised; None lets it be an internal error.
         limits: what one connection may cost.
     """
 
-    def __init__(self, respond: Respond, *, host: str, port: int, limits: ServerLimits | None = None) -> None:
+    def __init__(
+        self,
+        respond: Respond,
+        *,
+        host: str,
+        port: int,
+        explain: Explain = lambda _: None,
+        limits: ServerLimits | None = None,
+    ) -> None:
         self.respond = respond
+        self.explain = explain
         self.limits = limits or ServerLimits()
         self.connections: set[Connection] = set()
         self.stopping = False
@@ -251,9 +262,8 @@ class Connection(asyncio.Protocol):
     def _answer(self, request: Request, keep_alive: bool) -> None:
         try:
             answer = self._server.respond(request)
-        except Exception:  # noqa: BLE001 - whatever it is, the connection owes an answer
-            _log.exception("%s failed", request.method)
-            answer = _error(500, "internal error")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection owes an answer
+            answer = self._server.explain(error) or self._internal(request, error)
         if isinstance(answer, Response):
             self._send(answer, request, keep_alive)
             return
@@ -267,13 +277,14 @@ class Connection(asyncio.Protocol):
             self._close()
             return
         error = done.exception()
-        if error is None:
-            response = done.result()
-        else:
-            _log.error("%s failed", request.method, exc_info=error)
-            response = _error(500, "internal error")
+        response = done.result() if error is None else self._server.explain(error) or self._internal(request, error)
         self._send(response, request, keep_alive)
         self._next()
+
+    @staticmethod
+    def _internal(request: Request, error: BaseException) -> Response:
+        _log.error("%s failed", request.method, exc_info=error)
+        return _error(500, "internal error")
 
     def _send(self, response: Response, request: Request, keep_alive: bool) -> None:
         self._write(_encode(response, keep_alive=keep_alive, with_body=request.method != "HEAD"))

@@ -45,10 +45,16 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._headers: Headers = []
 
-    async def request(self, data: bytes, *, expects_body: bool) -> Outcome:
+    async def request(self, data: bytes, seconds: float, *, expects_body: bool) -> Outcome:
         """Write a request and wait for its response.
 
+        Args:
+            data: the request.
+            seconds: how long to wait for the complete response.
+            expects_body: False for a HEAD request.
+
         Raises:
+            TimeoutError: it was not complete in time.
             ConnectionClosed: it ended before the response was complete.
             ResponseTooLarge: the head of the response is too large.
         """
@@ -58,11 +64,14 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._expects_body = expects_body
         self._begin()
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        expiry = loop.call_later(seconds, self._expire)
         self._transport.write(data)
         try:
             return await self._waiter
         finally:
+            expiry.cancel()
             self._waiter = None
 
     def close(self) -> None:
@@ -138,6 +147,9 @@ class Connection(asyncio.Protocol):
             self._headers = []
             return
         self._complete(keep=self._parser.should_keep_alive())
+
+    def _expire(self) -> None:
+        self._fail(TimeoutError())
 
     def _begin(self) -> None:
         self._headers = []

@@ -76,8 +76,8 @@ class HttpSender:
         try:
             target = _target(outbound.url)
             data = _encode(outbound, target)
-            async with asyncio.timeout(outbound.timeout_ms / 1000):
-                return await self._exchange(target.host, data, expects_body=outbound.method != "HEAD")
+            end = asyncio.get_running_loop().time() + outbound.timeout_ms / 1000
+            return await self._exchange(target.host, data, end, expects_body=outbound.method != "HEAD")
         except TimeoutError:
             return Outcome(0, error=f"no complete response within {outbound.timeout_ms / 1000:g} s", timed_out=True)
         except (ConnectionClosed, ResponseTooLarge, OSError, ValueError) as error:
@@ -92,7 +92,7 @@ class HttpSender:
                 one.connection.close()
         self._idle.clear()
 
-    async def _exchange(self, host: _Host, data: bytes, *, expects_body: bool) -> Outcome:
+    async def _exchange(self, host: _Host, data: bytes, end: float, *, expects_body: bool) -> Outcome:
         """Send over a kept connection or a new one.
 
         A kept connection that turns out to be closed before any byte of an answer came is replaced by a new one, once: a
@@ -101,16 +101,19 @@ class HttpSender:
         connection = self._kept(host)
         if connection is not None:
             try:
-                return await self._over(host, connection, data, expects_body=expects_body)
+                return await self._over(host, connection, data, end, expects_body=expects_body)
             except ConnectionClosed as error:
                 if not error.unanswered:
                     raise
-        connection = await self._connect(host)
-        return await self._over(host, connection, data, expects_body=expects_body)
+        connection = await self._connect(host, end)
+        return await self._over(host, connection, data, end, expects_body=expects_body)
 
-    async def _over(self, host: _Host, connection: Connection, data: bytes, *, expects_body: bool) -> Outcome:
+    async def _over(
+        self, host: _Host, connection: Connection, data: bytes, end: float, *, expects_body: bool
+    ) -> Outcome:
+        left = end - asyncio.get_running_loop().time()
         try:
-            return await connection.request(data, expects_body=expects_body)
+            return await connection.request(data, left, expects_body=expects_body)
         finally:
             if connection.reusable:
                 self._keep(host, connection)
@@ -145,11 +148,14 @@ class HttpSender:
                 del self._idle[host]
         self._sweeper = loop.call_later(self._limits.idle_s / 4, self._sweep) if self._idle else None
 
-    async def _connect(self, host: _Host) -> Connection:
+    async def _connect(self, host: _Host, end: float) -> Connection:
+        left = end - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._limits.connect_s):
+            async with asyncio.timeout(min(left, self._limits.connect_s)):
                 return await self._connect_to_first(host)
         except TimeoutError as error:
+            if left <= self._limits.connect_s:
+                raise
             raise OSError(f"no connection within {self._limits.connect_s:g} s") from error
 
     async def _connect_to_first(self, host: _Host) -> Connection:

@@ -162,11 +162,13 @@ class Codec:
         ]
         self._plain = attrgetter(*plain)
         self._single = len(plain) == 1
+        self._read_key: Callable[[Any], Any] = attrgetter(*table.key)
+        self._single_key = len(table.key) == 1
         self._decode = msgspec.msgpack.Decoder(table.kind).decode
 
     def key(self, record: Record) -> tuple[Any, ...]:
         """Return the key of a record."""
-        return tuple([getattr(record, name) for name in self.table.key])
+        return (self._read_key(record),) if self._single_key else self._read_key(record)
 
     def columns(self, record: Record) -> tuple[Any, ...]:
         """Return the values of the key and all columns, in the order of `names`."""
