@@ -20,6 +20,10 @@ test: setup
 check: setup
 	@scripts/check
 
+## bench: speed of accept, deliver, settle; never part of the tests
+bench: setup
+	@$(BIN)/python -m benchmarks.throughput
+
 format: setup
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 

@@ -45,7 +45,7 @@ def run(history: RunHistory, trim: int | None = None) -> Shape:
 
 def groups(history: RunHistory) -> list[Shape]:
     """Return the steps of a run: one by one, in parallel groups, and what is being executed now."""
-    steps = [(entry, read_step(entry.body)) for entry in history.entries if entry.call_type == "step"]
+    steps = [(entry, read_step(history.step_of(entry))) for entry in history.entries if entry.call_type == "step"]
     found: list[Shape] = []
     for entry, step in steps:
         if entry.identity == "init":
@@ -141,6 +141,9 @@ def _step(history: RunHistory, entry: Entry, step: Step | None) -> Shape:
         shape["stepId"] = int(entry.identity[1:])
     if step is not None:
         shape |= _of_type(history, entry, step, attempt)
+    waiter = history.waiters.get(entry.identity)
+    if waiter is not None:
+        shape |= _waiting(waiter)
     if entry.child is not None:
         shape |= _child(history, entry)
     if not is_result:
@@ -251,6 +254,15 @@ def _call(history: RunHistory, entry: Entry) -> Shape:
             "callBody": message.body.decode("utf-8", "replace"),
         }
     return shape | _errors(attempt)
+
+
+def _waiting(waiter: Waiter) -> Shape:
+    return {
+        "waitEventId": waiter.event_id,
+        "waitTimeoutDuration": waiter.timeout,
+        "waitTimeoutDeadline": waiter.wake_at,
+        "waitTimeout": False,
+    }
 
 
 def _child(history: RunHistory, entry: Entry) -> Shape:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ringback.broker.records import DeadLetter, Delivery, Entry, Event, Message, Progress, Run
+from ringback.broker.records import DeadLetter, Delivery, Entry, Event, Message, Progress, Run, Waiter
+from ringback.broker.rules.runs import identity
 from ringback.broker.stores.contract import Query, Transaction, Where
 
 _MOST_ENTRIES = 10_000
@@ -34,7 +35,17 @@ class RunHistory:
     children: dict[int, Run]
     invoker: Run | None
     progress: dict[int, Progress]
+    waiters: dict[str, Waiter]
     letter: DeadLetter | None = None
+
+    def step_of(self, entry: Entry) -> bytes:
+        """Return the JSON of an entry's step; one that waits for an event or a child has none of its own yet."""
+        if entry.body:
+            return entry.body
+        waiter, child = self.waiters.get(entry.identity), self.children.get(entry.child or 0)
+        if waiter is not None:
+            return waiter.step
+        return child.invoker.step if child is not None and child.invoker is not None else b""
 
 
 def load_history(tx: Transaction, run: Run) -> RunHistory:
@@ -48,8 +59,9 @@ def load_history(tx: Transaction, run: Run) -> RunHistory:
     children = {entry.child: child for entry in entries if entry.child and (child := tx.get(Run, entry.child))}
     invoker = tx.get(Run, run.invoker.run) if run.invoker else None
     progress = {one.message: one for one in tx.find(Progress, Query((of_run,)))}
+    waiters = {identity(one.step, one.seq): one for one in tx.find(Waiter, Query((of_run,)))}
     letter = tx.get(DeadLetter, run.dead_letter) if run.dead_letter else None
-    return RunHistory(run, entries, attempts, children, invoker, progress, letter)
+    return RunHistory(run, entries, attempts, children, invoker, progress, waiters, letter)
 
 
 def _attempted(tx: Transaction, seq: int) -> Attempted | None:
