@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test check setup format bench clean
+.PHONY: run demo test check setup format bench simulate clean
 
 ## run: broker and Video Studio up, one sample job made, servers stay up until Ctrl-C
 run: setup
@@ -23,6 +23,10 @@ check: setup
 ## bench: speed of accept, deliver, settle; never part of the tests
 bench: setup
 	@$(BIN)/python -m benchmarks.throughput
+
+## simulate: random histories with crashes, SEEDS of them
+simulate: setup
+	@SEEDS=$(or $(SEEDS),1000) $(BIN)/pytest -q tests/simulation
 
 format: setup
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -55,6 +55,7 @@ class Broker:
         """Open the store and take up what was in flight when the last process ended."""
         await self.store.open()
         self.store.on_handed(self._see)
+        await self.desk.open()
         await self.keyring.load(self.desk)
         await self.scheduler.recover()
 

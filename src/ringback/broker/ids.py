@@ -29,6 +29,11 @@ class Ids:
         self._last = 0
         self._count = 0
 
+    def go_past(self, number: int) -> None:
+        """Make only numbers above this one: a clock that was set back must not make a number twice."""
+        self._last = max(self._last, (number >> _SHIFT) + 1)
+        self._count = 0
+
     def new(self) -> int:
         """Return the next number."""
         at = self._clock() - _EPOCH

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ringback.broker.ids import Ids
+from ringback.broker.operations.due import newest_number
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Store, Transaction
 from ringback.clock import Clock
@@ -25,8 +26,13 @@ class Desk:
         self.store = store
         self.ids = ids
         self.clock = clock
-        self.node = ids.new()
+        self.node = 0
         self._room = room
+
+    async def open(self) -> None:
+        """Take a number for this node, above all that were ever given."""
+        self.ids.go_past(await self.store.read(newest_number))
+        self.node = self.ids.new()
 
     def moment(self) -> Moment:
         """Return the circumstances of a decision made now."""

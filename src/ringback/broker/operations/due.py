@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import let_in, release, start
-from ringback.broker.records import Delivery, Lane, Message, Schedule, Waiter
+from ringback.broker.records import DeadLetter, Delivery, Event, Lane, Message, Run, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
@@ -40,6 +40,17 @@ def next_wake(tx: Transaction) -> Instant | None:
         *(found.wake_at for found in tx.find(Waiter, first)),
     ]
     return min((at for at in times if at is not None), default=None)
+
+
+def newest_number(tx: Transaction) -> int:
+    """Return the largest number that was ever given to something that is still kept."""
+    newest = [
+        *(one.pos for one in tx.find(Event, Query(order=("pos",), descending=True, limit=1))),
+        *(one.seq for one in tx.find(Message, Query(order=("seq",), descending=True, limit=1))),
+        *(one.pos for one in tx.find(DeadLetter, Query(order=("pos",), descending=True, limit=1))),
+        *(one.seq for one in tx.find(Run, Query(order=("seq",), descending=True, limit=1))),
+    ]
+    return max(newest, default=0)
 
 
 def recover(tx: Transaction, most: int, moment: Moment, node: int) -> int:

@@ -63,6 +63,7 @@ def leave(tx: Transaction, delivery: Delivery, moment: Moment) -> None:
 def let_in(tx: Transaction, lane: Lane, moment: Moment) -> None:
     """Let those in line pass, in order, as long as the lane has room and this node has too."""
     key = (lane.tenant, lane.kind, lane.name)
+    lane = tx.get(Lane, *key) or lane  # letting somebody into another lane may have changed this one
     where = lanes.address(lane.kind, lane.tenant, lane.name)
     order = ("seq",) if lane.kind == "queue" else ("due_at", "seq")
     while lane.waiting and moment.lease is not None:

@@ -1,0 +1,95 @@
+"""Every limit, at the limit and one past it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ringback.broker.settings import Limits
+from support.inprocess import InProcess, inprocess
+
+URL = "https://api.example.com/in"
+SMALL = Limits(
+    body_bytes=10,
+    delay_ms=10_000,
+    timeout_ms=5_000,
+    retries=2,
+    queue_parallelism=2,
+    queues=1,
+    schedules=1,
+    groups=1,
+    group_endpoints=2,
+)
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[InProcess]:
+    async with inprocess(limits=SMALL) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("fits", "too_much", "text"),
+    [
+        ({"body": b"x" * 10}, {"body": b"x" * 11}, "quota maxMessageSize exceeded, current limit: 10"),
+        ({"upstash_delay": "10s"}, {"upstash_delay": "10001ms"}, "quota maxDelay exceeded, current limit: 10"),
+        ({"upstash_timeout": "5s"}, {"upstash_timeout": "5001ms"}, "quota maxTimeout exceeded, current limit: 5"),
+        ({"upstash_retries": "2"}, {"upstash_retries": "3"}, "quota maxRetries exceeded, current limit: 2"),
+    ],
+)
+async def test_what_one_message_may_ask_for(
+    small: InProcess, fits: dict[str, object], too_much: dict[str, object], text: str
+) -> None:
+    for target in (f"/v2/publish/{URL}", f"/v2/schedules/{URL}"):
+        more = {"upstash_cron": "* * * * *", "upstash_schedule_id": "s"} if "schedules" in target else {}
+        assert (await small.call("POST", target, **(fits | more))).status == 200  # type: ignore[arg-type]
+        refused = await small.call("POST", target, **(too_much | more))  # type: ignore[arg-type]
+        assert (refused.status, refused.json) == (412, {"error": text})
+
+
+async def test_a_not_before_too_far_away(small: InProcess) -> None:
+    at = small.at // 1000
+    assert (await small.call("POST", f"/v2/publish/{URL}", upstash_not_before=str(at + 10))).status == 200
+    assert (await small.call("POST", f"/v2/publish/{URL}", upstash_not_before=str(at + 11))).status == 412
+
+
+async def test_one_item_too_large_refuses_the_whole_batch(small: InProcess) -> None:
+    items = [{"destination": URL, "body": "x" * size} for size in (10, 11)]
+    refused = await small.call("POST", "/v2/batch", items)
+    assert (refused.status, refused.json["error"][:7]) == (412, "item 1:")
+    await small.settle()
+    assert small.sent == []
+
+
+@pytest.mark.parametrize(
+    ("target", "first", "second", "text"),
+    [
+        ("/v2/queues", {"queueName": "a"}, {"queueName": "b"}, "quota maxQueues exceeded"),
+        ("/v2/queues", {"queueName": "a", "parallelism": 2}, {"queueName": "a", "parallelism": 3}, "maxParallelism"),
+    ],
+)
+async def test_queues(
+    small: InProcess, target: str, first: dict[str, object], second: dict[str, object], text: str
+) -> None:
+    assert (await small.call("POST", target, first)).status == 200
+    refused = await small.call("POST", target, second)
+    assert refused.status == 412
+    assert text in refused.json["error"]
+    assert (await small.call("POST", target, first)).status == 200
+
+
+async def test_schedules(small: InProcess) -> None:
+    async def create(name: str) -> int:
+        answer = await small.call("POST", f"/v2/schedules/{URL}", upstash_cron="* * * * *", upstash_schedule_id=name)
+        return answer.status
+
+    assert [await create(name) for name in ("a", "b", "a")] == [200, 412, 200]
+
+
+async def test_url_groups_and_their_endpoints(small: InProcess) -> None:
+    async def upsert(group: str, *urls: str) -> int:
+        body = {"endpoints": [{"url": f"https://{url}.example"} for url in urls]}
+        return (await small.call("POST", f"/v2/topics/{group}/endpoints", body)).status
+
+    assert await upsert("g", "a", "b") == 200
+    assert await upsert("g", "c") == 412
+    assert await upsert("h", "a") == 412
