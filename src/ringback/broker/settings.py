@@ -79,6 +79,7 @@ class Settings:
         database: the SQLite file.
         tenants: the accounts.
         destinations: which addresses may be called.
+        llm_url: OpenAI-compatible address that the destination `api/llm` stands for; none without it.
         in_flight: most attempts in flight at once.
         in_flight_per_host: most of them to one host.
     """
@@ -89,6 +90,7 @@ class Settings:
     tenants: tuple[Tenant, ...]
     limits: Limits = field(default_factory=Limits)
     destinations: Policy = field(default_factory=Policy)
+    llm_url: str = ""
     in_flight: int = 1000
     in_flight_per_host: int = 256
 

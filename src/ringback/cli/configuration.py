@@ -4,7 +4,7 @@ import base64
 import ipaddress
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ SETTINGS = (
     Setting("RINGBACK_ALLOWED_HOSTS", _list, (), "Host names that may resolve to any address, separated by commas."),
     Setting("RINGBACK_ALLOWED_NETWORKS", _networks, (), "Private networks that may be called, separated by commas."),
     Setting("RINGBACK_DENIED_NETWORKS", _networks, (), "Networks that are never called, whatever else is allowed."),
+    Setting("RINGBACK_LLM_URL", str, "", "OpenAI-compatible address that the destination api/llm stands for."),
     Setting("RINGBACK_IN_FLIGHT", _whole, 1000, "Most attempts in flight at once."),
     Setting("RINGBACK_IN_FLIGHT_PER_HOST", _whole, 256, "Most of them to one host."),
     Setting("RINGBACK_MAX_BODY", _whole, _LIMITS.body_bytes, "Largest message body in bytes."),
@@ -121,7 +122,9 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
     Raises:
         SettingWrong: one is missing, unknown, or not what it should be.
     """
-    texts = _of_file(file) if file else {}
+    told = _of_file(file) if file else {}
+    others = _users(told.pop("users", []))
+    texts = _texts(told, file)
     texts |= {setting.name: environment[setting.name] for setting in SETTINGS if setting.name in environment}
     value = {setting.name: _value(setting, texts.get(setting.name)) for setting in SETTINGS}
     _refuse_development(value)
@@ -131,7 +134,9 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         host=value["RINGBACK_HOST"],
         port=value["RINGBACK_PORT"],
         database=value["RINGBACK_DATABASE"],
-        tenants=(Tenant(name, value["QSTASH_TOKEN"], keys, value["RINGBACK_READ_ONLY_TOKEN"] or None),),
+        tenants=_distinct(
+            Tenant(name, value["QSTASH_TOKEN"], keys, value["RINGBACK_READ_ONLY_TOKEN"] or None), *others
+        ),
         limits=_limits(value),
         destinations=Policy(
             value["RINGBACK_ALLOW_PRIVATE"],
@@ -139,6 +144,7 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
             value["RINGBACK_ALLOWED_NETWORKS"],
             value["RINGBACK_DENIED_NETWORKS"],
         ),
+        llm_url=value["RINGBACK_LLM_URL"],
         in_flight=value["RINGBACK_IN_FLIGHT"],
         in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
     )
@@ -163,11 +169,42 @@ def _limits(value: Mapping[str, Any]) -> Limits:
     )
 
 
-def _of_file(file: Path) -> dict[str, str]:
+def _of_file(file: Path) -> dict[str, Any]:
     try:
-        told = tomllib.loads(file.read_text())
+        return tomllib.loads(file.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingWrong(f"cannot read {file}: {error}") from error
+
+
+def _users(told: Any) -> list[Tenant]:
+    """Return the further accounts of the file: `[[users]]` with name, token, current, next and perhaps read_only_token."""
+    if not isinstance(told, list) or any(not isinstance(one, dict) for one in told):
+        raise SettingWrong("users: expected a list of tables, each headed [[users]]")
+    tenants = []
+    for number, one in enumerate(told):
+        missing = {"name", "token", "current", "next"} - set(one)
+        unknown = set(one) - {"name", "token", "current", "next", "read_only_token"}
+        if missing or unknown or any(not isinstance(value, str) or not value for value in one.values()):
+            wrong = ", ".join(sorted(missing | unknown)) or "every value must be a text"
+            raise SettingWrong(
+                f"users[{number}]: expected name, token, current, next and perhaps read_only_token: {wrong}"
+            )
+        _refuse_public(f"users[{number}]", one.values())
+        keys = SigningKeys(one["name"], one["current"], one["next"])
+        tenants.append(Tenant(one["name"], one["token"], keys, one.get("read_only_token")))
+    return tenants
+
+
+def _distinct(*tenants: Tenant) -> tuple[Tenant, ...]:
+    """Two accounts with one name or token would see each other's data."""
+    names = [tenant.name for tenant in tenants]
+    tokens = [token for tenant in tenants for token in (tenant.token, tenant.read_only_token) if token]
+    if len(set(names)) < len(names) or len(set(tokens)) < len(tokens):
+        raise SettingWrong("users: names and tokens must differ from each other and from QSTASH_TOKEN's")
+    return tenants
+
+
+def _texts(told: Mapping[str, Any], file: Path | None) -> dict[str, str]:
     names = {setting.key: setting.name for setting in SETTINGS}
     texts = {}
     for key, value in told.items():
@@ -190,13 +227,14 @@ def _value(setting: Setting, text: str | None) -> Any:
 
 def _refuse_development(value: Mapping[str, Any]) -> None:
     """The development secrets are printed in public documents: whoever reads them could publish and forge."""
-    public = {tenant.token for tenant in DEVELOPMENT_TENANTS}
-    keys = {key for tenant in DEVELOPMENT_TENANTS for key in (tenant.keys.current, tenant.keys.next)}
     for name in ("QSTASH_TOKEN", "RINGBACK_READ_ONLY_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"):
-        if value[name] in public | keys:
-            raise SettingWrong(f"{name} is a public development secret; `ringback secrets` makes a real one")
-    if value["QSTASH_TOKEN"] == value["RINGBACK_READ_ONLY_TOKEN"]:
-        raise SettingWrong("RINGBACK_READ_ONLY_TOKEN must differ from QSTASH_TOKEN")
+        _refuse_public(name, [value[name]])
+
+
+def _refuse_public(name: str, secrets: Iterable[str]) -> None:
+    public = {text for one in DEVELOPMENT_TENANTS for text in (one.token, one.keys.current, one.keys.next)}
+    if public & set(secrets):
+        raise SettingWrong(f"{name} is a public development secret; `ringback secrets` makes a real one")
 
 
 def _user_id(token: str) -> str:

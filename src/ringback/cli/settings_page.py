@@ -12,9 +12,25 @@ environment wins over the file. Every setting is checked at start. `ringback dev
 """
 
 
+_USERS = """
+## Several accounts on one server
+
+Further accounts stand in the file; each sees its own data only. `ringback secrets --user NAME` makes the values.
+
+```toml
+[[users]]
+name = "second"
+token = "..."
+current = "sig_..."
+next = "sig_..."
+read_only_token = "..."   # if wanted
+```
+"""
+
+
 def page() -> str:
     """Return the page."""
-    return _HEAD + "".join(map(_line, SETTINGS))
+    return _HEAD + "".join(map(_line, SETTINGS)) + _USERS
 
 
 def _line(setting: Setting) -> str:

@@ -16,6 +16,8 @@ def checked_destination(call: Call, target: str) -> Destination:
     Raises:
         Refused: 400 for one that is none, or names an address the broker may not call.
     """
+    if target == "api/llm" and call.settings.llm_url:
+        return Destination(f"{call.settings.llm_url.rstrip('/')}/v1/chat/completions", is_group=False)
     destination = classify(target)
     if not destination.is_group:
         refused = literal_refusal(destination.text, call.settings.destinations)

@@ -33,6 +33,8 @@ def _accept(call: Call, queue: str | None) -> Answer:
     target, query = split(call.names["destination"])
     destination = checked_destination(call, target)
     options = read_options(request.headers, query)
+    if target == "api/llm" and options.callback is None:
+        raise Refused(400, "missing header Upstash-Callback: api/llm answers to a callback only")
     if options.cron and queue is None:
         return schedules.make(call, target, options)
     publication = Publication(

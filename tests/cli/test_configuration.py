@@ -1,0 +1,87 @@
+"""The settings of `ringback serve`: read from the environment and a file, each wrong one named."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ringback.cli.commands import ringback
+from ringback.cli.configuration import SETTINGS, SettingWrong, read_settings
+from ringback.cli.settings_page import page
+
+SECRETS = {"QSTASH_TOKEN": "t", "QSTASH_CURRENT_SIGNING_KEY": "sig_a", "QSTASH_NEXT_SIGNING_KEY": "sig_b"}
+ROOT = Path(__file__).parents[2]
+
+
+def test_secrets_are_enough_and_nothing_private_is_called() -> None:
+    settings = read_settings(SECRETS)
+    (tenant,) = settings.tenants
+    assert (tenant.name, tenant.token, tenant.keys.current, tenant.read_only_token) == ("default", "t", "sig_a", None)
+    assert not settings.destinations.allow_private
+    assert (settings.host, settings.port, settings.limits.default_retries) == ("127.0.0.1", 8080, 3)
+
+
+def test_a_token_with_a_user_names_the_account() -> None:
+    made = CliRunner().invoke(ringback, ["secrets", "--user", "shop"])
+    environment = dict(line.split("=", 1) for line in made.output.splitlines())
+    assert read_settings(environment).tenants[0].name == "shop"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text('port = 1\nmax_delay = "2d"\nallowed_hosts = ["a", "B"]\nqstash_token = "file"\n')
+    settings = read_settings(SECRETS | {"RINGBACK_PORT": "2"}, file)
+    assert (settings.port, settings.limits.delay_ms, settings.tenants[0].token) == (2, 172_800_000, "t")
+    assert settings.destinations.allowed_hosts == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"QSTASH_TOKEN": ""}, "QSTASH_TOKEN is not set"),
+        ({"RINGBACK_PORT": "http"}, "RINGBACK_PORT is 'http': expected a whole number"),
+        ({"RINGBACK_ALLOW_PRIVATE": "maybe"}, "RINGBACK_ALLOW_PRIVATE is 'maybe': expected true or false"),
+        ({"RINGBACK_MAX_DELAY": "7"}, "RINGBACK_MAX_DELAY is '7': expected a duration"),
+        ({"RINGBACK_ALLOWED_NETWORKS": "10.0.0.1/8"}, "RINGBACK_ALLOWED_NETWORKS"),
+        ({"QSTASH_CURRENT_SIGNING_KEY": "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r"}, "public development secret"),
+        ({"RINGBACK_READ_ONLY_TOKEN": "t"}, "must differ"),
+    ],
+)
+def test_a_wrong_setting_is_named(change: dict[str, str], text: str) -> None:
+    with pytest.raises(SettingWrong, match=text.replace("(", r"\(")):
+        read_settings(SECRETS | change)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("prot = 1", "unknown setting 'prot'"),
+        ("port =", "cannot read"),
+        ('users = "x"', "expected a list of tables"),
+        ('[[users]]\nname = "b"', "users\\[0\\]: .* current, next, token"),
+        ('[[users]]\nname = "default"\ntoken = "x"\ncurrent = "c"\nnext = "n"', "must differ"),
+        ('[[users]]\nname = "b"\ntoken = "t"\ncurrent = "c"\nnext = "n"', "must differ"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, content: str, text: str) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text(content)
+    with pytest.raises(SettingWrong, match=text):
+        read_settings(SECRETS, file)
+
+
+def test_several_accounts_share_a_server(tmp_path: Path) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text('[[users]]\nname = "b"\ntoken = "x"\ncurrent = "c"\nnext = "n"\nread_only_token = "r"\n')
+    assert [tenant.name for tenant in read_settings(SECRETS, file).tenants] == ["default", "b"]
+
+
+def test_the_reference_page_is_made_from_the_settings() -> None:
+    assert (ROOT / "docs" / "reference" / "settings.md").read_text() == page()
+    assert all(setting.about.endswith(".") for setting in SETTINGS)
+
+
+def test_errors_of_the_command_tell_the_remedy() -> None:
+    result = CliRunner(env=dict.fromkeys(SECRETS, "")).invoke(ringback, ["serve"])
+    assert result.exit_code == 1
+    assert "ringback secrets" in result.output
