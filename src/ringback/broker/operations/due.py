@@ -42,13 +42,17 @@ def next_wake(tx: Transaction) -> Instant | None:
     return min((at for at in times if at is not None), default=None)
 
 
+_NEWEST_LEASE = Query((Where("lease", "not null"),), order=("lease",), descending=True, limit=1)
+
+
 def newest_number(tx: Transaction) -> int:
-    """Return the largest number that was ever given to something that is still kept."""
+    """Return the largest number that was ever given to something that is still kept, former nodes included."""
     newest = [
         *(one.pos for one in tx.find(Event, Query(order=("pos",), descending=True, limit=1))),
         *(one.seq for one in tx.find(Message, Query(order=("seq",), descending=True, limit=1))),
         *(one.pos for one in tx.find(DeadLetter, Query(order=("pos",), descending=True, limit=1))),
         *(one.seq for one in tx.find(Run, Query(order=("seq",), descending=True, limit=1))),
+        *(one.lease or 0 for one in tx.find(Delivery, _NEWEST_LEASE)),
     ]
     return max(newest, default=0)
 
