@@ -18,7 +18,7 @@ class Item(Struct):
     destination: str | None = None
     url: str | None = None
     headers: dict[str, str | list[str]] | None = None
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    body: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
     queue: str | None = None
 
 

@@ -11,6 +11,7 @@ from ringback.broker.api import (
     history,
     keys,
     messages,
+    openapi,
     queues,
     run_letters,
     schedules,
@@ -19,6 +20,7 @@ from ringback.broker.api import (
 )
 from ringback.broker.api.call import Respond
 from ringback.errors import Refused
+from ringback.wire.batch import Item
 
 
 class Route(NamedTuple):
@@ -32,18 +34,19 @@ class Route(NamedTuple):
     path: str
     respond: Respond
     public: bool = False
+    body: type | None = None
 
 
 ROUTES = (
     Route("POST", "/v2/publish/{destination...}", messages.publish),
     Route("POST", "/v2/enqueue/{queue}/{destination...}", messages.enqueue),
-    Route("POST", "/v2/batch", messages.batch),
+    Route("POST", "/v2/batch", messages.batch, body=list[Item]),
     Route("GET", "/v2/messages/{message}", messages.get),
     Route("DELETE", "/v2/messages/{message}", messages.cancel),
     Route("DELETE", "/v2/messages", bulk.cancel_many),
     Route("GET", "/v2/bulkActions", bulk.list_actions),
     Route("GET", "/v2/bulkActions/{action}", bulk.get_action),
-    Route("POST", "/v2/queues", queues.upsert),
+    Route("POST", "/v2/queues", queues.upsert, body=queues.Upsert),
     Route("GET", "/v2/queues", queues.list_all),
     Route("GET", "/v2/queues/{queue}", queues.get),
     Route("DELETE", "/v2/queues/{queue}", queues.delete),
@@ -60,9 +63,9 @@ ROUTES = (
     Route("GET", "/v2/topics", groups.list_all),
     Route("GET", "/v2/topics/{group}", groups.get),
     Route("DELETE", "/v2/topics/{group}", groups.delete),
-    Route("PATCH", "/v2/topics/{group}", groups.set_defaults),
-    Route("POST", "/v2/topics/{group}/endpoints", groups.upsert_endpoints),
-    Route("DELETE", "/v2/topics/{group}/endpoints", groups.remove_endpoints),
+    Route("PATCH", "/v2/topics/{group}", groups.set_defaults, body=groups.Defaults),
+    Route("POST", "/v2/topics/{group}/endpoints", groups.upsert_endpoints, body=groups.Endpoints),
+    Route("DELETE", "/v2/topics/{group}/endpoints", groups.remove_endpoints, body=groups.Endpoints),
     Route("GET", "/v2/flowControl", flow_control.list_all),
     Route("POST", "/v2/flowControl/{key*}/pause", flow_control.pause),
     Route("POST", "/v2/flowControl/{key*}/resume", flow_control.resume),
@@ -81,7 +84,7 @@ ROUTES = (
     Route("GET", "/v2/dlq/{dead_letter}", dead_letters.get),
     Route("DELETE", "/v2/dlq/{dead_letter}", dead_letters.delete),
     Route("POST", "/v2/trigger/{destination...}", workflows.trigger),
-    Route("POST", "/v2/batch/trigger", workflows.trigger_batch),
+    Route("POST", "/v2/batch/trigger", workflows.trigger_batch, body=list[Item]),
     Route("POST", "/v2/wait/{event...}", waiting.wait),
     Route("POST", "/v2/notify/{event...}", waiting.notify),
     Route("GET", "/v2/waiters/{event...}", waiting.waiters),
@@ -102,6 +105,7 @@ ROUTES = (
     Route("DELETE", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.cancel_failure_function),
     Route("GET", "/v2/workflows/dlq/{dead_letter}", run_letters.get),
     Route("DELETE", "/v2/workflows/dlq/{dead_letter}", run_letters.delete),
+    Route("GET", "/v2/openapi.json", openapi.document),
     Route("GET", "/v2/keys", keys.get),
     Route("POST", "/v2/keys/rotate", keys.rotate),
     Route("POST", "/v2/rotate", keys.rotate),
