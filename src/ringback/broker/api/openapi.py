@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from ringback import __version__
-from ringback.broker.api.call import Answer, Call, json_response
 
 _PARAMETER = re.compile(r"\{(\w+)(\*|\.\.\.)?\}")
 _ERROR = {
@@ -36,14 +35,6 @@ def describe(routes: tuple[Any, ...]) -> dict[str, Any]:
             "schemas": {**components, "Error": _ERROR},
         },
     }
-
-
-def document(call: Call) -> Answer:
-    """`GET /v2/openapi.json`: this description."""
-    from ringback.broker.api.routes import ROUTES  # the routes name this function
-
-    _ = call
-    return json_response(200, describe(ROUTES))
 
 
 def _operation(route: Any, schema_of: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from ringback.broker.api import run_shapes
 from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.letters import changed_options, in_asked_order, known_letter, next_cursor, not_found
 from ringback.broker.api.shapes import Shape
-from ringback.broker.ids import parse_position, position
 from ringback.broker.operations import dead_letters
 from ringback.broker.operations.runs import again, letters
 from ringback.broker.records import DeadLetter, Entry, Message, Run
@@ -13,8 +13,7 @@ from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.filters import RUN_LETTER_FIELDS, Filter, read_filter
-from ringback.wire.headers import read_options
+from ringback.wire.filters import RUN_LETTER_FIELDS, read_filter
 from ringback.wire.http import Response
 from ringback.wire.options import Options
 
@@ -28,7 +27,7 @@ def list_all(call: Call) -> Answer:
     def job(tx: Transaction) -> Response:
         page = letters.find(tx, call.tenant.name, filter_)
         shown = [shape for letter in page.letters if (shape := _shape(tx, letter)) is not None]
-        return json_response(200, {"cursor": _cursor(page), "messages": shown})
+        return json_response(200, {"cursor": next_cursor(page), "messages": shown})
 
     return call.desk.read(job)
 
@@ -37,9 +36,9 @@ def get(call: Call) -> Answer:
     """`GET /v2/workflows/dlq/{id}`."""
 
     def job(tx: Transaction) -> Response:
-        shape = _shape(tx, _known(call, tx))
+        shape = _shape(tx, _letter_of_run(call, tx))
         if shape is None:
-            raise _not_found(call)
+            raise not_found(call)
         return json_response(200, shape)
 
     return call.desk.read(job)
@@ -49,7 +48,7 @@ def delete(call: Call) -> Answer:
     """`DELETE /v2/workflows/dlq/{id}`."""
 
     def job(tx: Transaction, _: Moment) -> Response:
-        dead_letters.delete(tx, [_known(call, tx)])
+        dead_letters.delete(tx, [_letter_of_run(call, tx)])
         return json_response(200, {})
 
     return call.desk.write(job)
@@ -62,7 +61,7 @@ def delete_many(call: Call) -> Answer:
     def job(tx: Transaction, _: Moment) -> Response:
         page = letters.find(tx, call.tenant.name, filter_)
         dead_letters.delete(tx, page.letters)
-        return json_response(200, {"deleted": len(page.letters), "cursor": _cursor(page)})
+        return json_response(200, {"deleted": len(page.letters), "cursor": next_cursor(page)})
 
     return call.desk.write(job)
 
@@ -91,7 +90,7 @@ def rerun_failure_function(call: Call) -> Answer:
     """`POST /v2/workflows/dlq/callback/{id}`."""
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        run = again.rerun_failure_function(tx, _known(call, tx), call.settings.limits, moment)
+        run = again.rerun_failure_function(tx, _letter_of_run(call, tx), call.settings.limits, moment)
         return json_response(200, _started(run))
 
     return call.desk.write(job)
@@ -100,18 +99,18 @@ def rerun_failure_function(call: Call) -> Answer:
 def cancel_failure_function(call: Call) -> Answer:
     """`DELETE /v2/workflows/dlq/callback/{id}`: answers 302, as the reference does."""
 
-    def job(tx: Transaction, moment: Moment) -> Response:
-        again.cancel_failure_function(tx, _known(call, tx), moment)
+    def job(tx: Transaction, _: Moment) -> Response:
+        again.cancel_failure_function(tx, _letter_of_run(call, tx))
         return json_response(302, {})
 
     return call.desk.write(job)
 
 
 def _one(call: Call, begin: _Again) -> Answer:
-    changed = _changed(call)
+    changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        run = begin(tx, _known(call, tx), changed, call.settings.limits, moment)
+        run = begin(tx, _letter_of_run(call, tx), changed, call.settings.limits, moment)
         return json_response(200, _started(run))
 
     return call.desk.write(job)
@@ -119,35 +118,20 @@ def _one(call: Call, begin: _Again) -> Answer:
 
 def _many(call: Call, begin: _Again) -> Answer:
     filter_ = read_filter(call.query(), call.request.body, fields=RUN_LETTER_FIELDS, strict=True)
-    changed = _changed(call)
+    changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
         page = letters.find(tx, call.tenant.name, filter_)
         if filter_.ids and len(page.letters) < len(set(filter_.ids)):
             raise Refused(404, "some of the dead letters were not found")
-        runs = [begin(tx, letter, changed, call.settings.limits, moment) for letter in _in_order(page, filter_)]
-        return json_response(200, {"cursor": _cursor(page), "workflowRuns": [_started(run) for run in runs]})
+        runs = [begin(tx, letter, changed, call.settings.limits, moment) for letter in in_asked_order(page, filter_)]
+        return json_response(200, {"cursor": next_cursor(page), "workflowRuns": [_started(run) for run in runs]})
 
     return call.desk.write(job)
 
 
-def _changed(call: Call) -> Options:
-    return read_options([line for line in call.request.headers if line[0] != "content-type"])
-
-
-def _in_order(page: dead_letters.Page, filter_: Filter) -> list[DeadLetter]:
-    if not filter_.ids:
-        return page.letters
-    rank = {text: number for number, text in enumerate(filter_.ids)}
-    return sorted(page.letters, key=lambda letter: rank.get(position(letter.pos), len(rank)))
-
-
 def _started(run: Run) -> dict[str, object]:
     return {"workflowRunId": run.run_id, "workflowCreatedAt": run.created_at}
-
-
-def _cursor(page: dead_letters.Page) -> str:
-    return position(page.letters[-1].pos) if page.more else ""
 
 
 def _shape(tx: Transaction, letter: DeadLetter) -> Shape | None:
@@ -158,15 +142,8 @@ def _shape(tx: Transaction, letter: DeadLetter) -> Shape | None:
     return run_shapes.dead_letter(letter, message, run, entry.body if entry else message.body)
 
 
-def _known(call: Call, tx: Transaction) -> DeadLetter:
-    pos = parse_position(call.names["dead_letter"])
-    letter = None if pos is None else tx.get(DeadLetter, pos)
-    if letter is None or letter.tenant != call.tenant.name:
-        raise _not_found(call)
+def _letter_of_run(call: Call, tx: Transaction) -> DeadLetter:
+    letter = known_letter(call, tx)
     if not letter.run:
         raise Refused(400, "this dead letter is not of a workflow run")
     return letter
-
-
-def _not_found(call: Call) -> Refused:
-    return Refused(404, f"dead letter {call.names['dead_letter']} not found")

@@ -24,6 +24,7 @@ from ringback.wire.options import Options
 
 _MOST_RUNS = 10
 _MOST_EVENTS = 1000
+_WISHES: dict[str | None, Wish] = {"false": "finish", "true": "cancel", None: "cancel if active"}
 
 
 def trigger(call: Call) -> Answer:
@@ -86,7 +87,7 @@ def entries(call: Call) -> Answer:
 def end(call: Call) -> Answer:
     """`DELETE /v2/workflows/runs/{id}?cancel=`: finish with a result, or cancel."""
     asked = dict(call.query()).get("cancel")
-    wish: Wish = {"false": "finish", "true": "cancel", None: "cancel if active"}.get(asked)  # type: ignore[assignment]
+    wish = _WISHES.get(asked)
     if wish is None:
         raise Refused(400, f"invalid cancel {asked!r}: expected true or false")
     result = call.request.body.decode("utf-8", "replace") if call.request.body else None

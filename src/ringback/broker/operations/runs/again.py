@@ -77,7 +77,7 @@ def rerun_failure_function(tx: Transaction, letter: DeadLetter, limits: Limits, 
     return run
 
 
-def cancel_failure_function(tx: Transaction, letter: DeadLetter, moment: Moment) -> None:
+def cancel_failure_function(tx: Transaction, letter: DeadLetter) -> None:
     """Give up calling the failure function of a run.
 
     Raises:
@@ -90,7 +90,6 @@ def cancel_failure_function(tx: Transaction, letter: DeadLetter, moment: Moment)
     tx.apply(Changes(put=[replace(run, failure=replace(run.failure, state="CALLBACK_CANCELED"))]))
     if delivery is not None:
         tx.apply(Changes(drop=[delivery]))
-    _ = moment
 
 
 def _failed(tx: Transaction, letter: DeadLetter) -> tuple[Run, list[Entry]]:

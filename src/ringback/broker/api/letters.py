@@ -1,0 +1,47 @@
+"""What calls about dead letters have in common, those of messages and those of runs."""
+
+from ringback.broker.api.call import Call
+from ringback.broker.ids import parse_position, position
+from ringback.broker.operations.dead_letters import Page
+from ringback.broker.records import DeadLetter
+from ringback.broker.stores.contract import Transaction
+from ringback.errors import Refused
+from ringback.wire.filters import Filter
+from ringback.wire.headers import read_options
+from ringback.wire.options import Options
+
+
+def known_letter(call: Call, tx: Transaction) -> DeadLetter:
+    """Return the dead letter that a path names.
+
+    Raises:
+        Refused: 404 if there is none.
+    """
+    pos = parse_position(call.names["dead_letter"])
+    letter = None if pos is None else tx.get(DeadLetter, pos)
+    if letter is None or letter.tenant != call.tenant.name:
+        raise not_found(call)
+    return letter
+
+
+def not_found(call: Call) -> Refused:
+    """Return the refusal for a dead letter that is not there."""
+    return Refused(404, f"dead letter {call.names['dead_letter']} not found")
+
+
+def changed_options(call: Call) -> Options:
+    """Return what a retry, resume or restart changes; the content type of the request itself is nobody's wish."""
+    return read_options([line for line in call.request.headers if line[0] != "content-type"])
+
+
+def in_asked_order(page: Page, filter_: Filter) -> list[DeadLetter]:
+    """Return the letters of a page in the order in which their ids were given, if they were."""
+    if not filter_.ids:
+        return page.letters
+    rank = {text: number for number, text in enumerate(filter_.ids)}
+    return sorted(page.letters, key=lambda letter: rank.get(position(letter.pos), len(rank)))
+
+
+def next_cursor(page: Page) -> str:
+    """Return where the next page begins, "" if there is none."""
+    return position(page.letters[-1].pos) if page.more else ""
