@@ -1,11 +1,14 @@
 """Every limit, at the limit and one past it."""
 
+import ipaddress
 from collections.abc import AsyncIterator
 
 import pytest
 
+from ringback.broker.api.api import caller
 from ringback.broker.settings import Limits
-from support.inprocess import InProcess, inprocess
+from ringback.wire.http import Request
+from support.inprocess import OTHER, InProcess, inprocess
 
 URL = "https://api.example.com/in"
 SMALL = Limits(
@@ -93,3 +96,45 @@ async def test_url_groups_and_their_endpoints(small: InProcess) -> None:
     assert await upsert("g", "a", "b") == 200
     assert await upsert("g", "c") == 412
     assert await upsert("h", "a") == 412
+
+
+async def test_messages_of_a_day() -> None:
+    async with inprocess(limits=Limits(messages_per_day=2)) as ringed:
+        items = [{"destination": URL}, {"destination": URL}]
+        assert (await ringed.call("POST", "/v2/batch", items)).status == 200
+        refused = await ringed.call("POST", f"/v2/publish/{URL}")
+        midnight = (ringed.at // 86_400_000 + 1) * 86_400
+        assert (refused.status, refused.headers["RateLimit-Reset"]) == (429, str(midnight))
+        assert refused.headers["RateLimit-Limit"] == "2"
+        assert (await ringed.call("POST", f"/v2/publish/{URL}", token=OTHER)).status == 200
+        await ringed.turn(midnight * 1000 - ringed.at)
+        assert (await ringed.call("POST", f"/v2/publish/{URL}")).status == 200
+
+
+async def test_management_calls_of_a_second() -> None:
+    async with inprocess(limits=Limits(requests_per_second=2)) as ringed:
+        statuses = [(await ringed.call("GET", "/v2/queues")).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        refused = await ringed.call("GET", "/v2/queues")
+        assert refused.headers["Burst-RateLimit-Reset"] == str(ringed.at // 1000 + 1)
+        assert "RateLimit-Limit" not in refused.headers
+        assert (await ringed.call("POST", f"/v2/publish/{URL}")).status == 200
+        assert (await ringed.call("GET", "/v2/queues", token=OTHER)).status == 200
+        ringed.at += 1000
+        assert (await ringed.call("GET", "/v2/queues")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "expected"),
+    [
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "203.0.113.9, 203.0.113.7, 10.0.0.2", "203.0.113.7"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.3", "10.0.0.3"),
+        ("192.0.2.1", "203.0.113.7", "192.0.2.1"),
+    ],
+)
+def test_who_called_is_told_by_proxies_we_trust_only(peer: str, header: str, expected: str) -> None:
+    request = Request("GET", "/", [("x-forwarded-for", header)], b"", peer)
+    assert caller(request, (ipaddress.ip_network("10.0.0.0/8"),)) == expected

@@ -61,7 +61,14 @@ class InProcess:
 
     def __post_init__(self) -> None:
         settings = Settings(
-            "", 0, Path("-"), TENANTS, self.limits, Policy(allow_private=True), self.room, in_flight_per_host=self.room
+            host="",
+            port=0,
+            database=Path("-"),
+            tenants=TENANTS,
+            limits=self.limits,
+            destinations=Policy(allow_private=True),
+            in_flight=self.room,
+            in_flight_per_host=self.room,
         )
         self.broker = Broker(settings, self.store, self, lambda: self.at)
 

@@ -223,6 +223,14 @@ class Schedule(Record, frozen=True, array_like=True):
     error: str | None = None
 
 
+class DailyCount(Record, frozen=True, array_like=True):
+    """How many messages an account has published on a day (days since the epoch, UTC)."""
+
+    tenant: str
+    day: int
+    count: int
+
+
 class BulkAction(Record, frozen=True, array_like=True):
     """A bulk cancel that was carried out."""
 

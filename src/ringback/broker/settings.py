@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringback.broker.records import SigningKeys
-from ringback.wire.guard import Policy
+from ringback.wire.guard import Network, Policy
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -48,6 +48,8 @@ class Limits:
         queue_parallelism: most parallelism of a queue.
         group_endpoints: most endpoints of a URL group.
         lazy_bytes: size of a run's list from which on the endpoint fetches it, where it can.
+        messages_per_day: most messages an account may publish between midnight and midnight UTC, None for no limit.
+        requests_per_second: most management calls of an account in a second, None for no limit.
         queues, schedules, groups: most objects of an account, None for no limit.
     """
 
@@ -65,6 +67,8 @@ class Limits:
     queue_parallelism: int = 100
     group_endpoints: int = 1000
     lazy_bytes: int = 3 * 1024 * 1024
+    messages_per_day: int | None = None
+    requests_per_second: int | None = None
     queues: int | None = None
     schedules: int | None = None
     groups: int | None = None
@@ -79,6 +83,7 @@ class Settings:
         database: the SQLite file.
         tenants: the accounts.
         destinations: which addresses may be called.
+        trusted_proxies: networks whose `X-Forwarded-For` is believed.
         llm_url: OpenAI-compatible address that the destination `api/llm` stands for; none without it.
         in_flight: most attempts in flight at once.
         in_flight_per_host: most of them to one host.
@@ -90,6 +95,7 @@ class Settings:
     tenants: tuple[Tenant, ...]
     limits: Limits = field(default_factory=Limits)
     destinations: Policy = field(default_factory=Policy)
+    trusted_proxies: tuple[Network, ...] = ()
     llm_url: str = ""
     in_flight: int = 1000
     in_flight_per_host: int = 256

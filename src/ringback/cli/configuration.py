@@ -107,6 +107,19 @@ SETTINGS = (
     Setting("RINGBACK_MAX_QUEUES", _optional_whole, _LIMITS.queues, "Most queues; empty for no limit."),
     Setting("RINGBACK_MAX_SCHEDULES", _optional_whole, _LIMITS.schedules, "Most schedules; empty for no limit."),
     Setting("RINGBACK_MAX_TOPICS", _optional_whole, _LIMITS.groups, "Most URL groups; empty for no limit."),
+    Setting(
+        "RINGBACK_MESSAGES_PER_DAY",
+        _optional_whole,
+        _LIMITS.messages_per_day,
+        "Most messages a day; empty for no limit.",
+    ),
+    Setting(
+        "RINGBACK_REQUESTS_PER_SECOND",
+        _optional_whole,
+        _LIMITS.requests_per_second,
+        "Most management calls in a second; empty for no limit.",
+    ),
+    Setting("RINGBACK_TRUSTED_PROXIES", _networks, (), "Networks of proxies whose X-Forwarded-For is believed."),
     Setting("RINGBACK_MAX_ENDPOINTS", _whole, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
 )
 """Every setting, in the order of the reference page."""
@@ -144,6 +157,7 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
             value["RINGBACK_ALLOWED_NETWORKS"],
             value["RINGBACK_DENIED_NETWORKS"],
         ),
+        trusted_proxies=value["RINGBACK_TRUSTED_PROXIES"],
         llm_url=value["RINGBACK_LLM_URL"],
         in_flight=value["RINGBACK_IN_FLIGHT"],
         in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
@@ -163,6 +177,8 @@ def _limits(value: Mapping[str, Any]) -> Limits:
         dlq_retention_ms=value["RINGBACK_DLQ_RETENTION"],
         queue_parallelism=value["RINGBACK_MAX_QUEUE_PARALLELISM"],
         group_endpoints=value["RINGBACK_MAX_ENDPOINTS"],
+        messages_per_day=value["RINGBACK_MESSAGES_PER_DAY"],
+        requests_per_second=value["RINGBACK_REQUESTS_PER_SECOND"],
         queues=value["RINGBACK_MAX_QUEUES"],
         schedules=value["RINGBACK_MAX_SCHEDULES"],
         groups=value["RINGBACK_MAX_TOPICS"],

@@ -1,15 +1,18 @@
 """The door of the broker: authenticates a request, finds who answers it, and turns refusals into answers."""
 
 import hashlib
+import ipaddress
 import logging
 from urllib.parse import parse_qsl
 
+from ringback.broker.api.burst import BurstLimit
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.routes import Router
 from ringback.broker.operations.desk import Desk
 from ringback.broker.settings import Settings, Tenant
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.errors import Refused
+from ringback.wire.guard import Address, Network
 from ringback.wire.http import Request, Response
 
 _log = logging.getLogger("ringback.api")
@@ -27,6 +30,7 @@ class Api:
         self._settings = settings
         self._desk = desk
         self._router = Router()
+        self._burst = BurstLimit(settings.limits.requests_per_second)
         self._tenants: dict[bytes, tuple[Tenant, bool]] = {}
         for tenant in settings.tenants:
             self._tenants[_fingerprint(tenant.token)] = (tenant, True)
@@ -50,6 +54,9 @@ class Api:
             tenant, may_write = self._authenticate(request)
         if not may_write and (request.method != "GET" or request.target.lower().startswith("/v2/keys")):
             raise Refused(403, "this token is read only")
+        self._burst.take(tenant.name, request.target, self._desk.clock())
+        if self._settings.trusted_proxies:
+            request.peer = caller(request, self._settings.trusted_proxies)
         return match.route.respond(Call(request, tenant, match.names, self._desk, self._settings))
 
     def _anybody(self, name: str) -> Tenant:
@@ -72,6 +79,27 @@ class Api:
         if known is None:
             raise Refused(401, "unable to authenticate: invalid token")
         return known
+
+
+def caller(request: Request, trusted: tuple[Network, ...]) -> str:
+    """Return who called: behind proxies we trust, the last address in `X-Forwarded-For` that is not one of them."""
+    told = [part.strip() for part in (request.header("x-forwarded-for") or "").split(",")]
+    found = request.peer
+    while told and _is_within(found, trusted) and _address(told[-1]):
+        found = told.pop()
+    return found
+
+
+def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    ip = _address(address)
+    return ip is not None and any(ip.version == network.version and ip in network for network in networks)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def explain(error: BaseException) -> Response | None:

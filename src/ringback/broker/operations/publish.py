@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
+from ringback.broker.operations.daily import count_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.ingest import ingest
 from ringback.broker.records import Dedup, UrlGroup
@@ -58,5 +59,7 @@ def _publish_to(
             return Published(known.message, url, deduplicated=True)
         expires_at = moment.now + limits.dedup_window_ms
         tx.apply(Changes(put=[Dedup(publication.tenant, key, message.seq, expires_at)]))
+    if publication.schedule is None:
+        count_message(tx, publication.tenant, limits.messages_per_day, moment)
     accept(tx, message, moment)
     return Published(message.seq, url)
