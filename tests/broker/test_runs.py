@@ -376,3 +376,22 @@ async def test_a_result_on_the_response_that_cannot_be_read_fails_the_run(ringed
     run = await log(ringed)
     assert run["workflowState"] == "RUN_FAILED"
     assert "cannot be read" in run["steps"][-1]["steps"][0]["errors"][0]["error"]
+
+
+async def test_a_heartbeat_keeps_the_attempt_alive_and_an_older_attempt_is_refused(ringed: InProcess) -> None:
+    import asyncio
+
+    ringed.held = asyncio.Event()
+    await batch(ringed, {"destination": URL, "headers": init(), "body": "x"})
+    await ringed.settle()
+    message = ringed.header(0, "Upstash-Message-Id")
+    beat = {"messageId": message, "attempt": 0, "progress": "40 %"}
+    assert (await ringed.call("POST", "/v2/workflows/runs/wfr_1/heartbeat", beat)).status == 200
+    assert ringed.sent[0].alive_at > 0
+    assert (await log(ringed))["steps"][-1]["steps"][0]["progress"] == "40 %"
+    late = await ringed.call("POST", "/v2/workflows/runs/wfr_1/heartbeat", beat | {"attempt": 1})
+    assert late.status == 409
+    ringed.held.set()
+    ringed.held = None
+    await ringed.settle()
+    assert (await ringed.call("POST", "/v2/workflows/runs/wfr_1/heartbeat", beat)).status == 409

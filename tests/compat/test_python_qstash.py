@@ -1,13 +1,16 @@
 """The official Python client, unmodified: every public method against a real broker."""
 
+import asyncio
 import base64
+import inspect
 import json
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from qstash import QStash, Receiver
+from qstash import AsyncQStash, QStash, Receiver
 from qstash.errors import QStashError, SignatureError
 from qstash.log import LogState
 from qstash.message import FlowControl
@@ -18,11 +21,30 @@ from support.process import BrokerProcess
 LATER = "1h"
 
 
-@pytest.fixture
-def client(broker: BrokerProcess) -> Iterator[QStash]:
-    opened = QStash(broker.token, base_url=broker.url)
-    yield opened
-    opened.http._client.close()
+class Blocking:
+    """The async client with its methods made to block, so that both clients go through the same tests."""
+
+    def __init__(self, inner: Any, runner: asyncio.Runner) -> None:
+        self._inner, self._runner = inner, runner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not inspect.iscoroutinefunction(found):
+            return Blocking(found, self._runner)
+        return lambda *args, **options: self._runner.run(found(*args, **options))
+
+
+@pytest.fixture(params=["sync", "async"])
+def client(request: pytest.FixtureRequest, broker: BrokerProcess) -> Iterator[QStash]:
+    if request.param == "sync":
+        opened = QStash(broker.token, base_url=broker.url)
+        yield opened
+        opened.http._client.close()
+        return
+    with asyncio.Runner() as runner:
+        waiting = AsyncQStash(broker.token, base_url=broker.url)
+        yield Blocking(waiting, runner)  # type: ignore[misc]
+        runner.run(waiting.http._client.aclose())
 
 
 def states(client: QStash, message_id: str) -> list[str]:

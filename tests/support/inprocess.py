@@ -122,6 +122,9 @@ class InProcess:
             else:
                 for _ in range(20):
                     await asyncio.sleep(0)
+                async with asyncio.timeout(5):
+                    while self.in_flight < len(self.broker.dispatcher._tasks):
+                        await asyncio.sleep(0.001)  # a reader thread has to load what is delivered
             due = await self.broker.scheduler.tick()
             if self.held is None and self.broker.dispatcher.is_idle() and (due is None or due > self.at):
                 return

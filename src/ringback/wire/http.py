@@ -51,6 +51,7 @@ class Outbound:
         headers: header lines to send; `Host` and `Content-Length` are added by the sender.
         body: the whole body.
         timeout_ms: how long to wait from sending until the complete response has arrived.
+        alive_at: when the other end was last known to be at work, in seconds of the loop's clock; the wait begins anew.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Outbound:
     headers: Headers
     body: bytes
     timeout_ms: int
+    alive_at: float = 0.0
 
 
 @dataclass(slots=True)

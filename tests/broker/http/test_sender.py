@@ -265,3 +265,20 @@ async def test_the_guard_holds_at_connect_time() -> None:
         outcome = await guarded.send(Outbound("GET", url, [], b"", 1000))
         assert "endpoint resolves to a loopback address" in str(outcome.error)
     await guarded.close()
+
+
+async def test_a_sign_of_life_begins_the_wait_anew(sender: HttpSender) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await endpoint.take(reader)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 0.6
+        while loop.time() < end:
+            request.alive_at = loop.time()
+            await asyncio.sleep(0.05)
+        writer.write(OK)
+        await writer.drain()
+
+    endpoint = Endpoint(talk)
+    request = outbound(await endpoint.start(), timeout_ms=200)
+    assert (await sender.send(request)).status == 200
+    endpoint.stop()

@@ -1,6 +1,7 @@
 """One connection going out: a request is written, its response parsed, one after the other."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -45,12 +46,12 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._headers: Headers = []
 
-    async def request(self, data: bytes, seconds: float, *, expects_body: bool) -> Outcome:
+    async def request(self, data: bytes, ends: Callable[[], float], *, expects_body: bool) -> Outcome:
         """Write a request and wait for its response.
 
         Args:
             data: the request.
-            seconds: how long to wait for the complete response.
+            ends: tells until when to wait for the complete response, in seconds of the loop's clock; it may move.
             expects_body: False for a HEAD request.
 
         Raises:
@@ -66,12 +67,13 @@ class Connection(asyncio.Protocol):
         self._begin()
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
-        expiry = loop.call_later(seconds, self._expire)
+        self._ends = ends
+        self._expiry = loop.call_at(ends(), self._expire)
         self._transport.write(data)
         try:
             return await self._waiter
         finally:
-            expiry.cancel()
+            self._expiry.cancel()
             self._waiter = None
 
     def close(self) -> None:
@@ -149,7 +151,11 @@ class Connection(asyncio.Protocol):
         self._complete(keep=self._parser.should_keep_alive())
 
     def _expire(self) -> None:
-        self._fail(TimeoutError())
+        loop = asyncio.get_running_loop()
+        if self._ends() > loop.time():
+            self._expiry = loop.call_at(self._ends(), self._expire)
+        else:
+            self._fail(TimeoutError())
 
     def _begin(self) -> None:
         self._headers = []

@@ -60,6 +60,7 @@ class Dispatcher:
         self._hosts: dict[str, int] = {}
         self._waiting: dict[str, deque[Handed]] = {}
         self._held = 0
+        self._in_flight: dict[int, Outbound] = {}
         self.on_room: Callable[[], None] = lambda: None
 
     def room(self) -> int:
@@ -74,6 +75,12 @@ class Dispatcher:
             self._waiting.setdefault(host, deque()).append(handed)
         else:
             self._begin(host, handed)
+
+    def keep_waiting(self, seq: int) -> None:
+        """The endpoint works on a message: give its attempt the whole time-out anew."""
+        outbound = self._in_flight.get(seq)
+        if outbound is not None:
+            outbound.alive_at = asyncio.get_running_loop().time()
 
     def is_idle(self) -> bool:
         """Whether no attempt is in flight."""
@@ -121,9 +128,11 @@ class Dispatcher:
         begun = Event(self._desk.ids.new(), message.tenant, message.seq, "ACTIVE", self._desk.clock())
         notice = asyncio.get_running_loop().call_later(_NOTICE_AFTER, self._notice, begun)
         try:
-            outcome = await self._sender.send(await self._request(handed))
+            outbound = self._in_flight[message.seq] = await self._request(handed)
+            outcome = await self._sender.send(outbound)
         finally:
             notice.cancel()
+            self._in_flight.pop(message.seq, None)
         await self._settle(handed, begun, outcome)
 
     def _notice(self, begun: Event) -> None:

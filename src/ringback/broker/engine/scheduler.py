@@ -9,7 +9,7 @@ from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.due import next_wake, open_lanes, recover, start_due
 from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
-from ringback.broker.records import Delivery, Lane, Schedule, Waiter
+from ringback.broker.records import Delivery, Lane, Progress, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
@@ -36,12 +36,14 @@ class Scheduler:
         dispatcher.on_room = self._room_again
 
     def see(self, applied: Sequence[Changes]) -> None:
-        """Look through durable changes: hand over what was leased, note what is due before the next turn."""
+        """Look through durable changes: hand over what was leased, note what is due before the next turn, and who is alive."""
         for changes in applied:
             for handed in changes.handed:
                 self._dispatcher.submit(handed)
             for record in changes.put:
-                if isinstance(record, Delivery | Lane | Schedule | Waiter) and record.wake_at is not None:
+                if isinstance(record, Progress):
+                    self._dispatcher.keep_waiting(record.message)
+                elif isinstance(record, Delivery | Lane | Schedule | Waiter) and record.wake_at is not None:
                     self.loop.nudge(record.wake_at)
 
     async def recover(self) -> int:

@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from ringback.broker.engine.connection import Connection, ConnectionClosed, Resp
 from ringback.wire.guard import Policy, refusal
 from ringback.wire.http import Outbound, Outcome
 
+_Ends = Callable[[], float]
 _AS_WRITTEN = "%/:=&?~#+!$,;'@()*[]"
 
 
@@ -76,8 +78,12 @@ class HttpSender:
         try:
             target = _target(outbound.url)
             data = _encode(outbound, target)
-            end = asyncio.get_running_loop().time() + outbound.timeout_ms / 1000
-            return await self._exchange(target.host, data, end, expects_body=outbound.method != "HEAD")
+            begun, seconds = asyncio.get_running_loop().time(), outbound.timeout_ms / 1000
+
+            def ends() -> float:
+                return max(begun, outbound.alive_at) + seconds
+
+            return await self._exchange(target.host, data, ends, expects_body=outbound.method != "HEAD")
         except TimeoutError:
             return Outcome(0, error=f"no complete response within {outbound.timeout_ms / 1000:g} s", timed_out=True)
         except (ConnectionClosed, ResponseTooLarge, OSError, ValueError) as error:
@@ -92,7 +98,7 @@ class HttpSender:
                 one.connection.close()
         self._idle.clear()
 
-    async def _exchange(self, host: _Host, data: bytes, end: float, *, expects_body: bool) -> Outcome:
+    async def _exchange(self, host: _Host, data: bytes, ends: _Ends, *, expects_body: bool) -> Outcome:
         """Send over a kept connection or a new one.
 
         A kept connection that turns out to be closed before any byte of an answer came is replaced by a new one, once: a
@@ -101,19 +107,18 @@ class HttpSender:
         connection = self._kept(host)
         if connection is not None:
             try:
-                return await self._over(host, connection, data, end, expects_body=expects_body)
+                return await self._over(host, connection, data, ends, expects_body=expects_body)
             except ConnectionClosed as error:
                 if not error.unanswered:
                     raise
-        connection = await self._connect(host, end)
-        return await self._over(host, connection, data, end, expects_body=expects_body)
+        connection = await self._connect(host, ends())
+        return await self._over(host, connection, data, ends, expects_body=expects_body)
 
     async def _over(
-        self, host: _Host, connection: Connection, data: bytes, end: float, *, expects_body: bool
+        self, host: _Host, connection: Connection, data: bytes, ends: _Ends, *, expects_body: bool
     ) -> Outcome:
-        left = end - asyncio.get_running_loop().time()
         try:
-            return await connection.request(data, left, expects_body=expects_body)
+            return await connection.request(data, ends, expects_body=expects_body)
         finally:
             if connection.reusable:
                 self._keep(host, connection)
