@@ -23,7 +23,7 @@ def require_clients() -> None:
         if os.environ.get("CI"):
             pytest.fail("Node.js is missing: the official JavaScript clients cannot be run")
         pytest.skip("Node.js is missing: the official JavaScript clients are not run")
-    if not (FOLDER / "node_modules" / "@upstash" / "workflow").exists():
+    if not (FOLDER / "node_modules" / "pyright").exists():
         command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
         subprocess.run(command, cwd=FOLDER, check=True, timeout=110)
 
