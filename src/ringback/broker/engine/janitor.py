@@ -1,6 +1,7 @@
 """Retention: forgets old history in small steps."""
 
 import asyncio
+from collections.abc import Callable
 
 from ringback.broker.engine.loop import Loop
 from ringback.broker.operations import retention
@@ -31,7 +32,8 @@ class Janitor:
     async def tick(self) -> Instant:
         """Forget everything that is past its time."""
         await self._sweep_history()
-        await self._sweep_messages()
+        await self._sweep(retention.forget_messages)
+        await self._sweep(retention.forget_runs)
         await self._desk.write(retention.forget_lanes)
         return self._desk.clock() + _EVERY_MS
 
@@ -42,11 +44,12 @@ class Janitor:
         while await self._desk.write(job):  # noqa: ASYNC110 - gives way to others, waits for nothing
             await asyncio.sleep(_BREATH)
 
-    async def _sweep_messages(self) -> None:
+    async def _sweep(self, forget: Callable[[Transaction, int, int, Limits, Moment], int]) -> None:
+        """Walk through what is old, a few hundred at a time."""
         swept, before = -1, -2
 
         def job(tx: Transaction, moment: Moment) -> int:
-            return retention.forget_messages(tx, swept, _AT_ONCE, self._limits, moment)
+            return forget(tx, swept, _AT_ONCE, self._limits, moment)
 
         while swept != before:
             before, swept = swept, await self._desk.write(job)

@@ -3,7 +3,19 @@
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations.queues import is_known
-from ringback.broker.records import BulkAction, DeadLetter, Dedup, Delivery, Event, Lane, Message, Record
+from ringback.broker.records import (
+    BulkAction,
+    DeadLetter,
+    Dedup,
+    Delivery,
+    Entry,
+    Event,
+    Lane,
+    Message,
+    Progress,
+    Record,
+    Run,
+)
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
@@ -43,6 +55,23 @@ def forget_messages(tx: Transaction, after: int, most: int, limits: Limits, mome
     where = (Where("seq", ">", after), Where("seq", "<", first_id_at(moment.now - kept_ms)))
     old = tx.find(Message, Query(where, order=("seq",), limit=most))
     tx.apply(Changes(drop=[one for one in old if _is_over(tx, one.seq)]))
+    return old[-1].seq if old else after
+
+
+def forget_runs(tx: Transaction, after: int, most: int, limits: Limits, moment: Moment) -> int:
+    """Drop runs that ended long ago, with their lists; see `forget_messages` for arguments and answer.
+
+    A run that still has a dead letter can be resumed, so it is kept as long as that.
+    """
+    kept_ms = max(limits.log_retention_ms, limits.dlq_retention_ms)
+    before = moment.now - kept_ms
+    where = (Where("seq", ">", after), Where("seq", "<", first_id_at(before)), Where("state", "!=", "RUN_STARTED"))
+    old = tx.find(Run, Query(where, order=("seq",), limit=most))
+    for run in old:
+        if (run.ended_at or 0) >= before or tx.find(DeadLetter, Query((Where("run", "=", run.seq),), limit=1)):
+            continue
+        of_run = Query((Where("run", "=", run.seq),), limit=100_000)
+        tx.apply(Changes(drop=[run, *tx.find(Entry, of_run), *tx.find(Progress, of_run)]))
     return old[-1].seq if old else after
 
 

@@ -1,0 +1,64 @@
+"""What is past its time is forgotten, what may still be asked for is not."""
+
+from ringback.broker.records import Dedup, Entry, Event, Lane, Message, Run
+from ringback.broker.stores.contract import Query
+from ringback.wire.http import Outcome
+from support.inprocess import InProcess, answering
+
+URL = "https://api.example.com/in"
+WEEK = 7 * 86_400_000
+
+
+async def counts(ringed: InProcess) -> dict[str, int]:
+    kinds = (Message, Event, Dedup, Run, Entry)
+    return {kind.__name__: await ringed.store.read(lambda tx, kind=kind: tx.count(kind)) for kind in kinds}  # type: ignore[misc]
+
+
+async def test_history_goes_after_its_time_and_what_waits_stays(ringed: InProcess) -> None:
+    ringed.respond = answering(200)
+    await ringed.publish(URL, upstash_deduplication_id="d")
+    waiting = await ringed.publish(URL, upstash_delay="300d")
+    await ringed.settle()
+    await ringed.broker.janitor.tick()
+    assert await counts(ringed) == {"Message": 2, "Event": 4, "Dedup": 1, "Run": 0, "Entry": 0}
+    ringed.at += WEEK + 1
+    await ringed.broker.janitor.tick()
+    assert await counts(ringed) == {"Message": 1, "Event": 0, "Dedup": 0, "Run": 0, "Entry": 0}
+    assert (await ringed.call("GET", f"/v2/messages/{waiting}")).status == 200
+
+
+async def test_a_dead_letter_keeps_its_message_as_long_as_itself(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    await ringed.publish(URL, upstash_retries="0")
+    await ringed.settle()
+    ringed.at += WEEK - 1
+    await ringed.broker.janitor.tick()
+    assert len((await ringed.call("GET", "/v2/dlq")).json["messages"]) == 1
+    ringed.at += 2
+    await ringed.broker.janitor.tick()
+    assert (await ringed.call("GET", "/v2/dlq")).json["messages"] == []
+    assert (await counts(ringed))["Message"] == 0
+
+
+async def test_ended_runs_are_forgotten_and_active_ones_are_not(ringed: InProcess) -> None:
+    ringed.respond = lambda _: Outcome(200, [("Upstash-Workflow-Sdk-Version", "1")], b"{}")
+    for run_id in ("wfr_ended", "wfr_active"):
+        headers = {"Upstash-Workflow-Init": "true", "Upstash-Workflow-RunId": run_id, "Upstash-Workflow-Url": URL}
+        await ringed.call("POST", "/v2/batch", [{"destination": URL, "headers": headers, "body": "x"}])
+    await ringed.settle()
+    await ringed.call("DELETE", "/v2/workflows/runs/wfr_ended?cancel=false")
+    ringed.at += WEEK + 1
+    await ringed.broker.janitor.tick()
+    runs = await ringed.store.read(lambda tx: [run.run_id for run in tx.find(Run, Query())])
+    assert runs == ["wfr_active"]
+    assert (await counts(ringed))["Entry"] == 1
+
+
+async def test_unused_flow_control_keys_are_forgotten_after_ten_minutes(ringed: InProcess) -> None:
+    await ringed.publish(URL, upstash_flow_control_key="k", upstash_flow_control_value="rate=5")
+    await ringed.call("POST", "/v2/flowControl/kept/pause")
+    await ringed.settle()
+    ringed.at += 600_000
+    await ringed.broker.janitor.tick()
+    lanes = await ringed.store.read(lambda tx: [lane.name for lane in tx.find(Lane, Query())])
+    assert lanes == ["kept"]
