@@ -15,7 +15,6 @@ from ringback.broker.engine.scheduler import Scheduler
 from ringback.broker.engine.sender import HttpSender, SenderLimits
 from ringback.broker.ids import Ids
 from ringback.broker.operations.desk import Desk
-from ringback.broker.operations.runs.append import load_delivery
 from ringback.broker.rules.request import outbound
 from ringback.broker.rules.run_request import run_outbound
 from ringback.broker.settings import Settings
@@ -79,14 +78,13 @@ class Broker:
         self.keyring.see(applied)
         self.scheduler.see(applied)
 
-    async def _request(self, handed: Handed) -> Outbound:
+    def _request(self, handed: Handed) -> Outbound:
         message, delivery = handed.message, handed.delivery
         key = self.keyring.current(message.tenant)
         now, jti = self.desk.clock(), f"jwt_{self.desk.ids.new():016x}"
-        if message.run is None or message.kind == "call":
+        if handed.run is None:
             return outbound(message, delivery, key, now, jti)
-        run, entries = await self.desk.read(lambda tx: load_delivery(tx, message))
-        return run_outbound(message, delivery, run, entries, key, now, jti, self._limits)
+        return run_outbound(message, delivery, handed.run, handed.entries, key, now, jti, self._limits)
 
 
 class Service:

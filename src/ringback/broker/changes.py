@@ -2,15 +2,21 @@
 
 from dataclasses import dataclass, field
 
-from ringback.broker.records import Delivery, Message, Record
+from ringback.broker.records import Delivery, Entry, Message, Record, Run
 
 
 @dataclass(slots=True)
 class Handed:
-    """A message leased to this node, to be attempted as soon as its changes are durable."""
+    """A message leased to this node, to be attempted as soon as its changes are durable.
+
+    Attributes:
+        run, entries: for a message of a workflow, its run and the list it delivers.
+    """
 
     message: Message
     delivery: Delivery
+    run: Run | None = None
+    entries: list[Entry] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -45,7 +45,7 @@ class Dispatcher:
         self,
         desk: Desk,
         sender: Sender,
-        request: Callable[[Handed], Awaitable[Outbound]],
+        request: Callable[[Handed], Outbound],
         in_flight: int,
         per_host: int,
         limits: Limits,
@@ -128,7 +128,7 @@ class Dispatcher:
         begun = Event(self._desk.ids.new(), message.tenant, message.seq, "ACTIVE", self._desk.clock())
         notice = asyncio.get_running_loop().call_later(_NOTICE_AFTER, self._notice, begun)
         try:
-            outbound = self._in_flight[message.seq] = await self._request(handed)
+            outbound = self._in_flight[message.seq] = self._request(handed)
             outcome = await self._sender.send(outbound)
         finally:
             notice.cancel()

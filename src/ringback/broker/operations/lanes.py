@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.operations.runs.append import append_entry
+from ringback.broker.operations.runs.append import append_entry, load_delivery
 from ringback.broker.records import Delivery, Lane, LaneKind, Message
 from ringback.broker.rules import lanes
 from ringback.broker.rules.admit import Lanes, admit
@@ -31,7 +31,7 @@ def start(tx: Transaction, message: Message, delivery: Delivery, moment: Moment)
     """Let a message whose time has come go as far as its lanes allow; a step takes its place in its run's list first."""
     if message.kind == "step":
         append_entry(tx, message)
-    tx.apply(admit(message, delivery, lanes_of(tx, message, moment), moment))
+    _admit(tx, message, delivery, moment)
 
 
 def release(tx: Transaction, message: Message, delivery: Delivery, moment: Moment, *, ended: bool) -> None:
@@ -80,9 +80,17 @@ def let_in(tx: Transaction, lane: Lane, moment: Moment) -> None:
             if message is None or current is None:
                 continue
             tx.apply(Changes(put=[lanes.left(current)]))
-            tx.apply(admit(message, delivery, lanes_of(tx, message, moment), moment, first=True))
+            _admit(tx, message, delivery, moment, first=True)
         lane = tx.get(Lane, *key) or lane
     tx.apply(Changes(put=[lanes.alarmed(lane, moment.now)]))
+
+
+def _admit(tx: Transaction, message: Message, delivery: Delivery, moment: Moment, *, first: bool = False) -> None:
+    changes = admit(message, delivery, lanes_of(tx, message, moment), moment, first=first)
+    for handed in changes.handed:
+        if message.run is not None and message.kind != "call":
+            handed.run, handed.entries = load_delivery(tx, message)
+    tx.apply(changes)
 
 
 def _give_back(tx: Transaction, tenant: str, kind: LaneKind, name: str, moment: Moment) -> None:
