@@ -94,6 +94,25 @@ def flask_app() -> Any:
         context.sleep("nap", 1)
         context.run("b", lambda: {"a": a, "payload": context.request_payload})
 
+    @app.post("/vendor")
+    def vendor() -> Any:
+        return jsonify({"got": request.get_json()})
+
+    @serve.route("/call", **options)
+    def call(context: WorkflowContext[Any]) -> None:
+        answer = context.call("vendor", url=f"{BASE}/vendor", method="POST", body={"ü": 1})
+        context.run("keep", lambda: [answer.status, answer.body])
+
+    def failed(_: Any, status: int, response: str, __: Any) -> None:
+        COUNTS[f"failed {status} {response}"] += 1
+
+    @serve.route("/fails", retries=0, failure_function=failed, **options)
+    def fails(context: WorkflowContext[Any]) -> None:
+        def boom() -> None:
+            raise ValueError("bad thing")
+
+        context.run("boom", boom)
+
     return app
 
 

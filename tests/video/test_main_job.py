@@ -8,6 +8,7 @@ import imageio_ffmpeg
 import pytest
 
 from ringback_video.templates import TEMPLATES
+from support.endpoint import eventually
 from video.conftest import World
 
 
@@ -75,3 +76,31 @@ def test_templates_keep_what_they_promise(template: object) -> None:
     assert min(template.width, template.height) >= 720
     assert 4 <= template.seconds <= 8
     assert template.width % 2 == template.height % 2 == 0
+
+
+def test_a_job_can_be_canceled_and_ordered_again(studio: World) -> None:
+    before = studio.used()
+    job_id = studio.order(studio.sample(), template="travelling", caption="cancel me").json()["jobId"]
+    assert studio.http.post(f"/api/jobs/{job_id}/retry").status_code == 409
+    canceled = studio.http.post(f"/api/jobs/{job_id}/cancel")
+    assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
+    assert studio.http.post(f"/api/jobs/{job_id}/cancel").status_code == 409
+    again = studio.http.post(f"/api/jobs/{job_id}/retry").json()["jobId"]
+    assert again != job_id
+    assert studio.finished(again)["status"] == "done"
+    assert studio.http.get(f"/api/jobs/{job_id}").json()["status"] == "canceled"
+    assert studio.used() == before + 1
+    assert studio.http.post("/api/jobs/nobody/cancel").status_code == 404
+
+
+def test_a_canceled_job_ends_its_run(studio: World) -> None:
+    job_id = studio.order(studio.sample(), template="travelling", caption="end of the run").json()["jobId"]
+    studio.http.post(f"/api/jobs/{job_id}/cancel")
+    headers = {"Authorization": f"Bearer {studio.broker.token}"}
+
+    def state() -> bool:
+        runs = studio.http.get(f"{studio.broker.url}/v2/workflows/logs", headers=headers).json()["runs"]
+        mine = [run for run in runs if job_id in run["steps"][0]["steps"][0]["out"]]
+        return bool(mine) and mine[0]["workflowState"] != "RUN_STARTED"
+
+    eventually(state, 30)

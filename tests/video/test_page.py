@@ -42,6 +42,17 @@ def test_a_job_that_fails_shows_why(studio: World, page: Page) -> None:
     page.get_by_role("button", name="Generate video").click()
     expect(page.locator("#reason")).to_contain_text("could not be fetched", timeout=30_000)
     expect(page.get_by_role("button", name="Generate video")).to_be_enabled()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_a_job_is_canceled_and_tried_again_from_the_page(studio: World, page: Page) -> None:
+    page.goto(studio.url)
+    page.get_by_label("What stands in the picture").fill("Changed my mind")
+    page.get_by_role("button", name="Generate video").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#reason")).to_contain_text("Canceled by the shop", timeout=20_000)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#video")).to_be_visible(timeout=60_000)
 
 
 def test_an_order_without_photos_says_what_is_missing(studio: World, page: Page) -> None:

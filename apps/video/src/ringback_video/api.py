@@ -13,7 +13,7 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from ringback_video.jobs import Job, Shop, in_progress, videos_used
-from ringback_video.ordering import OrderRequest, place_order
+from ringback_video.ordering import OrderRequest, cancel_job, order_again, place_order
 from ringback_video.photos import MOST_BYTES, PhotoRefused, prepare
 from ringback_video.problems import Problem
 from ringback_video.settings import PHOTOS
@@ -102,6 +102,18 @@ def _jobs(studio: Studio) -> APIRouter:
     def get_job(job_id: str) -> dict[str, Any]:
         """One job with its history."""
         return load_job(studio, job_id)
+
+    @router.post("/api/jobs/{job_id}/cancel")
+    def cancel(job_id: str) -> dict[str, Any]:
+        """Give up a job that is under way; nothing is charged for it."""
+        cancel_job(studio, job_id)
+        return load_job(studio, job_id)
+
+    @router.post("/api/jobs/{job_id}/retry", status_code=202)
+    def retry(job_id: str) -> dict[str, Any]:
+        """Order again what a job that has come to its end was to make."""
+        job = order_again(studio, job_id)
+        return {"jobId": job.id, "status": job.status}
 
     @router.get("/api/jobs/{job_id}/events")
     async def follow_job(job_id: str) -> StreamingResponse:

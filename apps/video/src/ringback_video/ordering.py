@@ -46,6 +46,39 @@ def place_order(studio: Studio, request: OrderRequest) -> Job:
     return job
 
 
+def cancel_job(studio: Studio, job_id: str) -> None:
+    """Cancel a job; the workflow finds it canceled at its next step and ends, the provider stops working at once.
+
+    Raises:
+        Problem: there is no such job, or it has come to its end.
+    """
+    with studio.database.transaction() as session:
+        job = session.get(Job, job_id, with_for_update=True)
+        if job is None:
+            raise Problem(404, "Unknown job", f"There is no job {job_id!r}.", "jobId")
+        if not move(session, job, Status.CANCELED, "Canceled by the shop."):
+            raise Problem(409, "Too late", f"The job is {job.status} already.", "jobId")
+        operation_id = job.operation_id
+    if operation_id is not None:
+        studio.provider.cancel(operation_id)
+
+
+def order_again(studio: Studio, job_id: str) -> Job:
+    """Place the order of a job once more, as a job of its own.
+
+    Raises:
+        Problem: there is no such job, it is still under way, or the order cannot be placed.
+    """
+    with studio.database.transaction() as session:
+        job = session.get(Job, job_id)
+        if job is None:
+            raise Problem(404, "Unknown job", f"There is no job {job_id!r}.", "jobId")
+        if not job.is_over:
+            raise Problem(409, "Too early", f"The job is still {job.status}.", "jobId")
+        request = OrderRequest(job.shop_id, job.template_id, list(job.source_image_urls), job.caption)
+    return place_order(studio, request)
+
+
 def _check(request: OrderRequest) -> None:
     if request.template_id not in TEMPLATES:
         known = ", ".join(TEMPLATES)

@@ -29,6 +29,7 @@ class Seen:
 
     done: bool
     progress: int
+    canceled: bool = False
 
 
 class ProcessVideo:
@@ -47,16 +48,17 @@ class ProcessVideo:
         if not await context.run("update-status", self.update_status, job_id):
             return {"jobId": job_id, "status": "over"}
         operation_id = await context.run("generate-video", self.generate_video, job_id)
-        await self._wait_for(context, job_id, operation_id)
+        if not await self._wait_for(context, job_id, operation_id):
+            return {"jobId": job_id, "status": "over"}
         video_url = await context.run("save-result", self.save_result, job_id, operation_id)
         return {"jobId": job_id, "videoUrl": video_url}
 
-    async def _wait_for(self, context: Context[Payload], job_id: str, operation_id: str) -> None:
-        """Look, sleep, look again: no request is held open while the video is made."""
+    async def _wait_for(self, context: Context[Payload], job_id: str, operation_id: str) -> bool:
+        """Look, sleep, look again: no request is held open while the video is made. False if the job was canceled."""
         for look in range(_LOOKS):
             seen = await context.run("poll-completion", self.poll_completion, job_id, operation_id)
-            if seen.done:
-                return
+            if seen.done or seen.canceled:
+                return seen.done
             await context.sleep("wait for the video", _PAUSES[min(look, len(_PAUSES) - 1)])
         raise NonRetryableError("The video was not finished within two hours.")
 
@@ -90,6 +92,11 @@ class ProcessVideo:
 
     def poll_completion(self, job_id: str, operation_id: str) -> Seen:
         """Look how far the rendering is; one that nobody works on any more is started again."""
+        with self._studio.database.transaction() as session:
+            canceled = self._job(session.get(Job, job_id), job_id).status == Status.CANCELED
+        if canceled:
+            self._studio.provider.cancel(operation_id)
+            return Seen(done=False, progress=0, canceled=True)
         look = self._studio.provider.poll(operation_id)
         match look.stage:
             case "failed":

@@ -13,6 +13,7 @@ const shop = document.body.dataset.shop;
 let chosen = [];
 let key = crypto.randomUUID();
 let stream = null;
+let current = null;
 
 function show() {
   $("photos").replaceChildren(...chosen.map((photo, at) => {
@@ -97,7 +98,18 @@ async function order(event) {
   }
 }
 
+async function act(what) {
+  $("problem").textContent = "";
+  const response = await fetch(`/api/jobs/${current}/${what}`, { method: "POST" });
+  const answer = await response.json();
+  if (!response.ok) $("reason").textContent = answer.detail;
+  else if (what === "retry") follow(answer.jobId);
+}
+
 function follow(id) {
+  current = id;
+  $("cancel").hidden = false;
+  $("again").hidden = true;
   $("result").hidden = false;
   $("video").hidden = true;
   $("working").hidden = false;
@@ -142,6 +154,8 @@ function fail(job) {
 }
 
 function end() {
+  $("cancel").hidden = true;
+  $("again").hidden = false;
   stream?.close();
   $("generate").disabled = false;
   key = crypto.randomUUID();
@@ -192,5 +206,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   });
 }
 $("order").addEventListener("submit", order);
+$("cancel").addEventListener("click", () => act("cancel"));
+$("again").addEventListener("click", () => act("retry"));
 show();
 refresh();
