@@ -8,7 +8,7 @@ import pytest
 
 from ringback.wire.http import Outcome
 from ringback.wire.signing import verify
-from support.inprocess import START, InProcess, answering
+from support.inprocess import START, InProcess, answering, inprocess
 
 URL = "https://api.example.com/in?src=web"
 
@@ -217,3 +217,18 @@ async def test_a_group_fans_out_and_its_defaults_are_weakest(ringed: InProcess) 
 async def test_publishing_with_a_cron_makes_a_schedule(ringed: InProcess) -> None:
     answer = await ringed.call("POST", f"/v2/publish/{URL}", upstash_cron="* * * * *")
     assert answer.json["scheduleId"].startswith("scd_")
+
+
+async def test_api_llm_is_where_the_settings_say_and_wants_a_callback() -> None:
+    async with inprocess(llm_url="https://llm.example/") as ringed:
+        refused = await ringed.call("POST", "/v2/publish/api/llm", b"{}")
+        assert (refused.status, refused.json["error"][:31]) == (400, "missing header Upstash-Callback")
+        await ringed.publish("api/llm", b"{}", upstash_callback="https://cb.example")
+        await ringed.settle()
+        assert [sent.url for sent in ringed.sent] == ["https://llm.example/v1/chat/completions", "https://cb.example"]
+
+
+async def test_without_that_setting_api_destinations_are_refused(ringed: InProcess) -> None:
+    for target in ("api/llm", "api/email"):
+        answer = await ringed.call("POST", f"/v2/publish/{target}", b"{}", upstash_callback="https://cb.example")
+        assert answer.status == 400

@@ -240,3 +240,20 @@ def test_a_run_survives_the_death_of_the_broker(tmp_path: Path) -> None:
                 process.wait(10)
                 assert process.stdout
                 process.stdout.close()
+
+
+def test_a_workflow_without_any_framework(broker: BrokerProcess) -> None:
+    require_clients()
+    headers = {"Authorization": f"Bearer {broker.token}"}
+    with workflows(broker, "plain.mjs") as plain:
+        httpx.post(f"{broker.url}/v2/trigger/{plain.url}/wf", headers=headers, json={"ü": 1})
+
+        def over() -> dict[str, Any] | None:
+            params = {"workflowUrl": f"{plain.url}/wf"}
+            runs = httpx.get(f"{broker.url}/v2/workflows/logs", headers=headers, params=params).json()["runs"]
+            return runs[0] if runs and runs[0]["workflowState"] in ENDED else None
+
+        run = eventually(over)
+        assert run["workflowRunResponse"] == '{"sum":3,"got":{"ü":1}}'  # type: ignore[index]
+        # the handshake, the first delivery, two for each member of the group, one for each step after it
+        assert httpx.get(plain.url).text == str(1 + 1 + 4 + 2)

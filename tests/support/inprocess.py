@@ -52,6 +52,7 @@ class InProcess:
     store: Store
     limits: Limits = field(default_factory=Limits)
     room: int = 1000
+    llm_url: str = ""
     respond: Respond = lambda _: Outcome(200, [], b"ok")
     sent: list[Outbound] = field(default_factory=list)
     held: asyncio.Event | None = None
@@ -67,6 +68,7 @@ class InProcess:
             tenants=TENANTS,
             limits=self.limits,
             destinations=Policy(allow_private=True),
+            llm_url=self.llm_url,
             in_flight=self.room,
             in_flight_per_host=self.room,
         )

@@ -63,7 +63,7 @@ class Workflows:
 
 
 @contextmanager
-def workflows(broker: BrokerProcess, **environment: str) -> Iterator[Workflows]:
+def workflows(broker: BrokerProcess, script: str = "workflows.mjs", **environment: str) -> Iterator[Workflows]:
     """Run the application for the length of a block, its deliveries signed."""
     settings = {
         **os.environ,
@@ -74,7 +74,7 @@ def workflows(broker: BrokerProcess, **environment: str) -> Iterator[Workflows]:
         **environment,
     }
     process = subprocess.Popen(
-        ["node", "workflows.mjs"],
+        ["node", script],
         cwd=FOLDER,
         env=settings,
         stdin=subprocess.PIPE,

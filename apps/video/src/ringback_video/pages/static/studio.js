@@ -11,7 +11,9 @@ const WORDS = {
 const $ = (id) => document.getElementById(id);
 const shop = document.body.dataset.shop;
 let chosen = [];
-let key = crypto.randomUUID();
+// randomUUID exists on secure pages only
+const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+let key = newKey();
 let stream = null;
 let current = null;
 
@@ -32,7 +34,7 @@ function show() {
   for (const sample of document.querySelectorAll(".sample")) {
     sample.setAttribute("aria-pressed", chosen.some((photo) => photo.url === sample.dataset.url));
   }
-  key = crypto.randomUUID();
+  key = newKey();
 }
 
 function tool(text, label, disabled, act) {
@@ -158,7 +160,7 @@ function end() {
   $("again").hidden = false;
   stream?.close();
   $("generate").disabled = false;
-  key = crypto.randomUUID();
+  key = newKey();
   refresh();
 }
 
@@ -194,9 +196,9 @@ for (const sample of document.querySelectorAll(".sample")) {
   });
 }
 for (const template of document.querySelectorAll("[name=template]")) {
-  template.addEventListener("change", () => { $("caption").placeholder = template.dataset.caption; key = crypto.randomUUID(); });
+  template.addEventListener("change", () => { $("caption").placeholder = template.dataset.caption; key = newKey(); });
 }
-$("caption").addEventListener("input", () => { key = crypto.randomUUID(); });
+$("caption").addEventListener("input", () => { key = newKey(); });
 $("files").addEventListener("change", (event) => { upload([...event.target.files]); event.target.value = ""; });
 for (const name of ["dragover", "dragleave", "drop"]) {
   $("drop").addEventListener(name, (event) => {
