@@ -232,3 +232,16 @@ async def test_without_that_setting_api_destinations_are_refused(ringed: InProce
     for target in ("api/llm", "api/email"):
         answer = await ringed.call("POST", f"/v2/publish/{target}", b"{}", upstash_callback="https://cb.example")
         assert answer.status == 400
+
+
+async def test_a_fault_of_the_broker_is_an_attempt_that_failed(
+    ringed: InProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> Outcome:
+        raise RuntimeError("a bug")
+
+    ringed.respond = broken
+    message = await ringed.publish(URL, upstash_retries="0")
+    await ringed.settle()
+    assert (await ringed.events(message))[-1] == "FAILED"
+    assert "an attempt broke off" in caplog.text

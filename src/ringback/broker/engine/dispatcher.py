@@ -130,6 +130,9 @@ class Dispatcher:
         try:
             outbound = self._in_flight[message.seq] = self._request(handed)
             outcome = await self._sender.send(outbound)
+        except Exception:  # noqa: BLE001 - a fault of ours must not leave a message in flight for ever
+            _log.exception("an attempt broke off")
+            outcome = Outcome(0, error="internal error of the broker")
         finally:
             notice.cancel()
             self._in_flight.pop(message.seq, None)
