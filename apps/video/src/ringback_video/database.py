@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
 from ringback_video.jobs import Table
@@ -33,11 +33,6 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self._engine.dispose()
-
-    @property
-    def engine(self) -> Engine:
-        """The engine beneath."""
-        return self._engine
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
