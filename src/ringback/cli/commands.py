@@ -1,17 +1,70 @@
-"""All commands of `ringback`, one line each."""
+"""All commands of `ringback`, one line each; a command is loaded when it is asked for."""
+
+from importlib import import_module
 
 import click
 
 from ringback import __version__
-from ringback.cli.dev import dev
-from ringback.cli.serve import secrets, serve
+
+COMMANDS = {
+    "batch": "messages:batch",
+    "completion": "completion:completion",
+    "dev": "dev:dev",
+    "dlq": "dlq:dlq",
+    "enqueue": "messages:enqueue",
+    "events": "events:events",
+    "flow": "flow:flow",
+    "groups": "groups:groups",
+    "keys": "keys:keys",
+    "messages": "messages:messages",
+    "publish": "messages:publish",
+    "queues": "queues:queues",
+    "runs": "runs:runs",
+    "schedules": "schedules:schedules",
+    "secrets": "serve:secrets",
+    "serve": "serve:serve",
+}
+"""Where each command lives: file below `ringback.cli`, and its name there."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Knows the names of its commands, and loads one when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:  # noqa: ARG002 - signature of the base class
+        """Return all names in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        """Load a command; one whose libraries are not installed says what to install."""
+        if name not in COMMANDS:
+            return None
+        file, _, attribute = COMMANDS[name].partition(":")
+        try:
+            command: click.Command = getattr(import_module(f"ringback.cli.{file}"), attribute)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("ringback."):
+                raise
+            return _unavailable(name, error.name or "a library")
+        return command
+
+
+def _unavailable(name: str, library: str) -> click.Command:
+    remedy = f"{library} is missing; install it with: pip install 'ringback[server]'"
+
+    def refuse() -> None:
+        raise click.ClickException(remedy)
+
+    return click.Command(name, callback=refuse, help=f"Not available: {remedy}", add_help_option=False)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ringback")
 def ringback() -> None:
-    """The queue that calls you back."""
+    """The queue that calls you back.
 
+    Commands that talk to a broker find it by QSTASH_URL and QSTASH_TOKEN, or --broker and --token; with neither they
+    take the local `ringback dev`. --json makes their answer one for programs.
 
-for command in (dev, serve, secrets):
-    ringback.add_command(command)
+    \b
+    Exit status: 0 done; 1 refused, failed or interrupted; 2 wrong usage; 3 the broker gives no answer.
+    """

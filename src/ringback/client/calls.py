@@ -11,13 +11,13 @@ from ringback.client.messages import Item
 from ringback.client.options import Headers
 from ringback.wire.steps import Entry, dump, parse_entries
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Query = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
+class Call(Generic[T_co]):
     """One API call.
 
     Attributes:
@@ -29,7 +29,7 @@ class Call(Generic[T]):
 
     method: str
     path: str
-    parse: Callable[[bytes], T]
+    parse: Callable[[bytes], T_co]
     query: Query = ()
     headers: Headers = field(default_factory=dict)
     body: bytes = b""

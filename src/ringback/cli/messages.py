@@ -1,0 +1,151 @@
+"""`ringback publish`, `enqueue`, `batch` and `messages`: sending messages, looking at them, canceling them."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, BinaryIO
+
+import click
+
+from ringback.cli.filters import ABOUT_MESSAGES, filtered
+from ringback.cli.remote import Remote, remote
+from ringback.client import management
+from ringback.client.options import Headers
+
+_OPTIONS = (
+    ("--method", "Upstash-Method", "HTTP method of the delivery."),
+    ("--delay", "Upstash-Delay", "Deliver after this long, such as 10m."),
+    ("--not-before", "Upstash-Not-Before", "Deliver at this second of the epoch."),
+    ("--retries", "Upstash-Retries", "How often a failed delivery is tried again."),
+    ("--retry-delay", "Upstash-Retry-Delay", "Milliseconds before a retry, as an expression."),
+    ("--timeout", "Upstash-Timeout", "How long one attempt may take, such as 30s."),
+    ("--callback", "Upstash-Callback", "URL that is told the answer."),
+    ("--failure-callback", "Upstash-Failure-Callback", "URL that is told when all attempts have failed."),
+    ("--deduplication-id", "Upstash-Deduplication-Id", "A second message with this id is not taken."),
+    ("--label", "Upstash-Label", "A name to find the message by."),
+    ("--flow-key", "Upstash-Flow-Control-Key", "Key of the flow control it is under."),
+    ("--flow", "Upstash-Flow-Control-Value", "Limits of that key, such as parallelism=2,rate=10,period=60."),
+)
+
+
+def sending(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a body and the options of a message, as `body` and `headers`."""
+
+    @wraps(command)
+    def with_message(
+        *args: Any,
+        data: str | None,
+        file: BinaryIO | None,
+        content_type: str | None,
+        header: tuple[str, ...],
+        **rest: Any,
+    ) -> None:
+        headers = _headers(header, content_type, data)
+        for flag, name, _ in _OPTIONS:
+            value = rest.pop(flag.removeprefix("--").replace("-", "_"))
+            if value is not None:
+                headers[name] = value
+        body = file.read() if file else (data or "").encode()
+        command(*args, body=body, headers=headers, **rest)
+
+    decorated: Callable[..., None] = with_message
+    for flag, _, text in reversed(_OPTIONS):
+        decorated = click.option(flag, help=text)(decorated)
+    for option in (
+        click.option(
+            "-H", "--header", multiple=True, help="`Name: value` that the delivery carries, or an Upstash option."
+        ),
+        click.option("--content-type", help="Type of the body; application/json when it is JSON."),
+        click.option("-f", "--file", type=click.File("rb"), help="The body from a file; - for standard input."),
+        click.option("-d", "--data", help="The body."),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+def _headers(lines: tuple[str, ...], content_type: str | None, data: str | None) -> Headers:
+    headers: Headers = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise click.BadParameter(f"{line!r} is no header: expected 'Name: value'", param_hint="--header")
+        own = name.strip().lower()
+        told = (
+            name.strip() if own.startswith("upstash-") or own == "content-type" else f"Upstash-Forward-{name.strip()}"
+        )
+        headers[told] = value.strip()
+    if content_type or (data and _is_json(data)):
+        headers.setdefault("Content-Type", content_type or "application/json")
+    return headers
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+@click.command()
+@click.argument("destination")
+@sending
+@remote
+def publish(told: Remote, destination: str, body: bytes, headers: Headers) -> None:
+    """Publish a message to DESTINATION: a URL, or the name of a URL group."""
+    _say(told, told.send(management.publish(destination, body, headers)))
+
+
+@click.command()
+@click.argument("queue")
+@click.argument("destination")
+@sending
+@remote
+def enqueue(told: Remote, queue: str, destination: str, body: bytes, headers: Headers) -> None:
+    """Publish a message to DESTINATION through QUEUE."""
+    _say(told, told.send(management.enqueue(queue, destination, body, headers)))
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@remote
+def batch(told: Remote, file: BinaryIO) -> None:
+    """Publish the messages of FILE (a JSON list as of POST /v2/batch; - for standard input), all or none."""
+    _say(told, told.send(management.batch(file.read())))
+
+
+def _say(told: Remote, answer: Any) -> None:
+    if told.out.as_json:
+        told.out.records(answer, (), none="[]") if isinstance(answer, list) else told.out.record(answer)
+        return
+    for one in answer if isinstance(answer, list) else [answer]:
+        again = " (known already, not taken again)" if one.get("deduplicated") else ""
+        click.echo(f"{one['messageId']}{again}")
+
+
+@click.group()
+def messages() -> None:
+    """Look at messages that have not ended, or cancel them."""
+
+
+@messages.command("show")
+@click.argument("message")
+@remote
+def show(told: Remote, message: str) -> None:
+    """Show one message."""
+    told.out.record(told.send(management.message(message)))
+
+
+@messages.command("cancel")
+@click.argument("ids", metavar="[MESSAGE]...", nargs=-1)
+@filtered(*ABOUT_MESSAGES)
+@remote
+def cancel(told: Remote, ids: tuple[str, ...], which: management.Filter) -> None:
+    """Cancel messages: by their ids, or all that fit the options."""
+    chosen: management.Filter = {"messageIds": ids} if ids else which
+    total = 0
+    while count := told.send(management.cancel_messages(chosen)):
+        total += count
+        if ids:
+            break
+    told.out.done(f"{total} canceled", canceled=total)

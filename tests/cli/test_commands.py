@@ -1,0 +1,193 @@
+"""The commands against a real broker: tables for people, JSON for programs, refusals that say what to do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ringback.cli.commands import COMMANDS, ringback
+from support.endpoint import Answer, Endpoint, Received, eventually, listening
+from support.process import BrokerProcess, running
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[BrokerProcess]:
+    with running() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    def respond(request: Received) -> Answer:
+        return Answer(500, b"boom") if request.path == "/fail" else Answer()
+
+    with listening(respond) as listener:
+        yield listener
+
+
+class Commands:
+    """Runs commands against one broker."""
+
+    def __init__(self, broker: BrokerProcess) -> None:
+        self._environment = {"QSTASH_URL": broker.url, "QSTASH_TOKEN": broker.token}
+
+    def run(self, *line: str, given: str | None = None) -> Result:
+        return CliRunner().invoke(ringback, line, env=self._environment, input=given)
+
+    def say(self, *line: str, given: str | None = None) -> str:
+        result = self.run(*line, given=given)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def json(self, *line: str, given: str | None = None) -> Any:
+        return json.loads(self.say(*line, "--json", given=given))
+
+
+@pytest.fixture
+def cli(broker: BrokerProcess) -> Commands:
+    return Commands(broker)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(ringback, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Usage: ringback" in result.output
+
+
+def test_a_message_is_published_shown_followed_and_canceled(cli: Commands, endpoint: Endpoint) -> None:
+    message = cli.say(
+        "publish", endpoint.url, "-d", '{"a": 1}', "--delay", "1h", "-H", "X-Shop: 7", "--label", "cli"
+    ).strip()
+    shown = cli.json("messages", "show", message)
+    assert shown["header"]["X-Shop"] == ["7"]
+    assert shown["header"]["Content-Type"] == ["application/json"]
+    assert message in cli.say("events", "--label", "cli", "--since", "5m")
+    assert cli.say("messages", "cancel", message) == "1 canceled\n"
+    assert cli.json("messages", "cancel", "--label", "cli") == {"canceled": 0}
+
+
+def test_messages_of_a_file_are_published_together(cli: Commands, endpoint: Endpoint) -> None:
+    items = json.dumps([{"destination": f"{endpoint.url}/{number}"} for number in range(3)])
+    assert len(cli.json("batch", "-", given=items)) == 3
+
+
+def test_queues_have_one_grammar(cli: Commands, endpoint: Endpoint) -> None:
+    cli.say("queues", "set", "clips", "--parallelism", "2")
+    cli.say("queues", "pause", "clips")
+    cli.say("enqueue", "clips", endpoint.url, "-d", "x")
+    heading, row = cli.say("queues", "list").splitlines()
+    assert heading.split() == ["QUEUE", "PARALLELISM", "WAITING", "PAUSED"]
+    assert row.split() == ["clips", "2", "1", "yes"]
+    cli.say("queues", "resume", "clips")
+    assert cli.json("queues", "show", "clips")["paused"] is False
+    cli.say("queues", "delete", "clips", "--yes")
+    assert cli.say("queues", "list") == "No queues.\n"
+
+
+def test_schedules_have_one_grammar(cli: Commands, endpoint: Endpoint) -> None:
+    cli.say("schedules", "create", endpoint.url, "0 4 * * *", "--id", "nightly", "-d", "x")
+    cli.say("schedules", "pause", "nightly")
+    assert cli.json("schedules", "show", "nightly")["isPaused"] is True
+    cli.say("schedules", "resume", "nightly")
+    assert "nightly" in cli.say("schedules", "list")
+    cli.say("schedules", "delete", "nightly")
+    assert cli.json("schedules", "list") == []
+
+
+def test_url_groups_have_one_grammar(cli: Commands, endpoint: Endpoint) -> None:
+    cli.say("groups", "add", "shops", f"first={endpoint.url}/1", f"{endpoint.url}/2")
+    assert "first" in cli.say("groups", "list")
+    cli.say("groups", "remove", "shops", "first")
+    assert [one["url"] for one in cli.json("groups", "show", "shops")["endpoints"]] == [f"{endpoint.url}/2"]
+    cli.say("groups", "delete", "shops")
+
+
+def test_flow_control_keys_have_one_grammar(cli: Commands, endpoint: Endpoint) -> None:
+    cli.say(
+        "publish", endpoint.url, "--delay", "1h", "--flow-key", "shop-1", "--flow", "parallelism=2,rate=5,period=60"
+    )
+    cli.say("flow", "pause", "shop-1")
+    cli.say("flow", "pin", "shop-1", "--parallelism", "9")
+    assert cli.say("flow", "list", "shop").splitlines()[1].split("  ")[0] == "shop-1"
+    assert cli.json("flow", "show", "shop-1")["parallelismMax"] == 9
+    for verb in ("unpin", "reset", "resume"):
+        cli.say("flow", verb, "shop-1")
+
+
+def test_dead_letters_are_shown_retried_and_deleted(cli: Commands, endpoint: Endpoint) -> None:
+    cli.say("publish", f"{endpoint.url}/fail", "--retries", "0")
+    [letter] = eventually(lambda: cli.json("dlq", "list"))  # type: ignore[misc]
+    assert "boom" in cli.say("dlq", "show", letter["dlqId"])
+    assert cli.say("dlq", "retry", letter["dlqId"]) == "1 published again\n"
+    eventually(lambda: cli.json("dlq", "list", "--status", "500"))
+    assert cli.say("dlq", "delete", "--status", "500") == "1 deleted\n"
+
+
+def test_runs_are_started_listed_shown_and_canceled(cli: Commands, endpoint: Endpoint) -> None:
+    run = cli.say("runs", "trigger", f"{endpoint.url}/workflow", "--id", "one", "-d", "{}").strip()
+    assert run == "wfr_one"
+    assert run in cli.say("runs", "list")
+    assert "started" in cli.say("runs", "show", run)
+    assert cli.say("runs", "notify", "no-such-event") == "0 woken\n"
+    assert cli.say("runs", "cancel", run) == "1 canceled\n"
+    assert cli.json("runs", "list", "--state", "canceled")[0]["workflowRunId"] == run
+
+
+def test_keys_of_development_are_shown_and_not_rotated(cli: Commands) -> None:
+    assert set(cli.json("keys", "show")) == {"current", "next"}
+    refused = cli.run("keys", "rotate", "--yes")
+    assert refused.exit_code == 1
+    assert "development" in refused.output
+
+
+def test_wrong_input_names_what_was_expected(cli: Commands, endpoint: Endpoint) -> None:
+    for line, word in (
+        (("publish", endpoint.url, "-H", "nonsense"), "Name: value"),
+        (("publish", "ftp://x"), "scheme"),
+        (("publish", endpoint.url, "--delay", "soon"), "Upstash-Delay"),
+        (("events", "--since", "soon"), "ISO 8601"),
+        (("dlq", "delete"), "filter is empty"),
+        (("messages", "show", "msg_1"), "msg_1"),
+        (("runs", "show", "wfr_none"), "wfr_none"),
+    ):
+        result = cli.run(*line)
+        assert result.exit_code in (1, 2), line
+        assert word in result.output, (line, result.output)
+
+
+def test_a_wrong_token_and_a_silent_broker_are_told_apart(broker: BrokerProcess) -> None:
+    refused = CliRunner().invoke(ringback, ["queues", "list", "--broker", broker.url, "--token", "wrong"])
+    assert (refused.exit_code, "QSTASH_TOKEN" in refused.output) == (1, True)
+    silent = CliRunner().invoke(ringback, ["queues", "list", "--broker", "http://127.0.0.1:9", "--token", "any"])
+    assert (silent.exit_code, "ringback dev" in silent.output) == (3, True)
+
+
+def test_events_are_followed_as_they_happen(broker: BrokerProcess, endpoint: Endpoint, cli: Commands) -> None:
+    environment = {**os.environ, "QSTASH_URL": broker.url, "QSTASH_TOKEN": broker.token, "PYTHONUNBUFFERED": "1"}
+    line = [sys.executable, "-m", "ringback", "events", "--follow", "--label", "followed", "--json"]
+    following = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment)
+    assert following.stdout
+    try:
+        message = cli.say("publish", endpoint.url, "--label", "followed").strip()
+        states = []
+        while "DELIVERED" not in states:
+            event = json.loads(following.stdout.readline())
+            assert event["messageId"] == message
+            states.append(event["state"])
+        assert len(states) == len(set(states))
+    finally:
+        following.send_signal(signal.SIGINT)
+        assert following.wait(10) == 1
+        following.stdout.close()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_get_their_completion(shell: str) -> None:
+    assert "_RINGBACK_COMPLETE" in CliRunner().invoke(ringback, ["completion", shell]).output
