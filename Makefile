@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test check setup format bench simulate clean
+.PHONY: run demo test check setup format bench simulate docs clean
 
 ## run: broker and Video Studio up, one sample job made, servers stay up until Ctrl-C
 run: setup
@@ -28,6 +28,10 @@ bench: setup
 simulate: setup
 	@SEEDS=$(or $(SEEDS),1000) $(BIN)/pytest -q tests/simulation
 
+## docs: the site, searchable, into build/site
+docs: setup
+	@$(BIN)/zensical build --clean --strict
+
 format: setup
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
@@ -37,4 +41,4 @@ setup: .venv/ready
 	@PYTHON="$(PYTHON)" scripts/setup
 
 clean:
-	rm -rf .venv node_modules data dist
+	rm -rf .venv node_modules data dist build

@@ -16,6 +16,7 @@ COMMANDS = {
     "flow": "flow:flow",
     "groups": "groups:groups",
     "keys": "keys:keys",
+    "mcp": "mcp:mcp",
     "messages": "messages:messages",
     "publish": "messages:publish",
     "queues": "queues:queues",

@@ -14,7 +14,7 @@ from ringback.client import management
 
 def _note(event: Shape) -> str:
     status = f"answered {event['responseStatus']}" if event.get("responseStatus") else ""
-    again = f"again at {time_of(event['nextDeliveryTime'])}" if event.get("nextDeliveryTime") else ""
+    again = f"again at {time_of(event['nextDeliveryTime'])}" if event["state"] == "RETRY" else ""
     return ", ".join(part for part in (event.get("error") or status, again) if part)
 
 

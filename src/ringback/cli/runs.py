@@ -147,9 +147,12 @@ def _story(run: Shape) -> Iterator[str]:
         name = step.get("stepName") or step.get("stepType") or "?"
         state = str(step.get("state", "")).removeprefix("STEP_").lower()
         mark = "∥ " if beside else "  "
-        result = json.dumps(step["out"], ensure_ascii=False) if step.get("out") is not None else ""
-        yield f"{mark}{name:<28} {step.get('stepType', ''):<14} {state:<9} {result[:100]}".rstrip()
+        yield f"{mark}{name:<28} {step.get('stepType', ''):<14} {state:<9} {_text(step.get('out'))[:100]}".rstrip()
     if run.get("workflowRunResponse"):
         yield f"  result: {run['workflowRunResponse']}"
     if run.get("dlqId"):
         yield f"  dead letter: {run['dlqId']} (ringback runs resume {run['dlqId']})"
+
+
+def _text(result: object) -> str:
+    return result if isinstance(result, str) else "" if result is None else json.dumps(result, ensure_ascii=False)
