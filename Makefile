@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test check setup format bench simulate docs clean
+.PHONY: run demo test check setup format bench simulate docs release test-versions clean
 
 ## run: broker and Video Studio up, one sample job made, servers stay up until Ctrl-C
 run: setup
@@ -31,6 +31,14 @@ simulate: setup
 ## docs: the site, searchable, into build/site
 docs: setup
 	@$(BIN)/zensical build --clean --strict
+
+## release: wheel, source archive and SBOM into dist, tried in an empty environment
+release: setup
+	@scripts/release
+
+## test-versions: the inner tests under each supported Python found here
+test-versions: setup
+	@scripts/test-versions
 
 format: setup
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

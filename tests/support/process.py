@@ -26,10 +26,10 @@ class BrokerProcess:
         self.process.wait(10)
 
 
-def start(*arguments: str, command: str = "dev") -> BrokerProcess:
+def start(*arguments: str, command: str = "dev", python: str = sys.executable) -> BrokerProcess:
     """Start a broker on a free port and wait until it listens."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    line = [sys.executable, "-m", "ringback", command, "--port", "0", *arguments]
+    line = [python, "-m", "ringback", command, "--port", "0", *arguments]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment)
     told: dict[str, str] = {}
     assert process.stdout is not None

@@ -1,0 +1,47 @@
+"""What stands in the deployment files exists: settings, commands, routes."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ringback.broker.settings import DEVELOPMENT_TENANTS
+from ringback.cli.commands import COMMANDS
+from ringback.cli.configuration import SETTINGS
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+FILES = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file()]
+YAML = [path for path in FILES if path.suffix in (".yaml", ".yml")]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_names_only_settings_and_commands_that_exist(path: Path) -> None:
+    text = path.read_text()
+    assert set(re.findall(r"\b(?:RINGBACK|QSTASH)_[A-Z_]+", text)) <= {setting.name for setting in SETTINGS}
+    commands = re.findall(r"(?:`|/bin/)ringback ([a-z-]+)", text)
+    assert set(commands) <= COMMANDS.keys()
+    assert not any(one.token in text for one in DEVELOPMENT_TENANTS)
+
+
+@pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
+def test_probes_ask_for_routes_that_exist(path: Path) -> None:
+    documents = list(yaml.safe_load_all(path.read_text()))
+    assert documents
+    for probe in _found(documents, "httpGet"):
+        assert probe["path"] in ("/healthz", "/readyz")
+
+
+def test_the_image_runs_without_root() -> None:
+    lines = (DEPLOY / "docker" / "Dockerfile").read_text().splitlines()
+    assert lines.index("USER ringback") < lines.index('CMD ["ringback", "serve"]')
+
+
+def _found(value: Any, name: str) -> list[Any]:
+    if isinstance(value, dict):
+        own = [value[name]] if name in value else []
+        return own + [one for part in value.values() for one in _found(part, name)]
+    if isinstance(value, list):
+        return [one for part in value for one in _found(part, name)]
+    return []
