@@ -5,7 +5,11 @@ The blocks of a page share one namespace and may await at the top level, with a 
     <!-- run: order {"id": 7} = "sent" -->
 
 starts the workflow `order` of that page with that payload and expects that result; `fails` in place of a result expects the run
-to fail.
+to fail. Functions named `test_...` are called. With a comment
+
+    <!-- fails: test_name -->
+
+before a text block, that test has to fail with exactly that text.
 """
 
 import ast
@@ -29,6 +33,7 @@ from support.scripted_broker import ScriptedBroker
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUN = re.compile(r"<!-- run: (\w+) (.*?) = (.*?) -->")
+FAILS = re.compile(r"<!-- fails: (\w+) -->\n```text\n(.*?)```", re.DOTALL)
 PAGES = [
     page for page in sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]) if BLOCK.search(page.read_text())
 ]
@@ -60,6 +65,19 @@ async def execute(page: Path) -> dict[str, Any]:
     return module.__dict__
 
 
+async def call_tests(names: dict[str, Any], fails: dict[str, str]) -> None:
+    """Call the tests of a page; those that are to fail must do so with the text of the page."""
+    for name, test in names.items():
+        if not name.startswith("test_"):
+            continue
+        if name in fails:
+            with pytest.raises(AssertionError) as caught:
+                await asyncio.to_thread(test)
+            assert str(caught.value).rstrip() == fails[name]
+        else:
+            await asyncio.to_thread(test)
+
+
 def workflows_of(names: dict[str, Any]) -> dict[str, Any]:
     """Return the page's workflows by name."""
     return {name: value for name, value in names.items() if isinstance(value, Workflow) or _takes_context(value)}
@@ -86,6 +104,7 @@ async def test_the_examples_of_the_page_run(page: Path) -> None:
         else:
             assert run.errors == [], name
             assert json.loads(run.result or "null") == json.loads(expected), name
+    await call_tests(names, {name: text.rstrip() for name, text in FAILS.findall(page.read_text())})
     for value in names.values():
         if isinstance(value, AsyncTransport):
             await value.close()

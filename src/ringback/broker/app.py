@@ -43,7 +43,7 @@ class Broker:
         self.desk = Desk(store, Ids(clock), clock, self._room)
         self.keyring = Keyring(settings.tenants)
         self.dispatcher = Dispatcher(
-            self.desk, sender, self._request, settings.in_flight, settings.in_flight_per_host, settings.limits
+            self.desk, sender, self.request, settings.in_flight, settings.in_flight_per_host, settings.limits
         )
         self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
         self.janitor = Janitor(self.desk, settings.limits)
@@ -71,20 +71,21 @@ class Broker:
         await self.dispatcher.drain(grace)
         await self.store.close()
 
-    def _room(self) -> int:
-        return self.dispatcher.room()
-
-    def _see(self, applied: Sequence[Changes]) -> None:
-        self.keyring.see(applied)
-        self.scheduler.see(applied)
-
-    def _request(self, handed: Handed) -> Outbound:
+    def request(self, handed: Handed) -> Outbound:
+        """Return the request of one attempt, signed."""
         message, delivery = handed.message, handed.delivery
         key = self.keyring.current(message.tenant)
         now, jti = self.desk.clock(), f"jwt_{self.desk.ids.new():016x}"
         if handed.run is None:
             return outbound(message, delivery, key, now, jti)
         return run_outbound(message, delivery, handed.run, handed.entries, key, now, jti, self._limits)
+
+    def _room(self) -> int:
+        return self.dispatcher.room()
+
+    def _see(self, applied: Sequence[Changes]) -> None:
+        self.keyring.see(applied)
+        self.scheduler.see(applied)
 
 
 class Service:

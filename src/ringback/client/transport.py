@@ -17,6 +17,9 @@ from ringback.errors import Refused
 
 T = TypeVar("T")
 
+in_process: dict[str, tuple[httpx.BaseTransport, httpx.AsyncBaseTransport]] = {}
+"""Brokers of this process by URL, with the blocking and the asynchronous way to each; they need no socket."""
+
 _TRIES = 4
 _TIMEOUT = httpx.Timeout(30, connect=10)
 
@@ -26,7 +29,8 @@ class Transport:
 
     def __init__(self, broker: Broker, transport: httpx.BaseTransport | None = None) -> None:
         self.broker = broker
-        self._client = httpx.Client(timeout=_TIMEOUT, verify=_trust(), transport=transport)
+        local, _ = in_process.get(broker.url, (None, None))
+        self._client = httpx.Client(timeout=_TIMEOUT, verify=_trust(), transport=transport or local)
 
     def send(self, call: Call[T]) -> T:
         """Return the result of a call.
@@ -84,7 +88,8 @@ class AsyncTransport:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            client = httpx.AsyncClient(timeout=_TIMEOUT, verify=_trust(), transport=self._transport)
+            _, local = in_process.get(self.broker.url, (None, None))
+            client = httpx.AsyncClient(timeout=_TIMEOUT, verify=_trust(), transport=self._transport or local)
             self._clients[loop] = client
         return client
 

@@ -21,6 +21,7 @@ from ringback.workflow.middleware import Middlewares
 from ringback.workflow.pending import PendingSteps
 from ringback.workflow.steps import Invoke, Run
 from ringback.workflow.values import encode, promised
+from ringback.workflow.watching import step_watch
 
 T = TypeVar("T")
 
@@ -119,8 +120,13 @@ class Turn:
         if options.retry_delay is not None:
             self.retry_after = seconds(options.retry_delay, f"the retry delay of step {asked.name!r}")
         await self._middlewares.tell("before_execution", context, asked.name)
+        watch = step_watch.get()
         try:
+            if watch is not None:
+                watch.before(asked.name)
             more = await asked.function()
+            if watch is not None:
+                watch.after(asked.name)
         except NonRetryableError:
             raise
         except Exception as error:

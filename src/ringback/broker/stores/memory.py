@@ -45,6 +45,10 @@ class MemoryStore:
         future.set_result(result)
         return future
 
+    def look(self, job: Callable[[Transaction], T]) -> T:
+        """Run a job that applies nothing, and return its answer at once."""
+        return job(MemoryTransaction(self._rows))
+
     def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """See `Store.read`."""
         return self.write(job)

@@ -1,0 +1,109 @@
+"""Studio's own workflow under the crash matrix: whatever goes wrong, a job ends `done` and counts once."""
+
+import asyncio
+import itertools
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import imageio_ffmpeg
+import pytest
+
+from ringback.testing import TestBroker, crash_matrix
+from ringback_video.app import create_app
+from ringback_video.providers.contract import Look
+from ringback_video.settings import Settings
+from ringback_video.studio import build
+from ringback_video.templates import TEMPLATES
+
+URL = "https://studio.test"
+TEMPLATE = TEMPLATES["runway"]
+
+
+class StubProvider:
+    """Makes one video of the right size and length, ready at the second look."""
+
+    def __init__(self, video: bytes) -> None:
+        self._video = video
+        self.started: set[str] = set()
+        self._looks = 0
+
+    def start(self, operation_id: str, *_: object, **__: object) -> str:
+        self.started.add(operation_id)
+        return operation_id
+
+    def poll(self, operation_id: str) -> Look:
+        self._looks += 1
+        return Look("done", 100) if self._looks > 1 else Look("running", 40)
+
+    def restart(self, operation_id: str) -> None:
+        self.started.add(operation_id)
+
+    def fetch(self, operation_id: str) -> bytes:
+        assert operation_id in self.started
+        return self._video
+
+    def cancel(self, operation_id: str) -> None:
+        self.started.discard(operation_id)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A real MP4 as the template wants it, of one colour."""
+    path = tmp_path_factory.mktemp("video") / "video.mp4"
+    source = f"color=c=teal:s={TEMPLATE.width}x{TEMPLATE.height}:d={TEMPLATE.seconds}:r=5"
+    line = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", source, "-preset", "ultrafast", str(path)]
+    subprocess.run(line, check=True, timeout=60)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_whatever_goes_wrong_a_job_is_done_and_counts_once(video: bytes, tmp_path: Path, closing: ExitStack) -> None:
+    numbers = itertools.count()
+
+    def scene(broker: TestBroker) -> Callable[[], Any]:
+        folder = tmp_path / str(next(numbers))
+        keys = (broker.environment["QSTASH_CURRENT_SIGNING_KEY"], broker.environment["QSTASH_NEXT_SIGNING_KEY"])
+        settings = Settings(
+            folder, f"sqlite:///{folder / 'studio.db'}", URL, broker.url, broker.environment["QSTASH_TOKEN"], keys
+        )
+        provider = StubProvider(video)
+        studio = replace(build(settings), provider=provider)
+        closing.callback(studio.database.close)
+        broker.connect(studio.queue)
+        app = create_app(studio)
+        broker.mount(app, URL)
+
+        async def ask(method: str, path: str, body: object = None) -> Any:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL) as http:
+                return (await http.request(method, path, json=body)).json()
+
+        photos = [f"{URL}/photos/coffee.jpg"]
+        order = {"shopId": "demo-shop", "templateId": TEMPLATE.id, "sourceImageUrls": photos}
+        job = asyncio.run(ask("POST", "/api/generate", order))
+
+        def end() -> dict[str, Any]:
+            seen = asyncio.run(ask("GET", f"/api/jobs/{job['jobId']}"))
+            used = asyncio.run(ask("GET", "/api/shops/demo-shop"))["videosUsed"]
+            changes = [change["status"] for change in seen["history"]]
+            return {"status": seen["status"], "used": used, "started": len(provider.started), "changes": changes}
+
+        return end
+
+    report = crash_matrix(scene)
+    assert report.calm.end == {
+        "status": "done",
+        "used": 1,
+        "started": 1,
+        "changes": ["queued", "processing", "done"],
+    }
+    assert len(report.endings) >= 20
