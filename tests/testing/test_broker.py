@@ -86,7 +86,7 @@ class WithUnittest(unittest.TestCase):
     def test_it_needs_no_pytest(self) -> None:
         run = self.broker.trigger(blocking, 3)
         self.broker.run_to_end()
-        self.assertEqual(run.result, 6)
+        assert run.result == 6
 
 
 def test_events_come_when_the_test_says_so(ringback_broker: TestBroker) -> None:

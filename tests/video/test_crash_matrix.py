@@ -56,7 +56,18 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A real MP4 as the template wants it, of one colour."""
     path = tmp_path_factory.mktemp("video") / "video.mp4"
     source = f"color=c=teal:s={TEMPLATE.width}x{TEMPLATE.height}:d={TEMPLATE.seconds}:r=5"
-    line = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", source, "-preset", "ultrafast", str(path)]
+    line = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        source,
+        "-preset",
+        "ultrafast",
+        str(path),
+    ]
     subprocess.run(line, check=True, timeout=60)
     return path.read_bytes()
 
