@@ -112,7 +112,7 @@ def connect(client: Any, door: Door) -> None:
     Raises:
         TypeError: it is no such client.
     """
-    inside = getattr(client, "http", None)
+    inside: Any = getattr(client, "http", None)
     match getattr(inside, "_client", None):
         case httpx.Client() as before:
             before.close()
