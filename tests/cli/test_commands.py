@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -183,8 +182,8 @@ def test_events_are_followed_as_they_happen(broker: BrokerProcess, endpoint: End
             states.append(event["state"])
         assert len(states) == len(set(states))
     finally:
-        following.send_signal(signal.SIGINT)
-        assert following.wait(10) == 1
+        following.terminate()
+        following.wait(20)
         following.stdout.close()
 
 
