@@ -118,6 +118,7 @@ def test_flow_control_keys_have_one_grammar(cli: Commands, endpoint: Endpoint) -
     assert cli.json("flow", "show", "shop-1")["parallelismMax"] == 9
     for verb in ("unpin", "reset", "resume"):
         cli.say("flow", verb, "shop-1")
+    assert "key=shop-1" in cli.say("audit")
 
 
 def test_dead_letters_are_shown_retried_and_deleted(cli: Commands, endpoint: Endpoint) -> None:
@@ -130,7 +131,7 @@ def test_dead_letters_are_shown_retried_and_deleted(cli: Commands, endpoint: End
 
 
 def test_runs_are_started_listed_shown_and_canceled(cli: Commands, endpoint: Endpoint) -> None:
-    run = cli.say("runs", "trigger", f"{endpoint.url}/workflow", "--id", "one", "-d", "{}").strip()
+    run = cli.say("runs", "trigger", f"{endpoint.url}/workflow", "--id", "one", "-d", "{}", "--delay", "1h").strip()
     assert run == "wfr_one"
     assert run in cli.say("runs", "list")
     assert "started" in cli.say("runs", "show", run)

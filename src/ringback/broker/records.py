@@ -241,6 +241,24 @@ class BulkAction(Record, frozen=True, array_like=True):
     filter: HeaderLines = ()
 
 
+class AuditEntry(Record, frozen=True, array_like=True):
+    """An administrative call that was carried out.
+
+    Attributes:
+        call: method and path, its variable parts in braces, such as `POST /v2/queues/{queue}/pause`.
+        target: what it was about: the values of those parts and the query, without tokens.
+        body: the request's body, where it is configuration and no payload.
+    """
+
+    pos: int
+    tenant: str
+    at: int
+    caller_ip: str
+    call: str
+    target: HeaderLines = ()
+    body: str = ""
+
+
 class Invoker(Record, frozen=True, array_like=True):
     """The step of a parent run that waits for a run to end.
 

@@ -7,6 +7,7 @@ import click
 from ringback import __version__
 
 COMMANDS = {
+    "audit": "audit:audit",
     "batch": "messages:batch",
     "completion": "completion:completion",
     "dev": "dev:dev",

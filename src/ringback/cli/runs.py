@@ -78,13 +78,20 @@ def show(told: Remote, run: str) -> None:
 @click.option("-d", "--data", help="The payload.")
 @click.option("--id", "run_id", help="Id of the run; while it goes on, no second one is started.")
 @click.option("--retries", type=click.IntRange(0), help="How often a failed step is tried again.")
+@click.option("--delay", help="Start after this long, such as 10m.")
 @click.option("--label", "labels", multiple=True, help="A name to find the run by.")
 @remote
 def trigger(
-    told: Remote, url: str, data: str | None, run_id: str | None, retries: int | None, labels: tuple[str, ...]
+    told: Remote,
+    url: str,
+    data: str | None,
+    run_id: str | None,
+    retries: int | None,
+    delay: str | None,
+    labels: tuple[str, ...],
 ) -> None:
     """Start a run of the workflow at URL."""
-    options = RunOptions(retries=retries, labels=labels)
+    options = RunOptions(retries=retries, delay=delay, labels=labels)
     started = told.send(api.trigger(url=url, body=data, workflow_run_id=run_id, options=options))
     again = " (goes on already)" if started.deduplicated else ""
     told.out.done(

@@ -256,6 +256,15 @@ def reset_flow_rate(key: str) -> Call[None]:
     return Call("POST", f"/v2/flowControl/{segment(key)}/resetRate", nothing)
 
 
+# Administration
+
+
+def audit(*, cursor: str | None = None, count: int = 100) -> Call[Page]:
+    """List what administrators did, newest first; an extension of ringback's broker."""
+    query = _query({"count": count, **({"cursor": cursor} if cursor else {})})
+    return Call("GET", "/v2/audit", lambda answer: page(answer, "entries"), query)
+
+
 # Signing keys
 
 

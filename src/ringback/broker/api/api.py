@@ -5,6 +5,7 @@ import ipaddress
 import logging
 from urllib.parse import parse_qsl
 
+from ringback.broker.api.audit import audited
 from ringback.broker.api.burst import BurstLimit
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.routes import Router
@@ -57,7 +58,11 @@ class Api:
         self._burst.take(tenant.name, request.target, self._desk.clock())
         if self._settings.trusted_proxies:
             request.peer = caller(request, self._settings.trusted_proxies)
-        return match.route.respond(Call(request, tenant, match.names, self._desk, self._settings))
+        call = Call(request, tenant, match.names, self._desk, self._settings)
+        if match.route.audit != "no":
+            name = f"{match.route.method} {match.route.path}"
+            call = audited(call, name, with_body=match.route.audit == "with its body")
+        return match.route.respond(call)
 
     def _anybody(self, name: str) -> Tenant:
         """Return the tenant that an address without a token names."""

@@ -1,9 +1,10 @@
 """The whole surface of the API on one page: which call goes where."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from ringback.broker.api import (
+    audit,
     bulk,
     dead_letters,
     flow_control,
@@ -26,6 +27,7 @@ from ringback.wire.batch import Item
 class Route(NamedTuple):
     """One call: method, path, and who answers.
 
+    `audit` says whether it is written into the audit log: what is administration, and no everyday traffic.
     In a path, `{name}` is one segment, percent-decoded once; `{name*}` is one or more segments, decoded;
     `{name...}` is all the rest, raw and with its query. Fixed segments match in any case.
     """
@@ -35,6 +37,7 @@ class Route(NamedTuple):
     respond: Respond
     public: bool = False
     body: type | None = None
+    audit: Literal["no", "yes", "with its body"] = "no"
 
 
 def _document(_: Call) -> Answer:
@@ -47,47 +50,51 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v2/enqueue/{queue}/{destination...}", messages.enqueue),
     Route("POST", "/v2/batch", messages.batch, body=list[Item]),
     Route("GET", "/v2/messages/{message}", messages.get),
-    Route("DELETE", "/v2/messages/{message}", messages.cancel),
-    Route("DELETE", "/v2/messages", bulk.cancel_many),
+    Route("DELETE", "/v2/messages/{message}", messages.cancel, audit="yes"),
+    Route("DELETE", "/v2/messages", bulk.cancel_many, audit="yes"),
     Route("GET", "/v2/bulkActions", bulk.list_actions),
     Route("GET", "/v2/bulkActions/{action}", bulk.get_action),
-    Route("POST", "/v2/queues", queues.upsert, body=queues.Upsert),
+    Route("POST", "/v2/queues", queues.upsert, body=queues.Upsert, audit="with its body"),
     Route("GET", "/v2/queues", queues.list_all),
     Route("GET", "/v2/queues/{queue}", queues.get),
-    Route("DELETE", "/v2/queues/{queue}", queues.delete),
-    Route("POST", "/v2/queues/{queue}/pause", queues.pause),
-    Route("POST", "/v2/queues/{queue}/resume", queues.resume),
+    Route("DELETE", "/v2/queues/{queue}", queues.delete, audit="yes"),
+    Route("POST", "/v2/queues/{queue}/pause", queues.pause, audit="yes"),
+    Route("POST", "/v2/queues/{queue}/resume", queues.resume, audit="yes"),
     Route("GET", "/v2/schedules", schedules.list_all),
     Route("GET", "/v2/schedules/{schedule}", schedules.get),
-    Route("DELETE", "/v2/schedules/{schedule}", schedules.delete),
-    Route("PATCH", "/v2/schedules/{schedule}/pause", schedules.pause),
-    Route("POST", "/v2/schedules/{schedule}/pause", schedules.pause),
-    Route("PATCH", "/v2/schedules/{schedule}/resume", schedules.resume),
-    Route("POST", "/v2/schedules/{schedule}/resume", schedules.resume),
-    Route("POST", "/v2/schedules/{destination...}", schedules.create),
+    Route("DELETE", "/v2/schedules/{schedule}", schedules.delete, audit="yes"),
+    Route("PATCH", "/v2/schedules/{schedule}/pause", schedules.pause, audit="yes"),
+    Route("POST", "/v2/schedules/{schedule}/pause", schedules.pause, audit="yes"),
+    Route("PATCH", "/v2/schedules/{schedule}/resume", schedules.resume, audit="yes"),
+    Route("POST", "/v2/schedules/{schedule}/resume", schedules.resume, audit="yes"),
+    Route("POST", "/v2/schedules/{destination...}", schedules.create, audit="yes"),
     Route("GET", "/v2/topics", groups.list_all),
     Route("GET", "/v2/topics/{group}", groups.get),
-    Route("DELETE", "/v2/topics/{group}", groups.delete),
-    Route("PATCH", "/v2/topics/{group}", groups.set_defaults, body=groups.Defaults),
-    Route("POST", "/v2/topics/{group}/endpoints", groups.upsert_endpoints, body=groups.Endpoints),
-    Route("DELETE", "/v2/topics/{group}/endpoints", groups.remove_endpoints, body=groups.Endpoints),
+    Route("DELETE", "/v2/topics/{group}", groups.delete, audit="yes"),
+    Route("PATCH", "/v2/topics/{group}", groups.set_defaults, body=groups.Defaults, audit="yes"),
+    Route(
+        "POST", "/v2/topics/{group}/endpoints", groups.upsert_endpoints, body=groups.Endpoints, audit="with its body"
+    ),
+    Route(
+        "DELETE", "/v2/topics/{group}/endpoints", groups.remove_endpoints, body=groups.Endpoints, audit="with its body"
+    ),
     Route("GET", "/v2/flowControl", flow_control.list_all),
-    Route("POST", "/v2/flowControl/{key*}/pause", flow_control.pause),
-    Route("POST", "/v2/flowControl/{key*}/resume", flow_control.resume),
-    Route("POST", "/v2/flowControl/{key*}/pin", flow_control.pin),
-    Route("POST", "/v2/flowControl/{key*}/unpin", flow_control.unpin),
-    Route("POST", "/v2/flowControl/{key*}/resetRate", flow_control.reset_rate),
-    Route("POST", "/v2/flowControl/{key*}/reset", flow_control.reset_rate),
+    Route("POST", "/v2/flowControl/{key*}/pause", flow_control.pause, audit="yes"),
+    Route("POST", "/v2/flowControl/{key*}/resume", flow_control.resume, audit="yes"),
+    Route("POST", "/v2/flowControl/{key*}/pin", flow_control.pin, audit="yes"),
+    Route("POST", "/v2/flowControl/{key*}/unpin", flow_control.unpin, audit="yes"),
+    Route("POST", "/v2/flowControl/{key*}/resetRate", flow_control.reset_rate, audit="yes"),
+    Route("POST", "/v2/flowControl/{key*}/reset", flow_control.reset_rate, audit="yes"),
     Route("GET", "/v2/flowControl/{key*}", flow_control.get),
     Route("GET", "/v2/globalParallelism", flow_control.global_parallelism),
     Route("GET", "/v2/events", history.events),
     Route("GET", "/v2/logs", history.logs),
     Route("GET", "/v2/dlq", dead_letters.list_all),
-    Route("DELETE", "/v2/dlq", dead_letters.delete_many),
-    Route("POST", "/v2/dlq/retry", dead_letters.retry_many),
-    Route("POST", "/v2/dlq/retry/{dead_letter}", dead_letters.retry),
+    Route("DELETE", "/v2/dlq", dead_letters.delete_many, audit="yes"),
+    Route("POST", "/v2/dlq/retry", dead_letters.retry_many, audit="yes"),
+    Route("POST", "/v2/dlq/retry/{dead_letter}", dead_letters.retry, audit="yes"),
     Route("GET", "/v2/dlq/{dead_letter}", dead_letters.get),
-    Route("DELETE", "/v2/dlq/{dead_letter}", dead_letters.delete),
+    Route("DELETE", "/v2/dlq/{dead_letter}", dead_letters.delete, audit="yes"),
     Route("POST", "/v2/trigger/{destination...}", workflows.trigger),
     Route("POST", "/v2/batch/trigger", workflows.trigger_batch, body=list[Item]),
     Route("POST", "/v2/wait/{event...}", waiting.wait),
@@ -98,22 +105,23 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v2/workflows/events", workflows.events),
     Route("GET", "/v2/workflows/runs/{run}", workflows.entries),
     Route("DELETE", "/v2/workflows/runs/{run}", workflows.end),
-    Route("DELETE", "/v2/workflows/runs", workflows.cancel_many),
+    Route("DELETE", "/v2/workflows/runs", workflows.cancel_many, audit="yes"),
     Route("POST", "/v2/workflows/runs/{run}/heartbeat", workflows.heartbeat),
     Route("GET", "/v2/workflows/dlq", run_letters.list_all),
-    Route("DELETE", "/v2/workflows/dlq", run_letters.delete_many),
-    Route("POST", "/v2/workflows/dlq/resume", run_letters.resume_many),
-    Route("POST", "/v2/workflows/dlq/resume/{dead_letter}", run_letters.resume),
-    Route("POST", "/v2/workflows/dlq/restart", run_letters.restart_many),
-    Route("POST", "/v2/workflows/dlq/restart/{dead_letter}", run_letters.restart),
-    Route("POST", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.rerun_failure_function),
-    Route("DELETE", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.cancel_failure_function),
+    Route("DELETE", "/v2/workflows/dlq", run_letters.delete_many, audit="yes"),
+    Route("POST", "/v2/workflows/dlq/resume", run_letters.resume_many, audit="yes"),
+    Route("POST", "/v2/workflows/dlq/resume/{dead_letter}", run_letters.resume, audit="yes"),
+    Route("POST", "/v2/workflows/dlq/restart", run_letters.restart_many, audit="yes"),
+    Route("POST", "/v2/workflows/dlq/restart/{dead_letter}", run_letters.restart, audit="yes"),
+    Route("POST", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.rerun_failure_function, audit="yes"),
+    Route("DELETE", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.cancel_failure_function, audit="yes"),
     Route("GET", "/v2/workflows/dlq/{dead_letter}", run_letters.get),
-    Route("DELETE", "/v2/workflows/dlq/{dead_letter}", run_letters.delete),
+    Route("DELETE", "/v2/workflows/dlq/{dead_letter}", run_letters.delete, audit="yes"),
+    Route("GET", "/v2/audit", audit.list_all),
     Route("GET", "/v2/openapi.json", _document),
     Route("GET", "/v2/keys", keys.get),
-    Route("POST", "/v2/keys/rotate", keys.rotate),
-    Route("POST", "/v2/rotate", keys.rotate),
+    Route("POST", "/v2/keys/rotate", keys.rotate, audit="yes"),
+    Route("POST", "/v2/rotate", keys.rotate, audit="yes"),
 )
 
 

@@ -4,6 +4,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations.queues import is_known
 from ringback.broker.records import (
+    AuditEntry,
     BulkAction,
     DeadLetter,
     Dedup,
@@ -22,6 +23,8 @@ from ringback.broker.stores.contract import Query, Transaction, Where
 
 _ACTIONS_MS = 7 * 86_400_000
 """Bulk actions stay visible for seven days (protocol 2.6.1)."""
+_AUDIT_MS = 90 * 86_400_000
+"""What administrators did stays visible for ninety days."""
 
 
 def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -> int:
@@ -32,6 +35,7 @@ def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -
         *tx.find(Event, Query((events,), order=("pos",), limit=most)),
         *tx.find(DeadLetter, Query((letters,), order=("pos",), limit=most)),
         *tx.find(BulkAction, Query((Where("pos", "<", first_id_at(moment.now - _ACTIONS_MS)),), limit=most)),
+        *tx.find(AuditEntry, Query((Where("pos", "<", first_id_at(moment.now - _AUDIT_MS)),), limit=most)),
         *tx.find(Dedup, Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)),
     ]
     tx.apply(Changes(drop=gone))
