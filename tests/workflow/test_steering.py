@@ -282,7 +282,7 @@ async def test_new_code_is_checked_against_the_runs_in_flight(app: str, client: 
     same, other = [await check_runs(code, f"{app}/sleeps", client) for code in (sleeps, renamed)]
     assert same == [Checked(run.workflow_run_id, None, "nap")]
     problem = "the run waits for step 'nap', but the code goes on with 'first'"
-    assert other == [Checked(run.workflow_run_id, problem, "first")]
+    assert other == [Checked(run.workflow_run_id, problem, "first", "StepMismatch", 1)]
     assert done == []
     await client.cancel(run.workflow_run_id)
     assert await check_runs(renamed, f"{app}/sleeps", client) == []

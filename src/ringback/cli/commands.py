@@ -9,6 +9,7 @@ from ringback import __version__
 COMMANDS = {
     "audit": "audit:audit",
     "batch": "messages:batch",
+    "check-deploy": "check_deploy:check_deploy",
     "completion": "completion:completion",
     "dev": "dev:dev",
     "dlq": "dlq:dlq",

@@ -11,8 +11,9 @@ from ringback.client.runs import LogFilter
 from ringback.errors import Refused
 from ringback.wire.steps import Entry
 from ringback.workflow.definition import Workflow, WorkflowFunction, as_workflow
+from ringback.workflow.errors import StepMismatch
 from ringback.workflow.facts import Facts
-from ringback.workflow.following import Announce, Finish, Perform, Purpose
+from ringback.workflow.following import Announce, Perform, Purpose
 from ringback.workflow.journal import read_journal
 from ringback.workflow.middleware import Middlewares
 from ringback.workflow.payload import payload_of
@@ -27,11 +28,15 @@ class Checked:
         workflow_run_id: the run.
         problem: why it would break, in words; None when it would go on.
         next_step: the step it would do next; None when it would end, or waits for others of its group.
+        error: class name of the error that stands behind the problem; None when there is none.
+        step: number of the step at which code and history part; None where no step is to blame.
     """
 
     workflow_run_id: str
     problem: str | None = None
     next_step: str | None = None
+    error: str | None = None
+    step: int | None = None
 
 
 async def check_runs(
@@ -59,7 +64,7 @@ async def check_runs(
                     continue  # it has ended meanwhile
                 raise
             replayed = await check_history(function, run["workflowRunId"], history, url, client)
-            checked.append(_against_waiting(replayed, _waited_for(run)))
+            checked.append(against_waiting(replayed, run))
         cursor = page.cursor
         if cursor is None:
             break
@@ -77,30 +82,41 @@ async def check_history(
         turn = Turn(workflow, Facts(RunRef(run_id, url)), client.transport, Middlewares(()), {})
         purpose = await turn.foresee(journal, payload)
     except Exception as error:  # noqa: BLE001 - whatever the code raises is what would break the run
-        return Checked(run_id, f"{type(error).__name__}: {error}")
-    return Checked(run_id, None, _next(purpose))
+        return broken(run_id, error)
+    return going_on(run_id, purpose)
 
 
-def _waited_for(run: dict[str, Any]) -> list[str]:
-    """Return the sleeps, waits and calls a run is in the midst of; the history holds their results only when they end."""
-    groups = (group for group in run.get("steps", ()) if group.get("type") == "sequential")
-    steps = (step for group in groups for step in group.get("steps", ()))
-    return [step["stepName"] for step in steps if step.get("state") == "STEP_PROGRESS" and step.get("stepName")]
+def broken(run_id: str, error: BaseException) -> Checked:
+    """Return what it means for a run that the code raises an error."""
+    step = error.number if isinstance(error, StepMismatch) else None
+    name = type(error).__name__
+    return Checked(run_id, f"{name}: {error}", None, name, step)
 
 
-def _against_waiting(checked: Checked, waited_for: list[str]) -> Checked:
-    if checked.problem or not waited_for or checked.next_step in waited_for:
-        return checked
-    problem = f"the run waits for step {waited_for[0]!r}, but the code goes on with {checked.next_step!r}"
-    return Checked(checked.workflow_run_id, problem, checked.next_step)
-
-
-def _next(purpose: Purpose) -> str | None:
+def going_on(run_id: str, purpose: Purpose) -> Checked:
+    """Return what it means for a run what the code would do next."""
     match purpose:
         case Perform(asked):
-            return asked.name
+            return Checked(run_id, None, asked.name)
         case Announce(asked):
-            return ", ".join(step.name for step in asked)
-        case Finish():
-            return None
-    return None
+            return Checked(run_id, None, ", ".join(step.name for step in asked))
+    return Checked(run_id)
+
+
+def against_waiting(checked: Checked, run: dict[str, Any]) -> Checked:
+    """Hold what the code would do next against what the run is in the midst of.
+
+    Args:
+        checked: what the code makes of the run's history, which holds the results of sleeps, waits and calls only when they
+            have ended.
+        run: the run as the broker's log shows it.
+    """
+    groups = (group for group in run.get("steps", ()) if group.get("type") == "sequential")
+    steps = (step for group in groups for step in group.get("steps", ()))
+    waited_for = [step for step in steps if step.get("state") == "STEP_PROGRESS" and step.get("stepName")]
+    names = [step["stepName"] for step in waited_for]
+    if checked.problem or not names or checked.next_step in names:
+        return checked
+    instead = "would end" if checked.next_step is None else f"goes on with {checked.next_step!r}"
+    problem = f"the run waits for step {names[0]!r}, but the code {instead}"
+    return Checked(checked.workflow_run_id, problem, checked.next_step, "StepMismatch", waited_for[0].get("stepId"))

@@ -76,7 +76,15 @@ class Misuse(WorkflowError):
 
 
 class StepMismatch(Misuse):
-    """The code asks for another step than the one the run's history holds at this place."""
+    """The code asks for another step than the one the run's history holds at this place.
+
+    Attributes:
+        number: which step of the run it is, from 1.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 class NotSerializable(Misuse):

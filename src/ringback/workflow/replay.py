@@ -121,7 +121,8 @@ def _same_step(number: int, wish: Wish, there: Step) -> None:
             f"Incompatible step name: step {number} of this run's history is {there.name!r} ({there.type}), but the "
             f"code asks for {wish.name!r} ({wish.type}). Steps must come in the same order on every delivery: put "
             "everything that may change (time, chance, input) into a step, and guard changed code with "
-            "`await context.patched(...)` while older runs are in flight"
+            "`await context.patched(...)` while older runs are in flight",
+            number,
         )
 
 
@@ -130,5 +131,6 @@ def _same_size(number: int, size: int, there: Step) -> None:
         raise StepMismatch(
             f"Incompatible number of parallel steps: step {number} was one of {there.concurrent} started together, "
             f"but the code now starts {size}. Guard changed code with `await context.patched(...)` while older runs "
-            "are in flight"
+            "are in flight",
+            number,
         )
