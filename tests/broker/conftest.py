@@ -5,13 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from ringback.broker.stores.contract import Store
 from ringback.broker.stores.memory import MemoryStore
+from ringback.broker.stores.postgres.store import PostgresStore
 from ringback.broker.stores.sqlite import SqliteStore
 from support.inprocess import InProcess, inprocess
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def ringed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[InProcess]:
-    store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "ringback.db")
+    store: Store
+    match request.param:
+        case "memory":
+            store = MemoryStore()
+        case "sqlite":
+            store = SqliteStore(tmp_path / "ringback.db")
+        case _:
+            store = PostgresStore(request.getfixturevalue("postgres").fresh(), 600_000)
     async with inprocess(store) as running:
         yield running

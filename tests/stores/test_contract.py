@@ -10,12 +10,17 @@ from ringback.broker.changes import Changes, Handed
 from ringback.broker.records import DeadLetter, Delivery, Event, Lane, Message
 from ringback.broker.stores.contract import Query, Store, Transaction, Where
 from ringback.broker.stores.memory import MemoryStore
+from ringback.broker.stores.postgres.store import PostgresStore
 from ringback.broker.stores.sqlite import SqliteStore
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "store.db")
+    opened: Store = MemoryStore()
+    if request.param == "sqlite":
+        opened = SqliteStore(tmp_path / "store.db")
+    elif request.param == "postgres":
+        opened = PostgresStore(request.getfixturevalue("postgres").fresh(), 15_000)
     await opened.open()
     yield opened
     await opened.close()

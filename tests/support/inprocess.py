@@ -71,6 +71,7 @@ class InProcess:
             llm_url=self.llm_url,
             in_flight=self.room,
             in_flight_per_host=self.room,
+            node_timeout_ms=600_000,
         )
         self.broker = Broker(settings, self.store, self, lambda: self.at)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from ringback import clock as wall
 from ringback.broker.api.api import Api, explain
@@ -11,6 +12,7 @@ from ringback.broker.changes import Changes, Handed
 from ringback.broker.engine.dispatcher import Dispatcher, Sender
 from ringback.broker.engine.janitor import Janitor
 from ringback.broker.engine.keyring import Keyring
+from ringback.broker.engine.membership import Membership
 from ringback.broker.engine.scheduler import Scheduler
 from ringback.broker.engine.sender import HttpSender, SenderLimits
 from ringback.broker.ids import Ids
@@ -47,6 +49,9 @@ class Broker:
         )
         self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
         self.janitor = Janitor(self.desk, settings.limits)
+        self.membership = Membership(
+            self.desk, self.dispatcher, settings.node_timeout_ms, lambda: self.scheduler.loop.nudge()
+        )
         self.api = Api(settings, self.desk)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -54,13 +59,15 @@ class Broker:
         """Open the store and take up what was in flight when the last process ended."""
         await self.store.open()
         self.store.on_handed(self._see)
-        await self.desk.open()
+        self.store.on_woken(self.scheduler.loop.nudge)
+        await self.membership.join()
         await self.keyring.load(self.desk)
         await self.scheduler.recover()
 
     def run(self) -> None:
         """Start the loops that run by themselves."""
-        self._loops = [asyncio.create_task(one.loop.run()) for one in (self.scheduler, self.janitor)]
+        loops = (self.scheduler.loop, self.janitor.loop, self.membership.loop, self.membership.fence)
+        self._loops = [asyncio.create_task(one.run()) for one in loops]
 
     async def close(self, grace: float = _GRACE) -> None:
         """Claim nothing more, let what is in flight finish for `grace` seconds, and close the store."""
@@ -69,6 +76,7 @@ class Broker:
             with suppress(asyncio.CancelledError):
                 await loop
         await self.dispatcher.drain(grace)
+        await self.membership.leave()
         await self.store.close()
 
     def request(self, handed: Handed) -> Outbound:
@@ -88,6 +96,15 @@ class Broker:
         self.scheduler.see(applied)
 
 
+def store_for(settings: Settings) -> Store:
+    """Return the store that the settings name: PostgreSQL for an address, SQLite for a file."""
+    if isinstance(settings.database, Path):
+        return SqliteStore(settings.database)
+    from ringback.broker.stores.postgres.store import PostgresStore
+
+    return PostgresStore(settings.database, settings.node_timeout_ms)
+
+
 class Service:
     """A broker that listens.
 
@@ -97,7 +114,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.sender = HttpSender(SenderLimits(settings.destinations, body_bytes=settings.limits.response_bytes))
-        self.broker = Broker(settings, SqliteStore(settings.database), self.sender)
+        self.broker = Broker(settings, store_for(settings), self.sender)
         self.server = Server(self.broker.api.respond, host=settings.host, port=settings.port, explain=explain)
 
     async def start(self) -> tuple[str, int]:

@@ -12,6 +12,8 @@ NewId = Callable[[], int]
 
 _EPOCH = 1_577_836_800_000  # 2020-01-01: 42 bits of milliseconds last until 2159
 _SHIFT = 21
+SLOTS = 64
+"""How many nodes can make numbers side by side."""
 _COUNTER = (1 << 15) - 1
 
 
@@ -29,6 +31,10 @@ class Ids:
         self._last = 0
         self._count = 0
 
+    def sit(self, slot: int) -> None:
+        """Make numbers for another node from now on."""
+        self._node = slot << 15
+
     def go_past(self, number: int) -> None:
         """Make only numbers above this one: a clock that was set back must not make a number twice."""
         self._last = max(self._last, (number >> _SHIFT) + 1)
@@ -44,6 +50,11 @@ class Ids:
         else:
             self._count += 1
         return self._last << _SHIFT | self._node | self._count
+
+
+def slot_of(number: int) -> int:
+    """Return the node that made a number."""
+    return (number >> 15) & (SLOTS - 1)
 
 
 def first_id_at(at: Instant) -> int:

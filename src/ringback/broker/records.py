@@ -398,3 +398,22 @@ class Progress(Record, frozen=True, array_like=True):
     attempt: int
     at: int
     text: str
+
+
+class Node(Record, frozen=True, array_like=True):
+    """A broker process at work; its row is gone when it has stopped, or when the others have heard nothing of it.
+
+    Attributes:
+        slot: its part in the numbers it makes, 0 to 63; unlike any other node's.
+        number: what its leases say.
+        beats: grows as long as it lives.
+        name: host and process.
+        release: version it runs.
+    """
+
+    slot: int
+    number: int
+    beats: int = 0
+    since_at: int = 0
+    name: str = ""
+    release: str = ""

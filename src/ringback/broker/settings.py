@@ -80,18 +80,19 @@ class Settings:
 
     Attributes:
         host, port: where it listens; port 0 takes a free one.
-        database: the SQLite file.
+        database: the SQLite file, or the `postgresql://` address of a database that several brokers share.
         tenants: the accounts.
         destinations: which addresses may be called.
         trusted_proxies: networks whose `X-Forwarded-For` is believed.
         llm_url: OpenAI-compatible address that the destination `api/llm` stands for; none without it.
         in_flight: most attempts in flight at once.
         in_flight_per_host: most of them to one host.
+        node_timeout_ms: after how long others take over from a broker that is not heard of.
     """
 
     host: str
     port: int
-    database: Path
+    database: Path | str
     tenants: tuple[Tenant, ...]
     limits: Limits = field(default_factory=Limits)
     destinations: Policy = field(default_factory=Policy)
@@ -99,6 +100,7 @@ class Settings:
     llm_url: str = ""
     in_flight: int = 1000
     in_flight_per_host: int = 256
+    node_timeout_ms: int = 15_000
 
 
 DEVELOPMENT_TENANTS = tuple(

@@ -78,11 +78,30 @@ def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network,
         raise ValueError(f"expected networks such as 10.0.0.0/8, separated by commas ({error})") from error
 
 
+def database(text: str) -> Path | str:
+    """Return where everything is kept: the address of a PostgreSQL database, or a file.
+
+    Raises:
+        ValueError: it is an address of something else.
+    """
+    if text.startswith(("postgresql://", "postgres://")):
+        return text
+    if "://" in text:
+        raise ValueError("expected a file, or an address that begins with postgresql://")
+    return Path(text)
+
+
 _LIMITS = Limits()
+_SHORTEST_NODE_TIMEOUT = 1000
 SETTINGS = (
     Setting("RINGBACK_HOST", str, "127.0.0.1", "Address to listen on."),
     Setting("RINGBACK_PORT", _whole, 8080, "Port to listen on; 0 takes a free one."),
-    Setting("RINGBACK_DATABASE", Path, Path("ringback.db"), "The SQLite file that holds everything."),
+    Setting(
+        "RINGBACK_DATABASE",
+        database,
+        Path("ringback.db"),
+        "The SQLite file that holds everything, or the `postgresql://` address of a database that several brokers share.",
+    ),
     Setting("QSTASH_TOKEN", str, None, "The token clients send. `ringback secrets` makes one."),
     Setting("QSTASH_CURRENT_SIGNING_KEY", str, None, "The key deliveries are signed with, until it is rotated."),
     Setting("QSTASH_NEXT_SIGNING_KEY", str, None, "The key that takes its place on rotation."),
@@ -94,6 +113,12 @@ SETTINGS = (
     Setting("RINGBACK_LLM_URL", str, "", "OpenAI-compatible address that the destination api/llm stands for."),
     Setting("RINGBACK_IN_FLIGHT", _whole, 1000, "Most attempts in flight at once."),
     Setting("RINGBACK_IN_FLIGHT_PER_HOST", _whole, 256, "Most of them to one host."),
+    Setting(
+        "RINGBACK_NODE_TIMEOUT",
+        _milliseconds,
+        15_000,
+        "With PostgreSQL: after how long the others take over from a broker that is not heard of.",
+    ),
     Setting("RINGBACK_MAX_BODY", _whole, _LIMITS.body_bytes, "Largest message body in bytes."),
     Setting("RINGBACK_MAX_BATCH", _whole, _LIMITS.batch_bytes, "Largest body of a batch call in bytes."),
     Setting("RINGBACK_MAX_DELAY", _milliseconds, _LIMITS.delay_ms, "Longest delay."),
@@ -161,6 +186,7 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         llm_url=value["RINGBACK_LLM_URL"],
         in_flight=value["RINGBACK_IN_FLIGHT"],
         in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
+        node_timeout_ms=max(_SHORTEST_NODE_TIMEOUT, value["RINGBACK_NODE_TIMEOUT"]),
     )
 
 

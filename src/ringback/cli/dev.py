@@ -8,6 +8,7 @@ import click
 
 from ringback.broker.settings import DEVELOPMENT_TENANTS, Settings
 from ringback.broker.stores.contract import StoreUnavailable
+from ringback.cli.configuration import database
 from ringback.cli.running import run
 from ringback.wire.guard import Policy
 
@@ -24,21 +25,19 @@ from ringback.wire.guard import Policy
 )
 @click.option(
     "--db",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep everything in this file; without it, nothing is kept.",
+    help="Keep everything in this file, or in the PostgreSQL database at this address; without it, nothing is kept.",
 )
-def dev(host: str, port: int, db: Path | None) -> None:
+def dev(host: str, port: int, db: str | None) -> None:
     """Start a broker for development.
 
     It has the public development accounts, so QSTASH_DEV=true finds it, and it may call addresses on this machine.
     """
     with contextlib.ExitStack() as stack:
-        folder = db.parent if db else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ringback-")))
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = Settings(
-            host, port, db or folder / "ringback.db", DEVELOPMENT_TENANTS, destinations=Policy(allow_private=True)
-        )
         try:
+            kept = database(db or f"{stack.enter_context(tempfile.TemporaryDirectory(prefix='ringback-'))}/ringback.db")
+            if isinstance(kept, Path):
+                kept.parent.mkdir(parents=True, exist_ok=True)
+            settings = Settings(host, port, kept, DEVELOPMENT_TENANTS, destinations=Policy(allow_private=True))
             run(settings, tell_secrets=True)
-        except (StoreUnavailable, OSError) as error:
+        except (StoreUnavailable, ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error

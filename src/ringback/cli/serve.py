@@ -22,7 +22,7 @@ from ringback.cli.running import run
 )
 @click.option("--host", help="Address to listen on; wins over RINGBACK_HOST.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; wins over RINGBACK_PORT.")
-@click.option("--db", type=click.Path(dir_okay=False), help="The database file; wins over RINGBACK_DATABASE.")
+@click.option("--db", help="The database, a file or a postgresql:// address; wins over RINGBACK_DATABASE.")
 def serve(config: Path | None, host: str | None, port: int | None, db: str | None) -> None:
     """Start a broker for production.
 
@@ -33,7 +33,8 @@ def serve(config: Path | None, host: str | None, port: int | None, db: str | Non
     environment = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
     try:
         settings = read_settings(environment, config)
-        settings.database.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(settings.database, Path):
+            settings.database.parent.mkdir(parents=True, exist_ok=True)
         run(settings, tell_secrets=False)
     except (SettingWrong, StoreUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error

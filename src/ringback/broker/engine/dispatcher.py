@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from ringback.broker.changes import Changes, Handed
 from ringback.broker.operations.desk import Desk
+from ringback.broker.operations.lanes import lane_keys
 from ringback.broker.operations.settle import settle
-from ringback.broker.records import Event
+from ringback.broker.records import Delivery, Event
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import StoreUnavailable, Transaction
@@ -59,17 +60,17 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hosts: dict[str, int] = {}
         self._waiting: dict[str, deque[Handed]] = {}
-        self._held = 0
+        self._held: set[int] = set()
         self._in_flight: dict[int, Outbound] = {}
         self.on_room: Callable[[], None] = lambda: None
 
     def room(self) -> int:
         """Return how many more attempts can be taken."""
-        return self._limit - self._held
+        return self._limit - len(self._held)
 
     def submit(self, handed: Handed) -> None:
         """Attempt a message that is leased to this node."""
-        self._held += 1
+        self._held.add(handed.message.seq)
         host = urlsplit(handed.message.url).netloc
         if self._hosts.get(host, 0) >= self._per_host:
             self._waiting.setdefault(host, deque()).append(handed)
@@ -81,6 +82,18 @@ class Dispatcher:
         outbound = self._in_flight.get(seq)
         if outbound is not None:
             outbound.alive_at = asyncio.get_running_loop().time()
+
+    def holds(self, seq: int) -> bool:
+        """Whether a message is being attempted here, waits here to be, or its outcome is being written down."""
+        return seq in self._held
+
+    def abandon(self) -> None:
+        """Break off everything: others may have taken this node for dead and attempt the same messages."""
+        for waiting in self._waiting.values():
+            self._held.difference_update(handed.message.seq for handed in waiting)
+        self._waiting.clear()
+        for task in self._tasks:
+            task.cancel()
 
     def is_idle(self) -> bool:
         """Whether no attempt is in flight."""
@@ -104,11 +117,11 @@ class Dispatcher:
         self._hosts[host] = self._hosts.get(host, 0) + 1
         task = asyncio.get_running_loop().create_task(self._attempt(handed))
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._finish(host, done))
+        task.add_done_callback(lambda done: self._finish(host, handed.message.seq, done))
 
-    def _finish(self, host: str, task: "asyncio.Task[None]") -> None:
+    def _finish(self, host: str, seq: int, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._held -= 1
+        self._held.discard(seq)
         left = self._hosts[host] - 1
         if left:
             self._hosts[host] = left
@@ -156,7 +169,7 @@ class Dispatcher:
         pause = 0.1
         while True:
             try:
-                await self._desk.write(job)
+                await self._desk.write(job, [(Delivery, (handed.message.seq,)), *lane_keys(handed.message)])
             except StoreUnavailable as error:
                 _log.warning("an outcome waits to be written: %s", error)
                 await asyncio.sleep(pause)

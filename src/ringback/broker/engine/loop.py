@@ -22,12 +22,16 @@ class Loop:
         name: for the log.
         tick: one turn; answers when the next one is due, None for no idea.
         clock: tells the time.
+        longest: milliseconds after which it looks anyway.
     """
 
-    def __init__(self, name: str, tick: Callable[[], Awaitable[Instant | None]], clock: Clock) -> None:
+    def __init__(
+        self, name: str, tick: Callable[[], Awaitable[Instant | None]], clock: Clock, longest: int = LONGEST_SLEEP
+    ) -> None:
         self._name = name
         self._tick = tick
         self._clock = clock
+        self._longest = longest
         self._changed = asyncio.Event()
         self._wanted: Instant | None = None
 
@@ -49,7 +53,7 @@ class Loop:
             await self._sleep(due)
 
     async def _sleep(self, due: Instant | None) -> None:
-        latest = self._clock() + LONGEST_SLEEP
+        latest = self._clock() + self._longest
         while True:
             self._changed.clear()
             until = min(at for at in (latest, due, self._wanted) if at is not None)

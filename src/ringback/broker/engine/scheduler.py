@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from ringback.broker.changes import Changes
 from ringback.broker.engine.dispatcher import Dispatcher
-from ringback.broker.engine.loop import Loop
+from ringback.broker.engine.loop import LONGEST_SLEEP, Loop
 from ringback.broker.operations.desk import Desk
-from ringback.broker.operations.due import next_wake, open_lanes, recover, start_due
+from ringback.broker.operations.due import next_wake, open_lanes, start_due
+from ringback.broker.operations.nodes import recover
 from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
 from ringback.broker.records import Delivery, Lane, Progress, Schedule, Waiter
@@ -16,6 +17,12 @@ from ringback.broker.stores.contract import Transaction
 from ringback.clock import Instant
 
 _AT_ONCE = 256
+_POLL = 1000
+"""Milliseconds after which a store that others write to is looked at anyway."""
+_PAUSE = 20
+"""Milliseconds to wait where something is due that another node holds."""
+_SKEW = 60_000
+"""Milliseconds that the clocks of nodes may differ without anything being found late."""
 
 
 class Scheduler:
@@ -32,24 +39,36 @@ class Scheduler:
         self._limits = limits
         self._dispatcher = dispatcher
         self._behind = False
-        self.loop = Loop("scheduler", self.tick, desk.clock)
+        self._floor = self._full_look_at = 0
+        self.loop = Loop("scheduler", self.tick, desk.clock, _POLL if desk.store.shared else LONGEST_SLEEP)
         dispatcher.on_room = self._room_again
 
     def see(self, applied: Sequence[Changes]) -> None:
         """Look through durable changes: hand over what was leased, note what is due before the next turn, and who is alive."""
+        lease = self._desk.lease()
         for changes in applied:
             for handed in changes.handed:
-                self._dispatcher.submit(handed)
+                if handed.delivery.lease == lease:  # or it was written by a node that others have taken for dead meanwhile
+                    self._dispatcher.submit(handed)
             for record in changes.put:
                 if isinstance(record, Progress):
                     self._dispatcher.keep_waiting(record.message)
                 elif isinstance(record, Delivery | Lane | Schedule | Waiter) and record.wake_at is not None:
                     self.loop.nudge(record.wake_at)
 
+            self._pass_on(changes)
+
+    def _pass_on(self, changes: Changes) -> None:
+        """What is due and does not fit here may fit elsewhere."""
+        if self._desk.store.shared and self._dispatcher.room() <= 0:
+            now = self._desk.clock()
+            if any(type(one) is Delivery and one.wake_at is not None and one.wake_at <= now for one in changes.put):
+                self._desk.store.wake_others()
+
     async def recover(self) -> int:
         """Take back what former processes had in flight; return how many messages there were."""
         total = 0
-        while found := await self._desk.write(lambda tx, moment: recover(tx, _AT_ONCE, moment, self._desk.node)):
+        while found := await self._desk.write(lambda tx, moment: recover(tx, _AT_ONCE, moment)):
             total += found
         return total
 
@@ -60,15 +79,33 @@ class Scheduler:
             self._behind = True
             return None
 
+        since = self._since()
+
         def job(tx: Transaction, moment: Moment) -> tuple[int, Instant | None]:
-            due = start_due(tx, most, moment) + open_lanes(tx, _AT_ONCE, moment)
+            due = start_due(tx, most, since, moment) + open_lanes(tx, _AT_ONCE, moment)
             due += fire_due(tx, _AT_ONCE, self._limits, moment)
             due += time_out_waiters(tx, _AT_ONCE, self._limits, moment)
-            return due, next_wake(tx)
+            return due, next_wake(tx, since)
 
-        _, at = await self._desk.write(job)
+        started, at = await self._desk.write(job)
+        self._looked(since, at, full=started >= most)
         self._behind = at is not None and at <= self._desk.clock() and self._dispatcher.room() <= 0
-        return None if self._behind else at
+        if self._behind:
+            return None
+        now = self._desk.clock()
+        held_by_others = self._desk.store.shared and not started and at is not None and at <= now
+        return now + _PAUSE if held_by_others else at
+
+    def _since(self) -> Instant:
+        """Return how far back to look: now and then at everything, else not much further than where the last look ended."""
+        now = self._desk.clock()
+        return 0 if not self._desk.store.shared or now >= self._full_look_at else self._floor
+
+    def _looked(self, since: Instant, at: Instant | None, *, full: bool) -> None:
+        now = self._desk.clock()
+        if since == 0 and not full:
+            self._full_look_at = now + LONGEST_SLEEP
+        self._floor = max(0, (now if at is None else min(now, at)) - _SKEW)
 
     def _room_again(self) -> None:
         if self._behind and self._dispatcher.room() > 0:

@@ -1,15 +1,19 @@
 """The desk where every decision is made: a job with the time, fresh ids and this node's room, in one transaction."""
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from ringback.broker.ids import Ids
-from ringback.broker.operations.due import newest_number
+from ringback.broker.operations import nodes
+from ringback.broker.records import Node
 from ringback.broker.rules.moment import Moment
-from ringback.broker.stores.contract import Store, Transaction
-from ringback.clock import Clock
+from ringback.broker.stores.contract import Need, Store, Transaction
+from ringback.clock import Clock, elapsed
 
 T = TypeVar("T")
+
+_NOBODY = Node(0, 0)
 
 
 class Desk:
@@ -20,27 +24,36 @@ class Desk:
         ids: makes fresh numbers.
         clock: tells the time.
         room: how many more attempts this node could start now.
+
+    Attributes:
+        node: this process among the nodes.
+        sure_until: until when nobody takes this node for dead, in seconds of `elapsed`.
     """
 
     def __init__(self, store: Store, ids: Ids, clock: Clock, room: Callable[[], int]) -> None:
         self.store = store
         self.ids = ids
         self.clock = clock
-        self.node = 0
+        self.node = _NOBODY
+        self.sure_until = math.inf
         self._room = room
 
-    async def open(self) -> None:
-        """Take a number for this node, above all that were ever given."""
-        self.ids.go_past(await self.store.read(newest_number))
-        self.node = self.ids.new()
+    async def join(self) -> None:
+        """Take a place among the nodes, with a number above all that were ever given."""
+        before, alone = self.node.number or None, not self.store.shared
+        self.node = await self.store.write(lambda tx: nodes.join(tx, self.ids, self.clock(), before, alone=alone))
+
+    def lease(self) -> int | None:
+        """Return what a lease of this node says; None while others may take it for dead."""
+        return self.node.number if self.sure_until == math.inf or elapsed() < self.sure_until else None
 
     def moment(self) -> Moment:
         """Return the circumstances of a decision made now."""
-        return Moment(self.clock(), self.ids.new, self.node if self._room() > 0 else None)
+        return Moment(self.clock(), self.ids.new, self.lease() if self._room() > 0 else None)
 
-    def write(self, job: Callable[[Transaction, Moment], T]) -> Awaitable[T]:
+    def write(self, job: Callable[[Transaction, Moment], T], needs: Sequence[Need] = ()) -> Awaitable[T]:
         """Run a job that may write; see `Store.write`."""
-        return self.store.write(lambda tx: job(tx, self.moment()))
+        return self.store.write(lambda tx: job(tx, self.moment()), needs)
 
     def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a job that only reads; see `Store.read`."""

@@ -1,20 +1,29 @@
 """Finding what has become due, and starting it."""
 
-from msgspec.structs import replace
-
 from ringback.broker.changes import Changes
-from ringback.broker.operations.lanes import let_in, release, start
+from ringback.broker.operations.lanes import lane_keys, let_in, start
 from ringback.broker.records import DeadLetter, Delivery, Event, Lane, Message, Run, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
 
 
-def start_due(tx: Transaction, room: int, moment: Moment) -> int:
-    """Start, or put in line, at most `room` messages whose time has come; return how many were due."""
-    due = tx.claim(Delivery, Query((Where("wake_at", "<=", moment.now),), order=("wake_at",), limit=room))
-    for delivery in due:
-        message = tx.get(Message, delivery.seq)
+def start_due(tx: Transaction, room: int, since: Instant, moment: Moment) -> int:
+    """Start, or put in line, at most `room` messages whose time has come; return how many were due.
+
+    Args:
+        tx: the transaction.
+        room: how many, at most.
+        since: when the earliest of them can have been due; where rows that are gone are swept late, looking no further back
+            than needed is what keeps this fast.
+        moment: time, ids and room.
+    """
+    where = (Where("wake_at", "<=", moment.now), Where("wake_at", ">=", since))
+    due = tx.claim(Delivery, Query(where, order=("wake_at",), limit=room))
+    tx.load((Message, (delivery.seq,)) for delivery in due)
+    messages = [tx.get(Message, delivery.seq) for delivery in due]
+    tx.load(sorted({need for one in messages if one for need in lane_keys(one)}))
+    for delivery, message in zip(due, messages, strict=True):
         if message is None:
             tx.apply(Changes(drop=[delivery]))
         else:
@@ -30,11 +39,12 @@ def open_lanes(tx: Transaction, most: int, moment: Moment) -> int:
     return len(due)
 
 
-def next_wake(tx: Transaction) -> Instant | None:
-    """Return when the scheduler has to look again, None if nothing waits for a time."""
+def next_wake(tx: Transaction, since: Instant) -> Instant | None:
+    """Return when the scheduler has to look again, None if nothing waits for a time; `since` as in `start_due`."""
     first = Query((Where("wake_at", "not null"),), order=("wake_at",), limit=1)
+    deliveries = Query((Where("wake_at", "not null"), Where("wake_at", ">=", since)), order=("wake_at",), limit=1)
     times = [
-        *(found.wake_at for found in tx.find(Delivery, first)),
+        *(found.wake_at for found in tx.find(Delivery, deliveries)),
         *(found.wake_at for found in tx.find(Lane, first)),
         *(found.wake_at for found in tx.find(Schedule, first)),
         *(found.wake_at for found in tx.find(Waiter, first)),
@@ -55,17 +65,3 @@ def newest_number(tx: Transaction) -> int:
         *(one.lease or 0 for one in tx.find(Delivery, _NEWEST_LEASE)),
     ]
     return max(newest, default=0)
-
-
-def recover(tx: Transaction, most: int, moment: Moment, node: int) -> int:
-    """Make due again what nodes that are gone had leased; return how many there were.
-
-    The attempt is repeated under the same number: a crash is not a failure of the endpoint (protocol 4.3).
-    """
-    lost = tx.claim(Delivery, Query((Where("lease", "not null"), Where("lease", "!=", node)), limit=most))
-    for delivery in lost:
-        message = tx.get(Message, delivery.seq)
-        tx.apply(Changes(put=[replace(delivery, lease=None, wake_at=moment.now)]))
-        if message is not None:
-            release(tx, message, delivery, moment, ended=False)
-    return len(lost)

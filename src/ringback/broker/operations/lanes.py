@@ -8,7 +8,7 @@ from ringback.broker.records import Delivery, Lane, LaneKind, Message
 from ringback.broker.rules import lanes
 from ringback.broker.rules.admit import Lanes, admit
 from ringback.broker.rules.moment import Moment
-from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.broker.stores.contract import Need, Query, Transaction, Where
 
 _AT_ONCE = 64
 
@@ -25,6 +25,17 @@ def lanes_of(tx: Transaction, message: Message, moment: Moment) -> Lanes:
             lanes.new_flow(message.tenant, message.flow.key, moment.now), message.flow, moment.now
         )
     return Lanes(queue, flow)
+
+
+def lane_keys(message: Message) -> list[Need]:
+    """Return the lanes that starting or settling a message looks at."""
+    keys: list[Need] = []
+    if message.flow:
+        keys.append((Lane, (message.tenant, "flow", message.flow.key)))
+    queue = message.queue or message.holds
+    if queue:
+        keys.append((Lane, (message.tenant, "queue", queue)))
+    return keys
 
 
 def start(tx: Transaction, message: Message, delivery: Delivery, moment: Moment) -> None:
@@ -70,7 +81,7 @@ def let_in(tx: Transaction, lane: Lane, moment: Moment) -> None:
         room = min(lanes.free(lane, moment.now), _AT_ONCE)
         if not room:
             break
-        waiting = tx.find(Delivery, Query((Where("lane", "=", where),), order=order, limit=room))
+        waiting = tx.claim(Delivery, Query((Where("lane", "=", where),), order=order, limit=room), wait=True)
         if not waiting:
             lane = replace(lane, waiting=0)
             break

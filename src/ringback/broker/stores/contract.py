@@ -5,7 +5,7 @@ it durable once, and answers each of them after that (group commit). A job may r
 be given up, so it has no effect but what it writes.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -16,6 +16,8 @@ from ringback.errors import RingbackError
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+Need = tuple[type[Record], tuple[Any, ...]]
+"""A record that a job is going to ask for: its type and its key."""
 
 Op = Literal["=", "!=", "in", ">=", ">", "<=", "<", "prefix", "contains", "null", "not null"]
 
@@ -49,7 +51,10 @@ class Transaction(Protocol):
     """Reads and writes inside one job; what was applied is seen by later reads."""
 
     def get(self, kind: type[R], *key: Any) -> R | None:
-        """Return the record with this key, or None."""
+        """Return the record with this key, or None; nobody else changes it, or creates it, before this job ends."""
+
+    def load(self, needs: Iterable[Need]) -> None:
+        """Get several records ready in one go: each `get` of them that follows costs nothing where going to the store is dear."""
 
     def find(self, kind: type[R], query: Query) -> list[R]:
         """Return the records that meet all conditions, at most `query.limit`."""
@@ -57,15 +62,24 @@ class Transaction(Protocol):
     def count(self, kind: type[Record], *where: Where) -> int:
         """Return how many records meet all conditions."""
 
-    def claim(self, kind: type[R], query: Query) -> list[R]:
-        """Like `find`, and nobody else gets the same records before this job ends; those held by others are skipped."""
+    def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:
+        """Like `find`, and nobody else gets the same records before this job ends.
+
+        Those held by others are skipped, or waited for and seen as the others leave them.
+        """
 
     def apply(self, changes: Changes) -> None:
         """Write a rule's changes; what it hands over is passed on when they are durable."""
 
 
 class Store(Protocol):
-    """Where records live."""
+    """Where records live.
+
+    Attributes:
+        shared: several brokers may work on it at once.
+    """
+
+    shared: bool
 
     async def open(self) -> None:
         """Make ready: create or migrate the schema, open connections."""
@@ -73,8 +87,13 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finish what was accepted and close."""
 
-    def write(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+    def write(self, job: Callable[[Transaction], T], needs: Sequence[Need] = ()) -> Awaitable[T]:
         """Run a job; the answer comes when everything it applied is durable.
+
+        Args:
+            job: what to do.
+            needs: records it is going to get, as far as they are known before: a store that is far away fetches those of
+                all jobs in one go, and always in the same order.
 
         Raises:
             StoreUnavailable: nothing was kept.
@@ -85,4 +104,13 @@ class Store(Protocol):
         """Run a job that applies nothing, beside the writers."""
 
     def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
-        """Call `take` with the changes of each durable transaction, before its jobs are answered."""
+        """Call `take` with the changes of each durable transaction, before its jobs are answered.
+
+        A shared store also calls it with what other brokers have changed of the kinds whose table says `told`.
+        """
+
+    def on_woken(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when another broker has work that it cannot take itself."""
+
+    def wake_others(self) -> None:
+        """Tell the other brokers on this store that something is due which this one has no room for."""

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Message, Record
-from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.broker.stores.contract import Need, Query, Transaction, Where
 from ringback.broker.stores.rows import CODECS, TABLES
 
 R = TypeVar("R", bound=Record)
@@ -15,10 +15,15 @@ Rows = dict[type[Record], dict[tuple[Any, ...], Record]]
 
 
 class MemoryStore:
-    """Keeps records in dictionaries; a job that raises leaves no trace."""
+    """Keeps records in dictionaries; a job that raises leaves no trace.
 
-    def __init__(self) -> None:
-        self._rows: Rows = {kind: {} for kind in TABLES}
+    Args:
+        rows: dictionaries to share with other brokers in this process, as a database would be shared; fresh ones without.
+    """
+
+    def __init__(self, rows: Rows | None = None) -> None:
+        self.shared = rows is not None
+        self._rows: Rows = {kind: {} for kind in TABLES} if rows is None else rows
         self._take: Callable[[Sequence[Changes]], None] = lambda _: None
 
     async def open(self) -> None:
@@ -31,7 +36,13 @@ class MemoryStore:
         """See `Store.on_handed`."""
         self._take = take
 
-    def write(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+    def on_woken(self, wake: Callable[[], None]) -> None:
+        """See `Store.on_woken`; nobody wakes: brokers in one process are turned by hand."""
+
+    def wake_others(self) -> None:
+        """See `Store.wake_others`."""
+
+    def write(self, job: Callable[[Transaction], T], _: Sequence[Need] = ()) -> Awaitable[T]:
         """See `Store.write`."""
         tx = MemoryTransaction(self._rows)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -73,7 +84,12 @@ class MemoryTransaction:
             found.sort(key=lambda record: self._values(record, query.order), reverse=query.descending)
         return found[: query.limit]
 
-    claim = find
+    def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:  # noqa: ARG002 - one job at a time
+        """See `Transaction.claim`."""
+        return self.find(kind, query)
+
+    def load(self, needs: Iterable[Need]) -> None:
+        """See `Transaction.load`; everything is at hand."""
 
     def count(self, kind: type[Record], *where: Where) -> int:
         """See `Transaction.count`."""

@@ -26,6 +26,7 @@ class Table(Struct, frozen=True):
         sets: columns that hold several values (asked with `contains`).
         indexes: columns, joined by commas, of each index; rows whose first column is NULL are left out of it.
         about: key attribute that names the message the record is about, if any.
+        told: other brokers on the same store are told of changes: they keep these records in memory, or act on them.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Table(Struct, frozen=True):
     sets: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     about: str | None = None
+    told: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -141,9 +143,10 @@ TABLES: dict[type[Record], Table] = {
             indexes=("run", "wake_at"),
         ),
         Table("saved_events", records.SavedEvent, ("seq",), _plain("run", "event_id"), indexes=("run,event_id",)),
-        Table("progress", records.Progress, ("run", "message")),
+        Table("progress", records.Progress, ("run", "message"), told=True),
         Table("url_groups", records.UrlGroup, ("tenant", "name")),
-        Table("signing_keys", records.SigningKeys, ("tenant",)),
+        Table("signing_keys", records.SigningKeys, ("tenant",), told=True),
+        Table("nodes", records.Node, ("slot",)),
     )
 }
 

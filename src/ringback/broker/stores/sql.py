@@ -21,11 +21,11 @@ def create_statements(table: Table) -> Iterable[str]:
         columns.append(f"PRIMARY KEY ({_quoted(table.key)})")
         options = " WITHOUT ROWID"
     columns.insert(len(names), "record BLOB NOT NULL")
-    yield f"CREATE TABLE {table.name} ({', '.join(columns)}){options}"
+    yield f"CREATE TABLE IF NOT EXISTS {table.name} ({', '.join(columns)}){options}"
     for index in table.indexes:
         fields = index.split(",")
         name = f"{table.name}_by_{'_'.join(fields)}"
-        yield f'CREATE INDEX {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
+        yield f'CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
 
 
 def put_statement(table: Table) -> str:
@@ -84,6 +84,8 @@ def _condition(alias: str, one: Where, values: list[Any]) -> str:
             return f"{column} IS NULL"
         case "not null":
             return f"{column} IS NOT NULL"
+        case "in" if not one.value:
+            return "FALSE"
         case "in":
             values.extend(one.value)
             return f"{column} IN ({', '.join('?' * len(one.value))})"

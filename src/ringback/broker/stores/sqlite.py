@@ -2,7 +2,7 @@
 
 import asyncio
 import fcntl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -13,13 +13,13 @@ from ringback.broker.changes import Changes
 from ringback.broker.records import Record
 from ringback.broker.stores import sql
 from ringback.broker.stores.buffer import Buffer
-from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction, Where
+from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
 from ringback.broker.stores.rows import CODECS, TABLES
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _JOBS_AT_ONCE = 256
 """Most jobs in one transaction: bounds how long the loop is kept from other work."""
 _READERS = 2
@@ -42,6 +42,8 @@ class SqliteStore:
     Args:
         path: the database file; its folder must exist.
     """
+
+    shared = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -83,7 +85,13 @@ class SqliteStore:
         """See `Store.on_handed`."""
         self._take = take
 
-    def write(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
+    def on_woken(self, wake: Callable[[], None]) -> None:
+        """See `Store.on_woken`; nobody else works on this file."""
+
+    def wake_others(self) -> None:
+        """See `Store.wake_others`."""
+
+    def write(self, job: Callable[[Transaction], T], _: Sequence[Need] = ()) -> Awaitable[T]:
         """See `Store.write`."""
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.append(_Job(job, future))
@@ -206,7 +214,12 @@ class SqliteTransaction:
         record = CODECS[kind].record
         return [record(stored) for (stored,) in self._connection.execute(statement, values)]
 
-    claim = find  # one process writes this file, one job at a time
+    def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:  # noqa: ARG002 - one job at a time
+        """See `Transaction.claim`; one process writes this file, one job at a time."""
+        return self.find(kind, query)
+
+    def load(self, needs: Iterable[Need]) -> None:
+        """See `Transaction.load`; the file is near."""
 
     def count(self, kind: type[Record], *where: Where) -> int:
         """See `Transaction.count`."""
@@ -265,7 +278,7 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         raise StoreUnavailable(
             f"the database {path} was written by a newer release (schema {version}, this one knows {SCHEMA_VERSION})"
         )
-    if version == 0:
+    if version < SCHEMA_VERSION:
         with connection:
             for table in TABLES.values():
                 for statement in sql.create_statements(table):

@@ -1,0 +1,117 @@
+"""Many nodes: how many messages a second brokers on one PostgreSQL carry, and what a second node costs.
+
+`python -m benchmarks.nodes` starts a PostgreSQL server of its own (fsync on, in a temporary folder), then one broker, then two, with
+an endpoint that answers 200 at once and publishers in this process. Everything shares the machine's cores. Each number of nodes is
+measured several times in turn, and the median is printed, so that a disturbance hits both.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from support.postgres import Server, serving  # noqa: E402
+
+from benchmarks.load import Publisher, Requests, Run  # noqa: E402
+from benchmarks.process import cpu_seconds, rss_mib, start_on  # noqa: E402
+from benchmarks.throughput import quantile  # noqa: E402
+
+WARM_UP = 3_000
+
+
+def server_cpu(server: Server) -> float:
+    """Return the processor time of PostgreSQL and all its processes, ended ones included."""
+    assert server.process is not None
+    pid = server.process.pid
+    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True).stdout.split()
+    return cpu_seconds(pid, ended=True) + sum(cpu_seconds(int(child)) for child in children)
+
+
+async def measure(
+    brokers: list[tuple["subprocess.Popen[str]", dict[str, str]]],
+    server: Server,
+    messages: int,
+    connections: int,
+    rate: float | None = None,
+) -> dict[str, float]:
+    """Publish to all brokers in equal parts, and wait until everything has arrived and is settled."""
+    arrived: dict[bytes, float] = {}
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    endpoint = await loop.create_server(lambda: Requests(arrived, done, messages), "127.0.0.1", 0, backlog=2048)
+    target = f"http://127.0.0.1:{endpoint.sockets[0].getsockname()[1]}/hook"
+    share = messages // len(brokers)
+    pids = [process.pid for process, _ in brokers]
+    before, before_server = sum(map(cpu_seconds, pids)), server_cpu(server)
+    own, begun = time.process_time(), time.perf_counter()
+    runs = []
+    for _, told in brokers:
+        part = rate / len(brokers) if rate else None
+        run = Run(told["QSTASH_URL"], told["QSTASH_TOKEN"], target, share, part, 1)
+        runs.append(run)
+        host, port = told["QSTASH_URL"].removeprefix("http://").split(":")
+        for _ in range(connections // len(brokers)):
+            await loop.create_connection(lambda run=run: Publisher(run), host, int(port))  # type: ignore[misc]
+    await asyncio.wait_for(done.wait(), 600)
+    while server.query("bench", "SELECT count(*) FROM ringback.deliveries") != "0":
+        await asyncio.sleep(0.01)
+    took = time.perf_counter() - begun
+    used, used_server = sum(map(cpu_seconds, pids)) - before, server_cpu(server) - before_server
+    endpoint.close()
+    accepted = {name: at for run in runs for name, at in run.accepted.items()}
+    delays = [at - accepted[name] for name, at in arrived.items() if name in accepted]
+    return {
+        "messages_per_s": round(messages / took),
+        "brokers_cpu_us_per_message": round(used / messages * 1e6, 1),
+        "postgres_cpu_us_per_message": round(used_server / messages * 1e6, 1),
+        "load_cpu_us_per_message": round((time.process_time() - own) / messages * 1e6, 1),
+        "p50_ms": round(quantile(delays, 0.5), 2),
+        "p99_ms": round(quantile(delays, 0.99), 2),
+        "broker_rss_mib": round(max(map(rss_mib, pids)), 1),
+    }
+
+
+def main() -> None:
+    """Measure one node and two, in turn."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=20_000, help="in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=128)
+    parser.add_argument("--nodes", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    options = parser.parse_args()
+    with serving(durable=True) as server:
+        server.query("postgres", "CREATE DATABASE bench")
+        brokers = [start_on(server.address("bench"), None) for _ in range(max(options.nodes))]
+        try:
+            results: dict[int, list[dict[str, float]]] = {nodes: [] for nodes in options.nodes}
+            for nodes in options.nodes:
+                asyncio.run(measure(brokers[:nodes], server, WARM_UP, options.connections))
+            for _ in range(options.rounds):
+                for nodes in options.nodes:
+                    found = asyncio.run(measure(brokers[:nodes], server, options.messages, options.connections))
+                    results[nodes].append(found)
+        finally:
+            for process, _ in brokers:
+                process.terminate()
+                process.wait(30)
+    medians = {
+        nodes: {name: statistics.median(one[name] for one in found) for name in found[0]}
+        for nodes, found in results.items()
+    }
+    if options.json:
+        print(json.dumps(medians))
+        return
+    print(f"{'nodes':28}" + "".join(f"{nodes:>12}" for nodes in medians))
+    for name in next(iter(medians.values())):
+        print(f"{name:28}" + "".join(f"{median[name]:>12,}" for median in medians.values()))
+
+
+if __name__ == "__main__":
+    main()

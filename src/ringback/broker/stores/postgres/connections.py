@@ -1,0 +1,80 @@
+"""Connections to PostgreSQL, set up the same way everywhere."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from ringback.broker.stores.contract import StoreUnavailable
+
+SCHEMA = "ringback"
+"""The schema that holds everything, so that a database can be shared with an application."""
+_CONNECT_SECONDS = 5
+_STATEMENTS_KEPT = 1000
+
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+    TimeoutError,
+)
+"""What is raised when the server is away; the next connection may find it again."""
+
+
+async def connect(url: str, timeout_ms: int) -> "asyncpg.Connection[Any]":
+    """Return a connection.
+
+    A process that hangs in the middle of a transaction must not block the others: the server ends such a session, well before
+    the others take the process for dead.
+
+    Args:
+        url: where.
+        timeout_ms: after how long a silent node is taken for dead.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached, or does not let us in.
+    """
+    try:
+        connection = await asyncpg.connect(
+            url, timeout=_CONNECT_SECONDS, command_timeout=30, statement_cache_size=_STATEMENTS_KEPT
+        )
+        await connection.execute(_session(timeout_ms))
+    except LOST as error:
+        raise StoreUnavailable(f"cannot reach the database at {place(url)}: {told(error)}") from error
+    except (asyncpg.PostgresError, ValueError) as error:
+        raise StoreUnavailable(f"cannot open the database at {place(url)}: {told(error)}") from error
+    return connection
+
+
+def place(url: str) -> str:
+    """Return an address without its secrets."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+
+def told(error: BaseException) -> str:
+    """Return an error's text, or its name where it has none."""
+    return str(error) or type(error).__name__
+
+
+def _session(timeout_ms: int) -> str:
+    """Every query of ours is made for an index: plans must not depend on what the statistics say at the moment."""
+    settings = {
+        "search_path": SCHEMA,
+        "jit": "off",
+        "enable_seqscan": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "statement_timeout": "25s",
+        "idle_in_transaction_session_timeout": f"{max(500, timeout_ms // 3)}ms",
+        "application_name": "ringback",
+    }
+    lines = [f"SET {name} = '{value}'" for name, value in settings.items()]
+    lines.append(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    return "; ".join(lines)

@@ -1,0 +1,108 @@
+"""The schema in PostgreSQL: numbered migrations, forward only, each written so that the release before it works on."""
+
+import logging
+import re
+from importlib import resources
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from ringback.broker.stores.contract import StoreUnavailable
+from ringback.broker.stores.postgres.connections import LOST, SCHEMA, connect, place, told
+
+_log = logging.getLogger("ringback.postgres")
+
+_DOOR = 7_411_904_512
+"""Advisory lock that whoever migrates holds."""
+
+
+class Migration(Struct, frozen=True):
+    """One step of the schema.
+
+    Attributes:
+        number: its place, from 1.
+        name: what it is called.
+        oldest: the schema that a broker must at least have been made for, to work on this one.
+        statements: SQL.
+    """
+
+    number: int
+    name: str
+    oldest: int
+    statements: str
+
+
+def migrations() -> list[Migration]:
+    """Return all migrations, in order."""
+    folder = resources.files("ringback.broker.stores.postgres") / "migrations"
+    return [_read(file.name, file.read_text()) for file in sorted(folder.iterdir(), key=lambda one: one.name)]
+
+
+async def migrate(url: str, timeout_ms: int = 15_000, upto: int | None = None) -> list[Migration]:
+    """Bring a database up to date; return what was done.
+
+    Args:
+        url: where.
+        timeout_ms: after how long a silent node is taken for dead.
+        upto: last migration to run; all of them without.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached, refuses, or its schema is too new for this release.
+    """
+    known = migrations()
+    connection = await connect(url, timeout_ms)
+    try:
+        done = await _version(connection)
+        if done is None or done[0] < known[-1].number:
+            return await _run(connection, [one for one in known if upto is None or one.number <= upto])
+        if done[1] > known[-1].number:
+            raise StoreUnavailable(
+                f"the database at {place(url)} was made by a newer release (schema {done[0]}, which needs a broker for"
+                f" schema {done[1]}; this one knows {known[-1].number})"
+            )
+    except (asyncpg.PostgresError, *LOST) as error:
+        raise StoreUnavailable(f"cannot migrate the database at {place(url)}: {told(error)}") from error
+    finally:
+        await connection.close()
+    return []
+
+
+async def _run(connection: "asyncpg.Connection[Any]", known: list[Migration]) -> list[Migration]:
+    ran = []
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _DOOR)
+        done = await _version(connection)
+        if done is None:
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            await connection.execute(
+                "CREATE TABLE migrations (number int PRIMARY KEY, name text NOT NULL, oldest int NOT NULL,"
+                " at timestamptz NOT NULL DEFAULT now())"
+            )
+        for one in known:
+            if done is None or one.number > done[0]:
+                _log.info("migration %s: %s", one.number, one.name)
+                await connection.execute(one.statements)
+                await connection.execute(
+                    "INSERT INTO migrations VALUES ($1, $2, $3)", one.number, one.name, one.oldest
+                )
+                ran.append(one)
+    return ran
+
+
+async def _version(connection: "asyncpg.Connection[Any]") -> tuple[int, int] | None:
+    """Return the schema's number, and what a broker must know to work on it; None for an empty database."""
+    if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.migrations") is None:
+        return None
+    row = await connection.fetchrow("SELECT coalesce(max(number), 0), coalesce(max(oldest), 0) FROM migrations")
+    assert row is not None
+    return row[0], row[1]
+
+
+def _read(name: str, text: str) -> Migration:
+    """A migration is called `0001_what_it_does.sql` and begins with `-- oldest: 1`."""
+    number, _, rest = name.removesuffix(".sql").partition("_")
+    oldest = re.match(r"-- oldest: (\d+)", text)
+    if oldest is None:
+        raise AssertionError(f"migration {name} does not say which broker can still work on it")
+    return Migration(int(number), rest.replace("_", " "), int(oldest[1]), text)

@@ -1,0 +1,257 @@
+"""The store for many nodes: one PostgreSQL database, any number of brokers."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import asyncpg
+
+from ringback.broker.changes import Changes
+from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
+from ringback.broker.stores.postgres import green, schema
+from ringback.broker.stores.postgres.bell import CHANNEL, Bell
+from ringback.broker.stores.postgres.connections import LOST, connect, told
+from ringback.broker.stores.postgres.transaction import PostgresTransaction
+
+T = TypeVar("T")
+Connection = "asyncpg.Connection[Any]"
+
+_log = logging.getLogger("ringback.postgres")
+
+_JOBS_AT_ONCE = 256
+"""Most jobs in one transaction: bounds how long its locks are held."""
+_WRITERS = 3
+_READERS = 2
+_TRIES = 5
+_RECONNECT_SECONDS = 3.0
+"""How long jobs wait for a server that is being started again before they are refused."""
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class _Job(NamedTuple):
+    run: Callable[[Transaction], Any]
+    needs: Sequence[Need]
+    future: "asyncio.Future[Any]"
+
+
+class _Broken(Exception):
+    """A job raised after it had written: its transaction cannot be kept."""
+
+
+class PostgresStore:
+    """Records in a database that several brokers share.
+
+    Jobs run on the event loop. Those that have arrived when a writer is free share its transaction; what they read is
+    locked, so that jobs of other brokers on the same records come before or after them. Writers work side by side.
+
+    Args:
+        url: `postgresql://` address.
+        timeout_ms: after how long a silent node is taken for dead.
+    """
+
+    shared = True
+
+    def __init__(self, url: str, timeout_ms: int) -> None:
+        self._url = url
+        self._timeout_ms = timeout_ms
+        self._jobs: deque[_Job] = deque()
+        self._free: list[asyncio.Event] = []
+        self._workers: list[asyncio.Task[None]] = []
+        self._readers: asyncio.Queue[Any] = asyncio.Queue()
+        self._take: Callable[[Sequence[Changes]], None] = lambda _: None
+        self._bell = Bell(self, lambda: connect(url, timeout_ms))
+
+    async def open(self) -> None:
+        """Connect, and bring the schema up to date.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached, or the schema is too new.
+        """
+        self._loop = asyncio.get_running_loop()
+        await schema.migrate(self._url, self._timeout_ms)
+        for _ in range(_READERS):
+            self._readers.put_nowait(None)
+        self._workers = [asyncio.create_task(self._work()) for _ in range(_WRITERS)]
+        await self._bell.open()
+
+    async def close(self) -> None:
+        """Finish what was accepted and close."""
+        await self._bell.close()
+        while self._jobs or len(self._free) < len(self._workers):
+            await asyncio.sleep(0.005)
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        for _ in range(_READERS):
+            await _end(await self._readers.get())
+
+    def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
+        """See `Store.on_handed`."""
+        self._take = take
+        self._bell.take = take
+
+    def on_woken(self, wake: Callable[[], None]) -> None:
+        """See `Store.on_woken`."""
+        self._bell.wake = wake
+
+    def wake_others(self) -> None:
+        """See `Store.wake_others`."""
+        self._bell.ring()
+
+    def write(self, job: Callable[[Transaction], T], needs: Sequence[Need] = ()) -> Awaitable[T]:
+        """See `Store.write`."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.append(_Job(job, needs, future))
+        if self._free:
+            self._free.pop().set()
+        return future
+
+    async def read(self, job: Callable[[Transaction], T]) -> T:
+        """See `Store.read`."""
+        connection = await self._readers.get()
+        try:
+            for last in (False, True):
+                try:
+                    connection = connection or await self._connect()
+                    return await _read(connection, job)
+                except LOST as error:
+                    await _end(connection)
+                    connection = None
+                    if last:
+                        raise StoreUnavailable(f"the database is away: {told(error)}") from error
+        finally:
+            self._readers.put_nowait(connection)
+        raise AssertionError
+
+    async def _work(self) -> None:
+        """One writer: takes what has arrived, runs it as one transaction, again and again."""
+        connection: asyncpg.Connection[Any] | None = None
+        arrived = asyncio.Event()
+        try:
+            while True:
+                if not self._jobs:
+                    arrived.clear()
+                    self._free.append(arrived)
+                    await arrived.wait()
+                    continue
+                batch = [self._jobs.popleft() for _ in range(min(_JOBS_AT_ONCE, len(self._jobs)))]
+                connection = await self._serve(connection, [job for job in batch if not job.future.cancelled()])
+        finally:
+            await _end(connection)
+
+    async def _serve(self, connection: Any, batch: list[_Job]) -> Any:
+        """Run a batch; return the connection, or None if it is lost."""
+        try:
+            if connection is None or connection.is_closed():
+                connection = await self._connect()
+            await self._run(connection, batch)
+        except StoreUnavailable as error:
+            _fail(batch, error)
+        except LOST as error:
+            _fail(batch, StoreUnavailable(f"the database is away: {told(error)}"))
+            await _end(connection)
+            return None
+        except Exception as error:
+            _log.exception("a batch of jobs broke off")
+            _fail(batch, error)
+            await _end(connection)
+            return None
+        return connection
+
+    async def _run(self, connection: Any, batch: list[_Job]) -> None:
+        """Run jobs as one transaction; what other brokers hold them up with is tried again, what one of them broke one by one."""
+        needs = [need for job in batch for need in job.needs]
+        for _ in range(_TRIES):
+            tx = PostgresTransaction(connection)
+            try:
+                answers = await green.run(lambda tx=tx, needs=needs: self._run_jobs(tx, batch, needs))  # type: ignore[misc]
+                if tx.begun:
+                    await connection.execute("COMMIT" if tx.applied else "ROLLBACK")
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError) as error:
+                await connection.execute("ROLLBACK")
+                needs = [*needs, *tx.asked]  # known now: taken in the right order the next time
+                reason: BaseException = error
+            except (_Broken, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if connection.is_closed() or isinstance(error, LOST):
+                    raise
+                await connection.execute("ROLLBACK")
+                await self._one_by_one(connection, batch, error)
+                return
+            else:
+                self._settle(tx.applied, answers)
+                return
+        raise StoreUnavailable(f"the database is too busy: {told(reason)}")
+
+    def _run_jobs(
+        self, tx: PostgresTransaction, batch: list[_Job], needs: Sequence[Need]
+    ) -> list[tuple["asyncio.Future[Any]", Any]]:
+        """Run jobs one after the other, up to the write of what they gathered; what the loop does meanwhile is not theirs to see."""
+        if needs:
+            tx.load(needs)
+        answers = []
+        for job in batch:
+            applied = len(tx.applied)
+            try:
+                answers.append((job.future, job.run(tx)))
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                raise
+            except Exception as error:
+                if len(tx.applied) > applied:
+                    raise _Broken from error
+                _fail([job], error)
+        told_ = [record for changes in tx.applied for record in changes.put if self._bell.is_told(record)]
+        tx.flush(last=not told_)
+        for record in told_:
+            tx.tell(CHANNEL, self._bell.notice(record))
+        return answers
+
+    async def _one_by_one(self, connection: Any, batch: list[_Job], error: BaseException) -> None:
+        open_jobs = [job for job in batch if not job.future.done()]
+        if len(open_jobs) > 1:
+            for job in open_jobs:
+                await self._run(connection, [job])
+            return
+        cause = error.__cause__ if isinstance(error, _Broken) else None
+        _fail(open_jobs, cause or StoreUnavailable(f"the database refused: {told(error)}"))
+
+    def _settle(self, applied: list[Changes], answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        self._take(applied)
+        for future, answer in answers:
+            if not future.done():
+                future.set_result(answer)
+
+    async def _connect(self) -> Any:
+        """Return a new connection; a server that is being started again is given a moment."""
+        end = self._loop.time() + _RECONNECT_SECONDS
+        while True:
+            try:
+                return await connect(self._url, self._timeout_ms)
+            except StoreUnavailable:
+                if self._loop.time() > end:
+                    raise
+            await asyncio.sleep(0.1)
+
+
+async def _read(connection: Any, job: Callable[[Transaction], T]) -> T:
+    tx = PostgresTransaction(connection, _SNAPSHOT, lock=False)
+    try:
+        return await green.run(lambda: job(tx))
+    finally:
+        if tx.begun and not connection.is_closed():
+            await connection.execute("ROLLBACK")
+
+
+async def _end(connection: Any) -> None:
+    if connection is not None and not connection.is_closed():
+        try:
+            await connection.close(timeout=1)
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            connection.terminate()
+
+
+def _fail(jobs: list[_Job], error: BaseException) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(error)

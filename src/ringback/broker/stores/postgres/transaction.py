@@ -1,0 +1,145 @@
+"""One transaction on PostgreSQL, as jobs see it."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import asyncpg
+
+from ringback.broker.changes import Changes
+from ringback.broker.records import ActiveRun, Delivery, Entry, Lane, Node, Progress, Record, Run, SavedEvent, Waiter
+from ringback.broker.stores import sql
+from ringback.broker.stores.buffer import Buffer
+from ringback.broker.stores.contract import Need, Query, Where
+from ringback.broker.stores.postgres import green, statements
+from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, fitting
+from ringback.broker.stores.rows import CODECS
+
+R = TypeVar("R", bound=Record)
+
+_ORDER: list[type[Record]] = [Node, ActiveRun, Run, Lane, Delivery]
+"""In which order kinds are locked, where there is a choice; the others come after these."""
+_RANK = {kind: _ORDER.index(kind) if kind in _ORDER else len(_ORDER) + i for i, kind in enumerate(CODECS)}
+_OF_A_RUN = {Entry, SavedEvent, Progress, Waiter}
+"""Kinds that are made and changed only by whoever holds the lock of their run."""
+
+
+class PostgresTransaction:
+    """Reads lock what they find, and what they do not find; writes are gathered and go out together.
+
+    Args:
+        connection: in no transaction yet; it begins one with the first read.
+        begin: the statement for that.
+        lock: whether reads lock; in a transaction that only reads they do not.
+    """
+
+    def __init__(self, connection: "asyncpg.Connection[Any]", begin: str = "BEGIN", *, lock: bool = True) -> None:
+        self._connection = connection
+        self._begin = begin
+        self._lock = lock
+        self._buffer = Buffer()
+        self._known: dict[Need, Record | None] = {}
+        self.begun = False
+        self.asked: list[Need] = []
+        self.applied: list[Changes] = []
+
+    def get(self, kind: type[R], *key: Any) -> R | None:
+        """See `Transaction.get`."""
+        need = (kind, key)
+        if need not in self._known:
+            self.load((need,))
+        return self._known[need]  # type: ignore[return-value]
+
+    def load(self, needs: Iterable[Need]) -> None:
+        """See `Transaction.load`; kind after kind, and within one in the order of the keys."""
+        missing: dict[type[Record], set[tuple[Any, ...]]] = defaultdict(set)
+        for need in needs:
+            if need not in self._known:
+                missing[need[0]].add(need[1])
+        for kind in sorted(missing, key=_RANK.__getitem__):
+            keys = sorted(missing[kind])
+            lock = self._lock and kind not in UNCHANGING
+            absent = self._load(kind, keys, lock=lock)
+            if absent and lock and kind not in NUMBERED and kind not in _OF_A_RUN:
+                locks = [statements.absent_lock(kind, key) for key in absent]
+                self._fetch(statements.LOCK_ABSENT, locks)
+                self._load(kind, absent, lock=lock)
+            if lock:
+                self.asked += [(kind, key) for key in keys]
+
+    def find(self, kind: type[R], query: Query) -> list[R]:
+        """See `Transaction.find`."""
+        self.flush()
+        statement, values = sql.find_statement(kind, query)
+        return self._records(kind, statement, values)
+
+    def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:
+        """See `Transaction.claim`."""
+        self.flush()
+        statement, values = sql.find_statement(kind, query)
+        found = self._records(kind, f"{statement} FOR UPDATE OF r{'' if wait else ' SKIP LOCKED'}", values)
+        key = CODECS[kind].key
+        self._known.update({(kind, key(record)): record for record in found})
+        return found
+
+    def count(self, kind: type[Record], *where: Where) -> int:
+        """See `Transaction.count`."""
+        self.flush()
+        statement, values = sql.count_statement(kind, where)
+        (row,) = self._fetch(statements.numbered(statement), *map(fitting, values))
+        return int(row[0])
+
+    def apply(self, changes: Changes) -> None:
+        """See `Transaction.apply`."""
+        self._buffer.add(changes)
+        self.applied.append(changes)
+        for record in changes.drop:
+            self._known[type(record), CODECS[type(record)].key(record)] = None
+        for record in changes.put:
+            self._known[type(record), CODECS[type(record)].key(record)] = record
+
+    def flush(self, *, last: bool = False) -> None:
+        """Write what was gathered, in one statement; the last one of a transaction that has read nothing needs no other."""
+        if self._buffer.empty:
+            return
+        shape: list[tuple[type[Record], bool, bool]] = []
+        values: list[Any] = []
+        for kind, drops, rows in self._buffer.take():
+            shape.append((kind, bool(drops), bool(rows)))
+            if drops:
+                values += [list(map(fitting, column)) for column in zip(*drops, strict=True)]
+            if rows:
+                values += [list(map(fitting, column)) for column in zip(*rows, strict=True)]
+        if not shape:
+            return
+        statement = statements.write_statement(tuple(shape))
+        if last and not self.begun:
+            green.wait(self._connection.fetch(statement, *values))
+        else:
+            self._fetch(statement, *values)
+
+    def tell(self, channel: str, payload: str) -> None:
+        """Send a notice to other connections when this transaction is durable."""
+        self._fetch("SELECT pg_notify($1, $2)", channel, payload)
+
+    def _load(self, kind: type[Record], keys: list[tuple[Any, ...]], *, lock: bool) -> list[tuple[Any, ...]]:
+        """Read rows by their keys; return the keys that are not there."""
+        asked = {tuple(map(fitting, key)): key for key in keys}
+        statement = statements.load_statement(kind, lock=lock)
+        rows = self._fetch(statement, *(list(column) for column in zip(*asked, strict=True)))
+        decode = CODECS[kind].record
+        found = {asked[tuple(row)[:-1]]: decode(row[-1]) for row in rows}
+        for key in keys:
+            self._known[kind, key] = found.get(key)
+        return [key for key in keys if key not in found]
+
+    def _records(self, kind: type[R], statement: str, values: list[Any]) -> list[R]:
+        record = CODECS[kind].record
+        rows = self._fetch(statements.numbered(statement), *map(fitting, values))
+        return [record(row[0]) for row in rows]
+
+    def _fetch(self, statement: str, *values: Any) -> list[Any]:
+        if not self.begun:
+            green.wait(self._connection.execute(self._begin))
+            self.begun = True
+        return green.wait(self._connection.fetch(statement, *values))
