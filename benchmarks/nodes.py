@@ -1,8 +1,8 @@
 """Many nodes: how many messages a second brokers on one PostgreSQL carry, and what a second node costs.
 
-`python -m benchmarks.nodes` starts a PostgreSQL server of its own (fsync on, in a temporary folder), then one broker, then two, with
-an endpoint that answers 200 at once and publishers in this process. Everything shares the machine's cores. Each number of nodes is
-measured several times in turn, and the median is printed, so that a disturbance hits both.
+`python -m benchmarks.nodes` starts a PostgreSQL server of its own (fsync on, in a temporary folder), then brokers on it, with an
+endpoint that answers 200 at once and publishers in this process. Everything shares the machine's cores. Each number of nodes
+is measured several times in turn, and the median is printed, so that a disturbance hits all of them.
 """
 
 import argparse
@@ -16,11 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from support.postgres import Server, serving  # noqa: E402
-
-from benchmarks.load import Publisher, Requests, Run  # noqa: E402
-from benchmarks.process import cpu_seconds, rss_mib, start_on  # noqa: E402
-from benchmarks.throughput import quantile  # noqa: E402
+from benchmarks.load import Publisher, Requests, Run
+from benchmarks.process import cpu_seconds, rss_mib, start_on
+from benchmarks.throughput import quantile
+from support.postgres import Server, serving
 
 WARM_UP = 3_000
 

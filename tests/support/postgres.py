@@ -38,7 +38,14 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = ["-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)]
-        options += ["-c", "max_connections=100", "-c", "shared_buffers=64MB", "-c", f"fsync={'on' if self.durable else 'off'}"]
+        options += [
+            "-c",
+            "max_connections=100",
+            "-c",
+            "shared_buffers=64MB",
+            "-c",
+            f"fsync={'on' if self.durable else 'off'}",
+        ]
         options += ["-c", "max_wal_size=4GB"]
         with (self.folder / "log").open("ab") as log:
             line = _as_somebody([_program("postgres"), *options])
@@ -51,7 +58,7 @@ class Server:
 
     def answers(self) -> bool:
         """Whether it takes connections."""
-        line = [_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        line = [_program("pg_isready"), "-q", "-U", "postgres", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(line, check=False).returncode == 0
 
     def stop(self, how: str = "immediate") -> None:

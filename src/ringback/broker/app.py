@@ -49,9 +49,7 @@ class Broker:
         )
         self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
         self.janitor = Janitor(self.desk, settings.limits)
-        self.membership = Membership(
-            self.desk, self.dispatcher, settings.node_timeout_ms, lambda: self.scheduler.loop.nudge()
-        )
+        self.membership = Membership(self.desk, self.dispatcher, settings.node_timeout_ms, self.scheduler.loop.nudge)
         self.api = Api(settings, self.desk)
         self._loops: list[asyncio.Task[None]] = []
 

@@ -7,6 +7,7 @@ from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.cancel import cancel_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.publish import publish as publish_now
+from ringback.broker.operations.publish import publish_needs
 from ringback.broker.records import Delivery, Event, Message
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.runs import ENDED
@@ -47,7 +48,7 @@ def _accept(call: Call, queue: str | None) -> Answer:
         status = 202 if all(one.deduplicated for one in published) else 200
         return json_response(status, answers if publication.is_group else answers[0])
 
-    return call.desk.write(job)
+    return call.desk.write(job, publish_needs([publication]))
 
 
 def batch(call: Call) -> Answer:
@@ -65,7 +66,7 @@ def batch(call: Call) -> Answer:
             answers.append(shown if publication.is_group else shown[0])
         return json_response(200, answers)
 
-    return call.desk.write(job)
+    return call.desk.write(job, publish_needs(publications))
 
 
 def _of_item(call: Call, number: int, item: BatchItem) -> Publication:

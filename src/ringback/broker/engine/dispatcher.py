@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from ringback.broker.changes import Changes, Handed
 from ringback.broker.operations.desk import Desk
-from ringback.broker.operations.lanes import lane_keys
-from ringback.broker.operations.settle import settle
-from ringback.broker.records import Delivery, Event
+from ringback.broker.operations.settle import settle, settle_needs
+from ringback.broker.records import Event
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import StoreUnavailable, Transaction
@@ -169,7 +168,7 @@ class Dispatcher:
         pause = 0.1
         while True:
             try:
-                await self._desk.write(job, [(Delivery, (handed.message.seq,)), *lane_keys(handed.message)])
+                await self._desk.write(job, settle_needs(handed.message))
             except StoreUnavailable as error:
                 _log.warning("an outcome waits to be written: %s", error)
                 await asyncio.sleep(pause)

@@ -34,14 +34,14 @@ class Janitor:
         await self._sweep_history()
         await self._sweep(retention.forget_messages)
         await self._sweep(retention.forget_runs)
-        await self._desk.write(retention.forget_lanes)
+        await self._desk.write(retention.forget_lanes, apart=True)
         return self._desk.clock() + _EVERY_MS
 
     async def _sweep_history(self) -> None:
         def job(tx: Transaction, moment: Moment) -> int:
             return retention.forget_history(tx, _AT_ONCE, self._limits, moment)
 
-        while await self._desk.write(job):  # noqa: ASYNC110 - gives way to others, waits for nothing
+        while await self._desk.write(job, apart=True):  # noqa: ASYNC110 - gives way to others, waits for nothing
             await asyncio.sleep(_BREATH)
 
     async def _sweep(self, forget: Callable[[Transaction, int, int, Limits, Moment], int]) -> None:
@@ -52,5 +52,5 @@ class Janitor:
             return forget(tx, swept, _AT_ONCE, self._limits, moment)
 
         while swept != before:
-            before, swept = swept, await self._desk.write(job)
+            before, swept = swept, await self._desk.write(job, apart=True)
             await asyncio.sleep(_BREATH)

@@ -1,4 +1,4 @@
-"""A node among others on one store: it tells that it lives, notices who does not, and steps back when it may be taken for dead."""
+"""A node among others: it tells that it lives, notices who does not, and steps back when it may be taken for dead itself."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -52,7 +52,7 @@ class Membership:
         if not self._desk.store.shared:
             return
         with suppress(StoreUnavailable):
-            await self._desk.write(lambda tx, _: nodes.leave(tx, self._desk.node))
+            await self._desk.write(lambda tx, _: nodes.leave(tx, self._desk.node), apart=True)
             if await self._take_back():
                 self._desk.store.wake_others()
 
@@ -63,7 +63,7 @@ class Membership:
         begun = elapsed()
         silent = [node for node, since in self._moved.items() if begun - since > self._timeout]
         me = self._desk.node
-        present = await self._desk.write(lambda tx, _: nodes.beat(tx, me, silent))
+        present = await self._desk.write(lambda tx, _: nodes.beat(tx, me, silent), apart=True)
         if present is None:
             await self._begin_anew()
         else:
@@ -102,7 +102,7 @@ class Membership:
     async def _take_back(self) -> int:
         total = 0
         if await self._desk.read(nodes.has_orphans):
-            while found := await self._desk.write(lambda tx, moment: nodes.recover(tx, _AT_ONCE, moment)):
+            while found := await self._desk.write(lambda tx, moment: nodes.recover(tx, _AT_ONCE, moment), apart=True):
                 total += found
         return total
 
@@ -114,5 +114,5 @@ class Membership:
         lost = [one for one in held if one.seq in unknown & self._suspects]
         self._suspects = unknown - {one.seq for one in lost}
         if lost:
-            await self._desk.write(lambda tx, moment: nodes.give_back(tx, lost, moment))
+            await self._desk.write(lambda tx, moment: nodes.give_back(tx, lost, moment), apart=True)
         return len(lost)

@@ -48,7 +48,9 @@ class Scheduler:
         lease = self._desk.lease()
         for changes in applied:
             for handed in changes.handed:
-                if handed.delivery.lease == lease:  # or it was written by a node that others have taken for dead meanwhile
+                if (
+                    handed.delivery.lease == lease
+                ):  # or it was written by a node that others have taken for dead meanwhile
                     self._dispatcher.submit(handed)
             for record in changes.put:
                 if isinstance(record, Progress):
@@ -68,7 +70,7 @@ class Scheduler:
     async def recover(self) -> int:
         """Take back what former processes had in flight; return how many messages there were."""
         total = 0
-        while found := await self._desk.write(lambda tx, moment: recover(tx, _AT_ONCE, moment)):
+        while found := await self._desk.write(lambda tx, moment: recover(tx, _AT_ONCE, moment), apart=True):
             total += found
         return total
 
@@ -87,7 +89,7 @@ class Scheduler:
             due += time_out_waiters(tx, _AT_ONCE, self._limits, moment)
             return due, next_wake(tx, since)
 
-        started, at = await self._desk.write(job)
+        started, at = await self._desk.write(job, apart=True)
         self._looked(since, at, full=started >= most)
         self._behind = at is not None and at <= self._desk.clock() and self._dispatcher.room() <= 0
         if self._behind:

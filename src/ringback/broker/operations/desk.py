@@ -41,7 +41,9 @@ class Desk:
     async def join(self) -> None:
         """Take a place among the nodes, with a number above all that were ever given."""
         before, alone = self.node.number or None, not self.store.shared
-        self.node = await self.store.write(lambda tx: nodes.join(tx, self.ids, self.clock(), before, alone=alone))
+        self.node = await self.store.write(
+            lambda tx: nodes.join(tx, self.ids, self.clock(), before, alone=alone), apart=True
+        )
 
     def lease(self) -> int | None:
         """Return what a lease of this node says; None while others may take it for dead."""
@@ -51,9 +53,11 @@ class Desk:
         """Return the circumstances of a decision made now."""
         return Moment(self.clock(), self.ids.new, self.lease() if self._room() > 0 else None)
 
-    def write(self, job: Callable[[Transaction, Moment], T], needs: Sequence[Need] = ()) -> Awaitable[T]:
+    def write(
+        self, job: Callable[[Transaction, Moment], T], needs: Sequence[Need] = (), *, apart: bool = False
+    ) -> Awaitable[T]:
         """Run a job that may write; see `Store.write`."""
-        return self.store.write(lambda tx: job(tx, self.moment()), needs)
+        return self.store.write(lambda tx: job(tx, self.moment()), needs, apart=apart)
 
     def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a job that only reads; see `Store.read`."""

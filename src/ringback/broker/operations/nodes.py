@@ -41,7 +41,9 @@ def join(tx: Transaction, ids: Ids, now: Instant, before: int | None, *, alone: 
     tx.apply(Changes(drop=list(gone)))
     taken = {node.slot for node in present if node not in gone}
     newest = max([newest_number(tx), *(node.number for node in present)])
-    free = [slot % SLOTS for slot in range(slot_of(newest) + 1, slot_of(newest) + 1 + SLOTS) if slot % SLOTS not in taken]
+    free = [
+        slot % SLOTS for slot in range(slot_of(newest) + 1, slot_of(newest) + 1 + SLOTS) if slot % SLOTS not in taken
+    ]
     if not free:
         raise StoreUnavailable(f"{SLOTS} brokers are at work on this database already")
     ids.sit(free[0])

@@ -1,5 +1,6 @@
 """Publishing and enqueueing: from a request to messages, one for each endpoint, duplicates found."""
 
+from collections.abc import Sequence
 from dataclasses import replace as replace_publication
 
 from msgspec.structs import replace
@@ -9,14 +10,30 @@ from ringback.broker.operations.accept import accept
 from ringback.broker.operations.daily import count_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.ingest import ingest
-from ringback.broker.records import Dedup, UrlGroup
+from ringback.broker.records import ActiveRun, Dedup, Lane, UrlGroup
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import dedup_id, message_from
 from ringback.broker.settings import Limits
-from ringback.broker.stores.contract import Transaction
+from ringback.broker.stores.contract import Need, Transaction
 from ringback.errors import Refused
 from ringback.wire.headers import read_options
 from ringback.wire.options import merged
+
+
+def publish_needs(publications: Sequence[Publication]) -> list[Need]:
+    """Return what accepting publications is going to ask for, as far as they tell."""
+    needs: list[Need] = []
+    for one in publications:
+        tenant, options = one.tenant, one.options
+        if options.flow_control is not None:
+            needs.append((Lane, (tenant, "flow", options.flow_control.key)))
+        if one.queue is not None:
+            needs.append((Lane, (tenant, "queue", one.queue)))
+        if options.workflow is not None:
+            needs.append((ActiveRun, (tenant, options.workflow.run_id)))
+        elif not one.is_group and (taken := dedup_id(options, one.destination, one.body)) is not None:
+            needs.append((Dedup, (tenant, taken)))
+    return needs
 
 
 def publish(tx: Transaction, publication: Publication, limits: Limits, moment: Moment) -> list[Published]:

@@ -2,14 +2,24 @@
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
-from ringback.broker.operations.lanes import release
+from ringback.broker.operations.lanes import lane_keys, release
 from ringback.broker.operations.runs.settle import settle_run
-from ringback.broker.records import Delivery, Message
+from ringback.broker.records import Delivery, Entry, Message, Run
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.settle import settle as decide
 from ringback.broker.settings import Limits
-from ringback.broker.stores.contract import Transaction
+from ringback.broker.stores.contract import Need, Transaction
 from ringback.wire.http import Outcome
+
+
+def settle_needs(message: Message) -> list[Need]:
+    """Return what settling an attempt of a message is going to ask for."""
+    needs: list[Need] = [(Delivery, (message.seq,))]
+    if message.flow or message.queue or message.holds:
+        needs += lane_keys(message)
+    if message.run is not None:
+        needs += [(Run, (message.run.run,)), (Entry, (message.run.run, message.run.entry))]
+    return needs
 
 
 def settle(

@@ -87,13 +87,17 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finish what was accepted and close."""
 
-    def write(self, job: Callable[[Transaction], T], needs: Sequence[Need] = ()) -> Awaitable[T]:
+    def write(
+        self, job: Callable[[Transaction], T], needs: Sequence[Need] = (), *, apart: bool = False
+    ) -> Awaitable[T]:
         """Run a job; the answer comes when everything it applied is durable.
 
         Args:
             job: what to do.
             needs: records it is going to get, as far as they are known before: a store that is far away fetches those of
                 all jobs in one go, and always in the same order.
+            apart: in a transaction of its own, where the store can do that: for what the broker does by itself, which must not
+                wait for others, nor others for it.
 
         Raises:
             StoreUnavailable: nothing was kept.

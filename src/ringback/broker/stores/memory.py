@@ -42,7 +42,13 @@ class MemoryStore:
     def wake_others(self) -> None:
         """See `Store.wake_others`."""
 
-    def write(self, job: Callable[[Transaction], T], _: Sequence[Need] = ()) -> Awaitable[T]:
+    def write(
+        self,
+        job: Callable[[Transaction], T],
+        needs: Sequence[Need] = (),  # noqa: ARG002 - everything is near
+        *,
+        apart: bool = False,  # noqa: ARG002 - one transaction at a time
+    ) -> Awaitable[T]:
         """See `Store.write`."""
         tx = MemoryTransaction(self._rows)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()

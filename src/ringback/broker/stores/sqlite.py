@@ -91,7 +91,13 @@ class SqliteStore:
     def wake_others(self) -> None:
         """See `Store.wake_others`."""
 
-    def write(self, job: Callable[[Transaction], T], _: Sequence[Need] = ()) -> Awaitable[T]:
+    def write(
+        self,
+        job: Callable[[Transaction], T],
+        needs: Sequence[Need] = (),  # noqa: ARG002 - everything is near
+        *,
+        apart: bool = False,  # noqa: ARG002 - one transaction at a time
+    ) -> Awaitable[T]:
         """See `Store.write`."""
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.append(_Job(job, future))

@@ -24,6 +24,4 @@ async def run(function: Callable[[], T]) -> T:
 
 def wait(awaitable: Awaitable[T]) -> T:
     """Return what an awaitable brings; only inside a function that `run` runs."""
-    parent = getcurrent().parent
-    assert parent is not None
-    return parent.switch(awaitable)  # type: ignore[no-any-return]
+    return getcurrent().parent.switch(awaitable)  # type: ignore[no-any-return]

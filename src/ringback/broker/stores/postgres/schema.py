@@ -83,9 +83,7 @@ async def _run(connection: "asyncpg.Connection[Any]", known: list[Migration]) ->
             if done is None or one.number > done[0]:
                 _log.info("migration %s: %s", one.number, one.name)
                 await connection.execute(one.statements)
-                await connection.execute(
-                    "INSERT INTO migrations VALUES ($1, $2, $3)", one.number, one.name, one.oldest
-                )
+                await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", one.number, one.name, one.oldest)
                 ran.append(one)
     return ran
 
@@ -95,7 +93,6 @@ async def _version(connection: "asyncpg.Connection[Any]") -> tuple[int, int] | N
     if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.migrations") is None:
         return None
     row = await connection.fetchrow("SELECT coalesce(max(number), 0), coalesce(max(oldest), 0) FROM migrations")
-    assert row is not None
     return row[0], row[1]
 
 

@@ -23,6 +23,7 @@ _log = logging.getLogger("ringback.postgres")
 _JOBS_AT_ONCE = 256
 """Most jobs in one transaction: bounds how long its locks are held."""
 _WRITERS = 3
+_APART = 3
 _READERS = 2
 _TRIES = 5
 _RECONNECT_SECONDS = 3.0
@@ -34,6 +35,39 @@ class _Job(NamedTuple):
     run: Callable[[Transaction], Any]
     needs: Sequence[Need]
     future: "asyncio.Future[Any]"
+
+
+class _Queue:
+    """Jobs for some writers; the ones that arrive while all are busy are taken together.
+
+    Args:
+        writers: how many take from it.
+        most: how many jobs one takes at once.
+    """
+
+    def __init__(self, writers: int, most: int) -> None:
+        self._writers, self._most = writers, most
+        self._jobs: deque[_Job] = deque()
+        self._free: list[asyncio.Event] = []
+        self.idle = asyncio.Event()
+
+    def add(self, job: _Job) -> None:
+        """Put a job in; a writer that is free takes it after whatever the loop does right now."""
+        self._jobs.append(job)
+        self.idle.clear()
+        if self._free:
+            self._free.pop().set()
+
+    async def take(self) -> list[_Job]:
+        """Wait for jobs and return those that are still wanted."""
+        while not self._jobs:
+            arrived = asyncio.Event()
+            self._free.append(arrived)
+            if len(self._free) == self._writers:
+                self.idle.set()
+            await arrived.wait()
+        batch = [self._jobs.popleft() for _ in range(min(self._most, len(self._jobs)))]
+        return [job for job in batch if not job.future.cancelled()]
 
 
 class _Broken(Exception):
@@ -56,8 +90,8 @@ class PostgresStore:
     def __init__(self, url: str, timeout_ms: int) -> None:
         self._url = url
         self._timeout_ms = timeout_ms
-        self._jobs: deque[_Job] = deque()
-        self._free: list[asyncio.Event] = []
+        self._together = _Queue(_WRITERS, _JOBS_AT_ONCE)
+        self._apart = _Queue(_APART, 1)
         self._workers: list[asyncio.Task[None]] = []
         self._readers: asyncio.Queue[Any] = asyncio.Queue()
         self._take: Callable[[Sequence[Changes]], None] = lambda _: None
@@ -73,14 +107,15 @@ class PostgresStore:
         await schema.migrate(self._url, self._timeout_ms)
         for _ in range(_READERS):
             self._readers.put_nowait(None)
-        self._workers = [asyncio.create_task(self._work()) for _ in range(_WRITERS)]
+        queues = [self._together] * _WRITERS + [self._apart] * _APART
+        self._workers = [asyncio.create_task(self._work(queue)) for queue in queues]
         await self._bell.open()
 
     async def close(self) -> None:
         """Finish what was accepted and close."""
         await self._bell.close()
-        while self._jobs or len(self._free) < len(self._workers):
-            await asyncio.sleep(0.005)
+        for queue in (self._together, self._apart):
+            await queue.idle.wait()
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -100,12 +135,12 @@ class PostgresStore:
         """See `Store.wake_others`."""
         self._bell.ring()
 
-    def write(self, job: Callable[[Transaction], T], needs: Sequence[Need] = ()) -> Awaitable[T]:
+    def write(
+        self, job: Callable[[Transaction], T], needs: Sequence[Need] = (), *, apart: bool = False
+    ) -> Awaitable[T]:
         """See `Store.write`."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.append(_Job(job, needs, future))
-        if self._free:
-            self._free.pop().set()
+        (self._apart if apart else self._together).add(_Job(job, needs, future))
         return future
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
@@ -125,19 +160,12 @@ class PostgresStore:
             self._readers.put_nowait(connection)
         raise AssertionError
 
-    async def _work(self) -> None:
+    async def _work(self, queue: "_Queue") -> None:
         """One writer: takes what has arrived, runs it as one transaction, again and again."""
         connection: asyncpg.Connection[Any] | None = None
-        arrived = asyncio.Event()
         try:
             while True:
-                if not self._jobs:
-                    arrived.clear()
-                    self._free.append(arrived)
-                    await arrived.wait()
-                    continue
-                batch = [self._jobs.popleft() for _ in range(min(_JOBS_AT_ONCE, len(self._jobs)))]
-                connection = await self._serve(connection, [job for job in batch if not job.future.cancelled()])
+                connection = await self._serve(connection, await queue.take())
         finally:
             await _end(connection)
 
@@ -153,7 +181,7 @@ class PostgresStore:
             _fail(batch, StoreUnavailable(f"the database is away: {told(error)}"))
             await _end(connection)
             return None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - those who wait must be answered whatever it is
             _log.exception("a batch of jobs broke off")
             _fail(batch, error)
             await _end(connection)
@@ -187,7 +215,7 @@ class PostgresStore:
     def _run_jobs(
         self, tx: PostgresTransaction, batch: list[_Job], needs: Sequence[Need]
     ) -> list[tuple["asyncio.Future[Any]", Any]]:
-        """Run jobs one after the other, up to the write of what they gathered; what the loop does meanwhile is not theirs to see."""
+        """Run jobs one after the other, up to the write of what they gathered."""
         if needs:
             tx.load(needs)
         answers = []
