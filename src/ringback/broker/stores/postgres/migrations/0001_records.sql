@@ -84,6 +84,13 @@ CREATE TABLE bulk_actions (
   PRIMARY KEY ("pos")
 );
 
+CREATE TABLE audit_log (
+  "pos" bigint NOT NULL,
+  "tenant" text COLLATE "C",
+  record bytea NOT NULL,
+  PRIMARY KEY ("pos")
+);
+
 CREATE TABLE dedups (
   "tenant" text COLLATE "C" NOT NULL,
   "id" text COLLATE "C" NOT NULL,
