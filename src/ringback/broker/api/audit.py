@@ -1,6 +1,6 @@
 """The audit log: what administrators did, written in the transaction that did it; an extension of ours."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -10,7 +10,7 @@ from ringback.broker.ids import parse_position, position
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import AuditEntry, HeaderLines
 from ringback.broker.rules.moment import Moment
-from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.broker.stores.contract import Need, Query, Transaction, Where
 from ringback.errors import Refused
 from ringback.wire.destination import split
 from ringback.wire.http import Response
@@ -33,7 +33,9 @@ class AuditedDesk(Desk):
         self._desk = desk
         self._entry = entry
 
-    def write(self, job: Callable[[Transaction, Moment], T]) -> Awaitable[T]:
+    def write(
+        self, job: Callable[[Transaction, Moment], T], needs: Sequence[Need] = (), *, apart: bool = False
+    ) -> Awaitable[T]:
         """Run a job and note that it was; see `Desk.write`."""
 
         def noted(tx: Transaction, moment: Moment) -> T:
@@ -41,7 +43,7 @@ class AuditedDesk(Desk):
             tx.apply(Changes(put=[self._entry(moment)]))
             return result
 
-        return self._desk.write(noted)
+        return self._desk.write(noted, needs, apart=apart)
 
 
 def audited(call: Call, name: str, *, with_body: bool) -> Call:
