@@ -1,79 +1,235 @@
-"""The page in a real browser."""
+"""The page in a real browser: a film is ordered, watched and found again, by mouse, by keyboard and on a phone."""
 
+import io
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support.chromium import FLAGS, executable
+from support.endpoint import eventually
 from video.conftest import World
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
-        opened = browser.new_page()
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
         yield opened
-        browser.close()
-        assert problems == []
+        opened.close()
 
 
-def test_a_video_is_ordered_watched_and_played_without_reloading(studio: World, page: Page) -> None:
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose scripts may not fail, and which may ask nobody but the studio."""
+    context = browser.new_context(reduced_motion="reduce")
+    opened = context.new_page()
+    problems: list[str] = []
+    asked: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda request: asked.append(request.url))
+    yield opened
+    origin = opened.evaluate("location.origin")
+    context.close()
+    assert problems == []
+    assert [url for url in asked if not url.startswith((origin, "blob:", "data:"))] == []
+
+
+def photo(name: str, side: int = 200) -> dict[str, object]:
+    data = io.BytesIO()
+    Image.new("RGB", (side, side), (200, 120, 40)).save(data, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": data.getvalue()}
+
+
+def open_with_samples(page: Page, studio: World) -> None:
     page.goto(studio.url)
+    page.get_by_role("button", name="Use our samples").click()
+    expect(page.locator("#photos li")).to_have_count(3)
+
+
+def names(page: Page) -> list[str]:
+    return [str(image.get_attribute("alt")) for image in page.locator("#photos img").all()]
+
+
+def test_a_film_is_ordered_watched_and_played_without_reloading(studio: World, page: Page) -> None:
+    open_with_samples(page, studio)
     page.get_by_role("radio", name="Runway").check(force=True)
-    page.get_by_label("What stands in the picture").fill("From the browser")
+    page.get_by_label("Caption", exact=True).fill("From the browser")
     page.get_by_role("button", name="Generate video").click()
     expect(page.locator("#doing")).not_to_have_text("", timeout=10_000)
     expect(page.locator("#video")).to_be_visible(timeout=60_000)
-    page.wait_for_function("document.querySelector('#video').currentTime > 0.2")
+    eventually(lambda: page.evaluate("document.querySelector('#video').currentTime > 0.2"))
     assert page.evaluate("document.querySelector('#video').videoHeight") == 1280
-    expect(page.get_by_role("link", name="Download MP4")).to_be_visible()
+    expect(page.locator("#told")).to_have_text("Runway, portrait: “From the browser”")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download MP4").click()
+    assert saved.value.suggested_filename.endswith(".mp4")
     expect(page.locator("#history")).to_contain_text("From the browser")
+    page.reload()
+    page.get_by_role("button", name="Watch Runway: “From the browser”").first.click()
+    expect(page.locator("#video")).to_be_visible()
+    page.get_by_text("What happened").first.click()
+    expect(page.locator("#history details").first).to_contain_text("ordered")
+    _no_serious_fault(page)
 
 
-def test_a_job_that_fails_shows_why(studio: World, page: Page) -> None:
-    page.goto(studio.url)
-    page.evaluate("chosen = [{url: `${location.origin}/photos/none.jpg`, name: 'none'}]; show()")
-    page.get_by_role("button", name="Generate video").click()
-    expect(page.locator("#reason")).to_contain_text("could not be fetched", timeout=30_000)
-    expect(page.get_by_role("button", name="Generate video")).to_be_enabled()
-    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+def test_the_format_is_chosen_apart_from_the_template(studio: World, page: Page) -> None:
+    open_with_samples(page, studio)
+    expect(page.get_by_role("radio", name="Landscape")).to_be_checked()
+    page.get_by_role("radio", name="Story").check(force=True)
+    expect(page.get_by_role("radio", name="Portrait")).to_be_checked()
+    page.get_by_role("radio", name="Square").check(force=True)
+    expect(page.locator("#sum")).to_have_text("Story, square, 3 photos")
+    with page.expect_request("**/api/generate") as sent:
+        page.get_by_role("button", name="Generate video").click()
+    assert sent.value.post_data_json["templateId"] == "story-square"
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#reason")).to_contain_text("Canceled by the shop", timeout=20_000)
 
 
-def test_a_job_is_canceled_and_tried_again_from_the_page(studio: World, page: Page) -> None:
-    page.goto(studio.url)
-    page.get_by_label("What stands in the picture").fill("Changed my mind")
+def test_a_job_is_canceled_tried_again_and_followed_after_a_reload(studio: World, page: Page) -> None:
+    open_with_samples(page, studio)
+    page.get_by_role("radio", name="Runway").check(force=True)
+    page.get_by_label("Caption", exact=True).fill("Changed my mind")
     page.get_by_role("button", name="Generate video").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#reason")).to_contain_text("Canceled by the shop", timeout=20_000)
-    page.get_by_role("button", name="Try again").click()
+    page.locator("#again").click()
+    expect(page.locator("#working")).to_be_visible()
+    page.reload()
+    expect(page.locator("#working")).to_be_visible()
     expect(page.locator("#video")).to_be_visible(timeout=60_000)
+
+
+def test_a_job_that_fails_shows_why(studio: World, page: Page) -> None:
+    studio.finished(studio.order([f"{studio.url}/photos/none.jpg"], caption="Not to be had").json()["jobId"])
+    page.goto(studio.url)
+    film = page.locator(".film", has_text="Not to be had")
+    expect(film).to_contain_text("could not be fetched")
+    film.get_by_role("button", name="Try again").click()
+    expect(page.locator("#reason")).to_contain_text("could not be fetched", timeout=30_000)
+    expect(page.locator("#again")).to_be_visible()
+
+
+def test_own_photos_are_sent_and_a_file_that_is_none_is_refused(studio: World, page: Page) -> None:
+    page.goto(studio.url)
+    page.locator("#files").set_input_files([photo("cup.png"), photo("plate.png")])  # type: ignore[list-item]
+    expect(page.locator("#photos li:not(.sending)")).to_have_count(2)
+    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.locator("#files").set_input_files([broken])  # type: ignore[list-item]
+    expect(page.locator("#problem")).to_contain_text("broken.png: The photo is not a picture we can read")
+    expect(page.locator("#photos li")).to_have_count(2)
+    expect(page.locator("#files")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_large_photo_is_made_smaller_before_it_is_sent(studio: World, page: Page) -> None:
+    noise = Image.effect_noise((2600, 2600), 90)
+    data = io.BytesIO()
+    noise.save(data, "PNG")
+    assert len(data.getvalue()) > 3_500_000
+    page.goto(studio.url)
+    with page.expect_request("**/api/uploads") as sent:
+        page.locator("#files").set_input_files(
+            [{"name": "large.png", "mimeType": "image/png", "buffer": data.getvalue()}]
+        )
+    expect(page.locator("#photos li:not(.sending)")).to_have_count(1, timeout=20_000)
+    body = sent.value.post_data_buffer
+    assert body is None or len(body) < len(data.getvalue())
+
+
+def test_photos_are_put_in_order_by_keyboard_and_the_focus_stays_with_them(studio: World, page: Page) -> None:
+    open_with_samples(page, studio)
+    assert names(page) == ["Coffee", "Dahlia", "Pavilion"]
+    page.get_by_role("button", name="Move Pavilion earlier").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert names(page) == ["Pavilion", "Coffee", "Dahlia"]
+    expect(page.locator("#live")).to_have_text("Pavilion is now photo 1 of 3.")
+    expect(page.get_by_role("button", name="Remove Pavilion")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert names(page) == ["Coffee", "Dahlia"]
+    expect(page.get_by_role("button", name="Remove Coffee")).to_be_focused()
+
+
+def test_photos_are_put_in_order_by_dragging(studio: World, page: Page) -> None:
+    open_with_samples(page, studio)
+    page.locator("#photos li").nth(0).drag_to(page.locator("#photos li").nth(2))
+    assert names(page) == ["Dahlia", "Pavilion", "Coffee"]
 
 
 def test_an_order_without_photos_says_what_is_missing(studio: World, page: Page) -> None:
     page.goto(studio.url)
-    for name in ("Coffee", "Dahlia", "Pavilion"):
-        page.get_by_role("button", name=f"Remove {name}").click()
     page.get_by_role("button", name="Generate video").click()
-    expect(page.get_by_role("alert").first).to_contain_text("1 to 10 photos")
+    expect(page.locator("#problem")).to_contain_text("at least one photo")
+    expect(page.locator("#files")).to_be_focused()
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
-def test_nothing_is_wider_than_the_screen(studio: World, page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
+def test_a_film_is_ordered_by_keyboard_alone(studio: World, page: Page) -> None:
     page.goto(studio.url)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def test_everything_can_be_reached_by_keyboard(studio: World, page: Page) -> None:
-    page.goto(studio.url)
-    reached = set()
+    reached: list[str] = []
     for _ in range(40):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.name || ''"))
-    assert {"template", "caption", "generate", "files"} <= reached
+        name = page.evaluate("document.activeElement.id || document.activeElement.name || ''")
+        reached.append(name)
+        if name == "template":
+            page.keyboard.press("ArrowRight")
+        if name == "all-samples":
+            page.keyboard.press("Enter")
+        if name == "caption":
+            page.keyboard.type("By keyboard")
+        if name == "generate":
+            page.keyboard.press("Enter")
+            break
+    assert reached[-1] == "generate"
+    assert "files" in reached
+    assert "format" in reached
+    expect(page.locator("#result-title")).to_be_focused()
+    expect(page.locator("#result-title")).to_have_text("Your film is on its way")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#reason")).not_to_be_empty(timeout=20_000)
+
+
+def test_previews_move_and_can_be_paused(studio: World, browser: Browser) -> None:
+    context = browser.new_context(reduced_motion="no-preference")
+    page = context.new_page()
+    page.goto(studio.url)
+    moving = "document.querySelectorAll('.template video.moving').length"
+    eventually(lambda: page.evaluate(f"{moving} >= 3"), 60)
+    page.get_by_role("button", name="Pause previews").click()
+    eventually(lambda: page.evaluate("[...document.querySelectorAll('.template video')].every((film) => film.paused)"))
+    context.close()
+
+
+def test_previews_stand_still_for_who_asked_for_less_motion(studio: World, page: Page) -> None:
+    page.goto(studio.url)
+    expect(page.get_by_role("button", name="Pause previews")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("[...document.querySelectorAll('.template video')].every((film) => film.paused)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
+    studio: World, browser: Browser, width: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    open_with_samples(page, studio)
+    page.get_by_label("Caption", exact=True).fill("W" * 80)
+    page.get_by_role("button", name="Use our samples").click()
+    expect(page.locator("#usage")).to_contain_text("films used")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    _no_serious_fault(page)
+    context.close()
+
+
+def _no_serious_fault(page: Page) -> None:
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []

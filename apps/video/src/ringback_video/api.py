@@ -18,7 +18,7 @@ from ringback_video.photos import MOST_BYTES, PhotoRefused, prepare
 from ringback_video.problems import Problem
 from ringback_video.settings import PHOTOS
 from ringback_video.studio import DEMO_SHOP, Studio
-from ringback_video.templates import TEMPLATES, Template
+from ringback_video.templates import GALLERY, SIZES, Template, in_format
 
 _LOOK_EVERY_S = 0.4
 _LONGEST_STREAM_S = 900
@@ -69,8 +69,8 @@ def _orders(studio: Studio) -> APIRouter:
 
     @router.get("/api/templates")
     def list_templates() -> list[dict[str, Any]]:
-        """The templates to choose from."""
-        return [template_shape(template) for template in TEMPLATES.values()]
+        """The templates to choose from; `formats` has the id to order each of them with in another format."""
+        return [template_shape(template) for template in GALLERY.values()]
 
     @router.get("/api/shops/{shop_id}")
     def get_shop(shop_id: str) -> dict[str, Any]:
@@ -182,6 +182,7 @@ def template_shape(template: Template) -> dict[str, Any]:
         "height": template.height,
         "seconds": template.seconds,
         "caption": template.caption,
+        "formats": {name: in_format(template, name).id for name in SIZES},
     }
 
 

@@ -17,7 +17,7 @@ from ringback_video.studio import Studio
 from ringback_video.templates import TEMPLATES
 
 PROCESS_PATH = "/api/process-video"
-_LONGEST_CAPTION = 80
+LONGEST_CAPTION = 80
 _LONGEST_URL = 2000
 
 
@@ -97,8 +97,8 @@ def _check(request: OrderRequest) -> None:
             raise Problem(
                 422, "Not a photo address", "Give an absolute http or https address.", f"sourceImageUrls[{number}]"
             )
-    if request.caption is not None and len(request.caption) > _LONGEST_CAPTION:
-        raise Problem(422, "Caption too long", f"Use at most {_LONGEST_CAPTION} characters.", "caption")
+    if request.caption is not None and len(request.caption) > LONGEST_CAPTION:
+        raise Problem(422, "Caption too long", f"Use at most {LONGEST_CAPTION} characters.", "caption")
 
 
 def _write_down(session: Session, request: OrderRequest) -> tuple[Job, bool]:

@@ -1,18 +1,30 @@
-"""The page: rendered here, kept alive by a little script."""
+"""The page: rendered here, kept alive by small scripts."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from ringback_video.api import template_shape
+from ringback_video.ordering import LONGEST_CAPTION
+from ringback_video.photos import MOST_BYTES, MOST_PHOTOS
+from ringback_video.problems import Problem
+from ringback_video.rendering.previews import Previews, file_names
 from ringback_video.settings import PHOTOS
 from ringback_video.studio import DEMO_SHOP, Studio
-from ringback_video.templates import TEMPLATES
+from ringback_video.templates import GALLERY, SIZES, Template
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
+_RULES = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; media-src 'self' http: https:; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Nothing comes from elsewhere; a finished video may, where the storage serves it itself."""
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -23,13 +35,45 @@ def routes(studio: Studio) -> APIRouter:
     @router.get("/")
     def index(request: Request) -> HTMLResponse:
         """The studio."""
-        photos = [
-            {"url": f"{studio.settings.public_url}/photos/{path.name}", "name": path.stem.capitalize()}
-            for path in sorted(PHOTOS.glob("*.jpg"))
-        ]
-        templates = [template_shape(template) for template in TEMPLATES.values()]
-        return pages.TemplateResponse(
-            request, "index.html", {"templates": templates, "photos": photos, "shop": DEMO_SHOP}
-        )
+        values = {
+            "templates": [_card(template) for template in GALLERY.values()],
+            "formats": list(SIZES),
+            "photos": [{"url": f"/photos/{path.name}", "name": path.stem.capitalize()} for path in _samples()],
+            "shop": DEMO_SHOP,
+            "base": studio.settings.public_url,
+            "most_photos": MOST_PHOTOS,
+            "most_megabytes": MOST_BYTES // 1024 // 1024,
+            "longest_caption": LONGEST_CAPTION,
+        }
+        return pages.TemplateResponse(request, "index.html", values, headers=_RULES)
+
+    router.include_router(_previews(studio))
+    return router
+
+
+def _previews(studio: Studio) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    previews = Previews(studio.settings.data / "previews")
+
+    @router.get("/previews/{name}")
+    def preview(name: str) -> Response:
+        """A template's moving preview, or its still; what is not there yet is being made once somebody has asked."""
+        if not previews.is_known(name):
+            raise Problem(404, "Not found", "There is no such preview.")
+        path = previews.path(name)
+        if path is None:
+            previews.begin()
+            return Response(status_code=503, headers={"Retry-After": "2", "Cache-Control": "no-store"})
+        return FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
     return router
+
+
+def _samples() -> list[Path]:
+    return sorted(PHOTOS.glob("*.jpg"))
+
+
+def _card(template: Template) -> dict[str, Any]:
+    """A template as the gallery shows it."""
+    film, still = file_names(template)
+    return template_shape(template) | {"film": f"/previews/{film}", "still": f"/previews/{still}"}

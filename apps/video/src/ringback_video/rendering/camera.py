@@ -47,6 +47,13 @@ def view(photo: tuple[int, int], frame: tuple[int, int], motion: Motion, number:
     return View(spare[0] * across, spare[1] * down, scale)
 
 
+def covering(photo: tuple[int, int], frame: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of the largest middle part of a photo that has the shape of a frame."""
+    scale = min(photo[0] / frame[0], photo[1] / frame[1])
+    across, down = (max(0.0, (side - wide * scale) / 2) for side, wide in zip(photo, frame, strict=True))
+    return across, down, photo[0] - across, photo[1] - down
+
+
 def _zoom(motion: Motion, number: int, travelled: float) -> float:
     match motion:
         case "push":

@@ -1,129 +1,154 @@
 """The caption of a video, drawn once and laid over every frame."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
-from ringback_video.settings import ASSETS
-from ringback_video.templates import Template
+from ringback_video.rendering.areas import panel_area
+from ringback_video.rendering.lettering import LEADING, Lettering, fitted
+from ringback_video.templates import CaptionStyle, Template
 
-_FONT = ASSETS / "fonts" / "SourceSansPro-Bold.ttf"
-_WHITE = (255, 255, 255, 255)
 _SHADE = (12, 14, 20)
+_ROOM = 0.78
+_LARGEST = 0.085
+_LINES = 2
+_PANEL_LINES = 5
+
+Draw = Callable[[Image.Image, Lettering, Template], None]
+
+
+class Layer:
+    """Something drawn, cut to where there is anything to see.
+
+    Args:
+        drawn: RGBA, of the size of the frame.
+    """
+
+    def __init__(self, drawn: Image.Image) -> None:
+        box = drawn.getchannel("A").getbbox() or (0, 0, 1, 1)
+        self._place = box[:2]
+        cut = drawn.crop(box)
+        self._colour, self._alpha = cut.convert("RGB"), cut.getchannel("A")
+
+    def lay(self, frame: Image.Image, strength: float, down: int) -> None:
+        """Lay it over a frame.
+
+        Args:
+            frame: RGB; changed.
+            strength: 0 is invisible, 1 as drawn.
+            down: how many pixels lower than drawn.
+        """
+        alpha = self._alpha if strength >= 1 else self._alpha.point(lambda value: int(value * strength))
+        frame.paste(self._colour, (self._place[0], self._place[1] + down), alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A caption in two layers: the words move, the ground behind them does not."""
+
+    words: Layer
+    ground: Layer | None = None
 
 
 @lru_cache(maxsize=8)
-def draw_caption(text: str, template: Template) -> Image.Image:
-    """Return the caption as a transparent picture of the size of the frame."""
-    layer = Image.new("RGBA", (template.width, template.height), (0, 0, 0, 0))
-    font, lines = _fitted(text, template)
-    match template.caption_style:
-        case "bar":
-            _bar(layer, lines, font, template)
-        case "card":
-            _card(layer, lines, font, template)
-        case "line":
-            _line(layer, lines, font, template)
-        case "corner":
-            _corner(layer, lines, font, template)
+def draw_caption(text: str, template: Template) -> Caption:
+    """Return the caption for a template."""
+    words = Image.new("RGBA", (template.width, template.height), (0, 0, 0, 0))
+    if not text.strip():
+        return Caption(Layer(words))
+    letters = _letters(text, template)
+    _STYLES[template.caption_style](words, letters, template)
+    if template.caption_style == "bar":
+        return Caption(Layer(words), Layer(_ground(letters, template)))
+    return Caption(Layer(words))
+
+
+def _letters(text: str, template: Template) -> Lettering:
+    short = min(template.width, template.height)
+    if template.caption_style == "panel":
+        left, top, right, bottom = panel_area(template)
+        largest = short * (0.12 if template.width > template.height else 0.1)
+        lines = min(_PANEL_LINES, int((bottom - top) * 0.7 / (largest * LEADING)))
+        return fitted(text, (right - left) * _ROOM, lines, largest)
+    return fitted(text, template.width * _ROOM, _LINES, short * _LARGEST)
+
+
+def _ground(letters: Lettering, template: Template) -> Image.Image:
+    """The picture grows dark towards its lower edge, behind the words."""
+    width, height = template.width, template.height
+    tall = int(letters.height + height * 0.2)
+    shade = Image.linear_gradient("L").resize((width, tall)).point(lambda value: int(value * 0.8))
+    layer = Image.new("RGBA", (width, height), (*_SHADE, 0))
+    layer.paste(Image.new("RGBA", (width, tall), (*_SHADE, 255)), (0, height - tall), shade)
     return layer
 
 
-def _fitted(text: str, template: Template) -> tuple[ImageFont.FreeTypeFont, list[str]]:
-    """Return the largest font, and the lines, with which a text fits into two lines."""
-    room = template.width * 0.78
-    for size in range(int(min(template.width, template.height) * 0.085), 20, -2):
-        font = ImageFont.truetype(str(_FONT), size)
-        lines = _wrapped(text, font, room)
-        if len(lines) <= 2 and all(font.getlength(line) <= room for line in lines):
-            return font, lines
-    font = ImageFont.truetype(str(_FONT), 22)
-    return font, _wrapped(text, font, room)[:3]
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, room: float) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font.getlength(f"{lines[-1]} {word}") <= room:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines or [""]
-
-
-def _height(font: ImageFont.FreeTypeFont, lines: list[str]) -> float:
-    return len(lines) * font.size * 1.22
-
-
-def _write(
-    draw: ImageDraw.ImageDraw, lines: list[str], font: ImageFont.FreeTypeFont, x: float, y: float, anchor: str
-) -> None:
-    for number, line in enumerate(lines):
-        draw.text((x, y + number * font.size * 1.22), line, _WHITE, font, anchor=anchor)
-
-
-def _bar(layer: Image.Image, lines: list[str], font: ImageFont.FreeTypeFont, template: Template) -> None:
-    """A lower third that grows out of the dark, with a stroke of colour beside the text."""
-    width, height = layer.size
-    tall = int(_height(font, lines) + height * 0.2)
-    shade = Image.linear_gradient("L").resize((width, tall)).point(lambda value: int(value * 0.8))
-    layer.paste(Image.new("RGBA", (width, tall), (*_SHADE, 255)), (0, height - tall), shade)
+def _bar(layer: Image.Image, letters: Lettering, template: Template) -> None:
+    """A lower third with a stroke of colour beside the words."""
     draw = ImageDraw.Draw(layer)
-    left, top = width * 0.07, height * 0.92 - _height(font, lines)
+    left, top = layer.width * 0.07, layer.height * 0.92 - letters.height
+    inset = letters.size * 0.1
     draw.rounded_rectangle(
-        (left, top + font.size * 0.1, left + font.size * 0.13, top + _height(font, lines) - font.size * 0.1),
-        font.size * 0.07,
+        (left, top + inset, left + letters.size * 0.13, top + letters.height - inset),
+        letters.size * 0.07,
         (*template.accent, 255),
     )
-    _write(draw, lines, font, left + font.size * 0.45, top, "la")
+    letters.write(draw, left + letters.size * 0.45, top, "la")
 
 
-def _card(layer: Image.Image, lines: list[str], font: ImageFont.FreeTypeFont, template: Template) -> None:
+def _card(layer: Image.Image, letters: Lettering, template: Template) -> None:
     """A rounded card above the lower edge."""
     width, height = layer.size
-    text_width = max(font.getlength(line) for line in lines)
-    tall = _height(font, lines) + font.size * 0.9
-    wide = text_width + font.size * 1.6
+    tall, wide = letters.height + letters.size * 0.9, letters.width + letters.size * 1.6
     left, top = (width - wide) / 2, height * 0.9 - tall
     box = (left, top, left + wide, top + tall)
     shadow = Image.new("RGBA", layer.size, (0, 0, 0, 0))
-    ImageDraw.Draw(shadow).rounded_rectangle(box, font.size * 0.5, (0, 0, 0, 150))
-    layer.alpha_composite(shadow.filter(ImageFilter.GaussianBlur(font.size * 0.4)))
+    ImageDraw.Draw(shadow).rounded_rectangle(box, letters.size * 0.5, (0, 0, 0, 150))
+    layer.alpha_composite(shadow.filter(ImageFilter.GaussianBlur(letters.size * 0.4)))
     draw = ImageDraw.Draw(layer)
-    draw.rounded_rectangle(box, font.size * 0.5, (*_SHADE, 214))
-    stroke = font.size * 1.4
-    draw.rounded_rectangle(
-        (width / 2 - stroke / 2, top + tall - font.size * 0.3, width / 2 + stroke / 2, top + tall - font.size * 0.2),
-        font.size * 0.05,
-        (*template.accent, 255),
-    )
-    _write(draw, lines, font, width / 2, top + font.size * 0.3, "ma")
+    draw.rounded_rectangle(box, letters.size * 0.5, (*_SHADE, 214))
+    half = letters.size * 0.7
+    stroke = (width / 2 - half, top + tall - letters.size * 0.3, width / 2 + half, top + tall - letters.size * 0.2)
+    draw.rounded_rectangle(stroke, letters.size * 0.05, (*template.accent, 255))
+    letters.write(draw, width / 2, top + letters.size * 0.3, "ma")
 
 
-def _line(layer: Image.Image, lines: list[str], font: ImageFont.FreeTypeFont, template: Template) -> None:
-    """Text with a soft shadow over a thin line."""
+def _line(layer: Image.Image, letters: Lettering, template: Template) -> None:
+    """Words with a soft shadow over a thin line."""
     width, height = layer.size
-    top = height * 0.88 - _height(font, lines)
+    top = height * 0.88 - letters.height
     shadow = Image.new("RGBA", layer.size, (0, 0, 0, 0))
-    ink = ImageDraw.Draw(shadow)
-    for number, line in enumerate(lines):
-        ink.text((width / 2, top + number * font.size * 1.22), line, (0, 0, 0, 230), font, anchor="ma", stroke_width=3)
-    layer.alpha_composite(shadow.filter(ImageFilter.GaussianBlur(font.size * 0.16)))
+    letters.write(ImageDraw.Draw(shadow), width / 2, top, "ma", (0, 0, 0, 230), letters.size * 0.05)
+    layer.alpha_composite(shadow.filter(ImageFilter.GaussianBlur(letters.size * 0.16)))
     draw = ImageDraw.Draw(layer)
-    _write(draw, lines, font, width / 2, top, "ma")
-    half = max(font.getlength(line) for line in lines) / 2
-    y = top + _height(font, lines) + font.size * 0.12
-    draw.line((width / 2 - half, y, width / 2 + half, y), (*template.accent, 255), max(3, int(font.size * 0.07)))
+    letters.write(draw, width / 2, top, "ma")
+    half, y = letters.width / 2, top + letters.height + letters.size * 0.12
+    thick = max(2, int(letters.size * 0.07))
+    draw.line((width / 2 - half, y, width / 2 + half, y), (*template.accent, 255), thick)
 
 
-def _corner(layer: Image.Image, lines: list[str], font: ImageFont.FreeTypeFont, template: Template) -> None:
+def _corner(layer: Image.Image, letters: Lettering, template: Template) -> None:
     """A slightly turned label in the corner."""
-    text_width = max(font.getlength(line) for line in lines)
-    label = Image.new(
-        "RGBA", (int(text_width + font.size * 1.2), int(_height(font, lines) + font.size * 0.7)), (0, 0, 0, 0)
-    )
+    size = (int(letters.width + letters.size * 1.2), int(letters.height + letters.size * 0.7))
+    label = Image.new("RGBA", size, (*template.accent, 0))
     draw = ImageDraw.Draw(label)
-    draw.rounded_rectangle((0, 0, label.width - 1, label.height - 1), font.size * 0.3, (*template.accent, 240))
-    _write(draw, lines, font, label.width / 2, font.size * 0.3, "ma")
+    draw.rounded_rectangle((0, 0, label.width - 1, label.height - 1), letters.size * 0.3, (*template.accent, 245))
+    letters.write(draw, label.width / 2, letters.size * 0.3, "ma")
     turned = label.rotate(3.5, Image.Resampling.BICUBIC, expand=True)
-    layer.alpha_composite(turned, (int(layer.width * 0.05), int(layer.height * 0.93 - turned.height)))
+    layer.alpha_composite(turned, (int(layer.width * 0.05), int(layer.height * 0.94 - turned.height)))
+
+
+def _panel(layer: Image.Image, letters: Lettering, template: Template) -> None:
+    """Large words in the panel, under a short stroke of colour."""
+    left, top, right, bottom = panel_area(template)
+    x = left + (right - left) * (1 - _ROOM) / 2
+    y = top + (bottom - top - letters.height) / 2
+    draw = ImageDraw.Draw(layer)
+    short = min(template.width, template.height)
+    draw.rectangle((x, y - short * 0.05, x + short * 0.1, y - short * 0.04), (*template.accent, 255))
+    letters.write(draw, x, y, "la")
+
+
+_STYLES: dict[CaptionStyle, Draw] = {"bar": _bar, "card": _card, "line": _line, "corner": _corner, "panel": _panel}

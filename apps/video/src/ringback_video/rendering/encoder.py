@@ -2,7 +2,9 @@
 
 import subprocess
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import imageio_ffmpeg
 from PIL import Image
@@ -12,11 +14,35 @@ from ringback_video.rendering.frames import FRAMES_PER_SECOND
 _CLOSING_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How a file is made.
+
+    Attributes:
+        per_second: frames for each second.
+        factor: x264's constant rate factor; lower is better and larger.
+        preset: x264's name for how much work goes into making it small.
+    """
+
+    per_second: int = FRAMES_PER_SECOND
+    factor: int = 20
+    preset: str = "veryfast"
+
+
+FULL = Quality()
+
+
 class EncodingFailed(Exception):
     """FFmpeg did not make a video; the text is what it said."""
 
 
-def encode(frames: Iterable[Image.Image], size: tuple[int, int], target: Path, advanced: Callable[[int], None]) -> None:
+def encode(
+    frames: Iterable[Image.Image],
+    size: tuple[int, int],
+    target: Path,
+    advanced: Callable[[int], None],
+    quality: Quality = FULL,
+) -> None:
     """Write frames as H.264 in yuv420p.
 
     Args:
@@ -24,13 +50,14 @@ def encode(frames: Iterable[Image.Image], size: tuple[int, int], target: Path, a
         size: width and height.
         target: the file; it appears only when it is complete.
         advanced: told the number of frames written so far.
+        quality: how the file is made.
 
     Raises:
         EncodingFailed: no video was made.
     """
     part = target.with_name(f"{target.stem}.part.mp4")
-    with part.with_suffix(".log").open("w+b") as log:
-        process = subprocess.Popen(_command(size, part), stdin=subprocess.PIPE, stdout=log, stderr=log)
+    with TemporaryFile() as log:
+        process = subprocess.Popen(_command(size, part, quality), stdin=subprocess.PIPE, stdout=log, stderr=log)
         if process.stdin is None:
             raise EncodingFailed("FFmpeg takes no input")
         try:
@@ -49,11 +76,11 @@ def encode(frames: Iterable[Image.Image], size: tuple[int, int], target: Path, a
     part.replace(target)
 
 
-def _command(size: tuple[int, int], target: Path) -> list[str]:
+def _command(size: tuple[int, int], target: Path, quality: Quality) -> list[str]:
     """The same input gives the same file: two threads, no metadata."""
     return [
         imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y",
-        "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", str(FRAMES_PER_SECOND), "-i", "-",
-        "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p", "-threads", "2",
+        "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", str(quality.per_second), "-i", "-",
+        "-c:v", "libx264", "-preset", quality.preset, "-crf", str(quality.factor), "-pix_fmt", "yuv420p", "-threads", "2",
         "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart", str(target),
     ]  # fmt: skip
