@@ -1,5 +1,6 @@
 """HTTP requests and responses as plain values, and the names of their headers."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 Headers = list[tuple[str, str]]
@@ -39,6 +40,15 @@ class Response:
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+
+
+@dataclass(slots=True)
+class Stream:
+    """An answer whose body comes bit by bit: `chunks` is iterated until it ends or the other end has gone, and then closed."""
+
+    status: int
+    headers: Headers
+    chunks: AsyncIterator[bytes]
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import logging
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from ringback.broker.api.audit import audited
@@ -14,9 +15,12 @@ from ringback.broker.settings import Settings, Tenant
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.errors import Refused
 from ringback.wire.guard import Address, Network
-from ringback.wire.http import Request, Response
+from ringback.wire.http import Request, Response, Stream
 
 _log = logging.getLogger("ringback.api")
+
+Page = Callable[[Request], Awaitable[Response | Stream]]
+"""Answers what comes in below an address of its own, beside the API."""
 
 
 class Api:
@@ -31,6 +35,7 @@ class Api:
         self._settings = settings
         self._desk = desk
         self._router = Router()
+        self._beside: dict[str, Page] = {}
         self._burst = BurstLimit(settings.limits.requests_per_second)
         self._tenants: dict[bytes, tuple[Tenant, bool]] = {}
         for tenant in settings.tenants:
@@ -38,14 +43,28 @@ class Api:
             if tenant.read_only_token:
                 self._tenants[_fingerprint(tenant.read_only_token)] = (tenant, False)
 
-    def respond(self, request: Request) -> Answer:
+    def serve_beside(self, name: str, page: Page) -> None:
+        """Let `page` answer everything at `/name` and below it."""
+        self._beside[name] = page
+
+    def respond(self, request: Request) -> Answer | Awaitable[Response | Stream]:
         """Answer one request; an awaitable is answered when what it wrote is durable, `explain` tells of its errors."""
         try:
-            if request.target in ("/healthz", "/readyz"):
-                return json_response(200, {"status": "ok"})
+            if not request.target.startswith("/v2/"):
+                page = self._page(request)
+                if page is not None:
+                    return page
             return self._call(request)
         except Refused as error:
             return refusal(error)
+
+    def _page(self, request: Request) -> Answer | Awaitable[Response | Stream] | None:
+        """Answer what is no call of the API."""
+        name = request.target.partition("?")[0].split("/")[1:2]
+        if name in (["healthz"], ["readyz"]):
+            return json_response(200, {"status": "ok"})
+        page = self._beside.get(name[0]) if name else None
+        return page(request) if page else None
 
     def _call(self, request: Request) -> Answer:
         match = self._router.find(request.method, request.target)

@@ -11,12 +11,13 @@ from typing import cast
 
 import httptools
 
+from ringback.broker.api.streaming import Streaming
 from ringback.errors import Refused
-from ringback.wire.http import Headers, Request, Response
+from ringback.wire.http import Headers, Request, Response, Stream
 
 _log = logging.getLogger("ringback.server")
 
-Respond = Callable[[Request], Response | Awaitable[Response]]
+Respond = Callable[[Request], Response | Awaitable[Response | Stream]]
 Explain = Callable[[BaseException], Response | None]
 
 _STATUS_LINES = {
@@ -38,6 +39,7 @@ class ServerLimits:
         request_s: seconds from the first byte of a request to its last.
         idle_s: seconds a connection may wait for its next request.
         connections: how many at once; further ones are closed.
+        streams: how many answers may come bit by bit at once; further ones are refused.
     """
 
     head_bytes: int = 64 * 1024
@@ -46,6 +48,7 @@ class ServerLimits:
     request_s: float = 60.0
     idle_s: float = 120.0
     connections: int = 10_000
+    streams: int = 200
 
 
 class Server:
@@ -71,6 +74,7 @@ class Server:
         self.explain = explain
         self.limits = limits or ServerLimits()
         self.connections: set[Connection] = set()
+        self.streams: set[Streaming] = set()
         self.stopping = False
         self._address = (host, port)
         self._listener: asyncio.Server | None = None
@@ -98,6 +102,8 @@ class Server:
             self._sweeper.cancel()
         for connection in list(self.connections):
             connection.close_when_idle()
+        for streaming in self.streams:
+            streaming.cancel()
         end = self._loop.time() + grace
         while self.connections and self._loop.time() < end:  # noqa: ASYNC110 - each connection ends by itself
             await asyncio.sleep(0.01)
@@ -115,6 +121,8 @@ class Server:
 
 class Connection(asyncio.Protocol):
     """One connection: parses requests, answers them in order."""
+
+    _streaming: Streaming | None = None
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -145,6 +153,8 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._requests.clear()
         self._server.connections.discard(self)
+        if self._streaming:
+            self._streaming.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Parse; a request that is complete is answered from within."""
@@ -165,10 +175,16 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer reads too slowly: take nothing more from it."""
-        self._transport.pause_reading()
+        if self._streaming:
+            self._streaming.pause()  # goes on reading: that is how one learns that the peer has gone
+        else:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
+        if self._streaming:
+            self._streaming.resume()
+            return
         if self._reading:
             self._transport.resume_reading()
 
@@ -271,15 +287,34 @@ class Connection(asyncio.Protocol):
         future = asyncio.ensure_future(answer)
         future.add_done_callback(lambda done: self._answered(done, request, keep_alive))
 
-    def _answered(self, done: "asyncio.Future[Response]", request: Request, keep_alive: bool) -> None:
+    def _answered(self, done: "asyncio.Future[Response | Stream]", request: Request, keep_alive: bool) -> None:
         self._busy = False
         if done.cancelled():
             self._close()
             return
         error = done.exception()
         response = done.result() if error is None else self._server.explain(error) or self._internal(request, error)
+        if isinstance(response, Stream):
+            self._stream(response)
+            return
         self._send(response, request, keep_alive)
         self._next()
+
+    def _stream(self, answer: Stream) -> None:
+        """Send an answer as it comes; its end is the end of the connection."""
+        streams = self._server.streams
+        if len(streams) >= self._limits.streams or self._closing:
+            self._refuse(503, "too many streams are open")
+            return
+        self._busy = True
+        self._write(_head(answer.status, answer.headers, "Connection: close\r\n"))
+        self._streaming = streaming = Streaming(answer, self._write, self._limits.idle_s)
+        streams.add(streaming)
+        streaming.task.add_done_callback(lambda _: self._streamed(streaming))
+
+    def _streamed(self, streaming: Streaming) -> None:
+        self._server.streams.discard(streaming)
+        self._close()
 
     @staticmethod
     def _internal(request: Request, error: BaseException) -> Response:
@@ -321,8 +356,12 @@ def _error(status: int, text: str) -> Response:
 
 
 def _encode(response: Response, *, keep_alive: bool, with_body: bool) -> bytes:
-    line = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n".encode("latin-1")
-    head = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
     connection = "" if keep_alive else "Connection: close\r\n"
-    head = f"{head}{connection}Content-Length: {len(response.body)}\r\n\r\n"
-    return line + head.encode("latin-1", "replace") + (response.body if with_body else b"")
+    head = _head(response.status, response.headers, f"{connection}Content-Length: {len(response.body)}\r\n")
+    return head + (response.body if with_body else b"")
+
+
+def _head(status: int, headers: Headers, more: str) -> bytes:
+    line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n".encode("latin-1")
+    head = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return line + f"{head}{more}\r\n".encode("latin-1", "replace")
