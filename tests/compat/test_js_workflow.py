@@ -8,12 +8,10 @@ import httpx
 import pytest
 
 from support.endpoint import eventually
-from support.node import Workflows, require_clients, workflows
+from support.node import ENDED, Workflows, ended, log, requests, require_clients, trigger, workflows
 from support.process import BrokerProcess, start
 
 pytestmark = pytest.mark.node
-
-ENDED = ("RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED")
 
 
 @pytest.fixture(scope="module")
@@ -21,27 +19,6 @@ def app(broker: BrokerProcess) -> Iterator[Workflows]:
     require_clients()
     with workflows(broker) as running:
         yield running
-
-
-def trigger(app: Workflows, name: str, **options: Any) -> str:
-    return str(app.call("trigger", args=[{"url": f"{app.url}/{name}", **options}])["workflowRunId"])
-
-
-def log(app: Workflows, run_id: str) -> dict[str, Any]:
-    runs = app.call("logs", args=[{"filter": {"workflowRunId": run_id}}])["runs"]
-    return dict(runs[0]) if runs else {}
-
-
-def ended(app: Workflows, run_id: str) -> dict[str, Any]:
-    def over() -> dict[str, Any] | None:
-        run = log(app, run_id)
-        return run if run.get("workflowState") in ENDED else None
-
-    return eventually(over, 40)  # type: ignore[return-value]
-
-
-def requests(app: Workflows, name: str) -> int:
-    return int(httpx.get(f"{app.url}/counts").json()["counts"].get(name, 0))
 
 
 def settled_failure(app: Workflows, run_id: str) -> dict[str, Any]:

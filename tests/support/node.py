@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from support.endpoint import eventually
 from support.process import BrokerProcess
 
+ENDED = ("RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED")
 FOLDER = Path(__file__).parents[1] / "compat" / "node"
 
 
@@ -91,3 +94,29 @@ def workflows(broker: BrokerProcess, script: str = "workflows.mjs", **environmen
         process.kill()
         process.wait(10)
         process.stdout.close()
+
+
+def trigger(app: Workflows, name: str, **options: Any) -> str:
+    """Start a run with the SDK's client and return its id."""
+    return str(app.call("trigger", args=[{"url": f"{app.url}/{name}", **options}])["workflowRunId"])
+
+
+def log(app: Workflows, run_id: str) -> dict[str, Any]:
+    """Return the log of a run."""
+    runs = app.call("logs", args=[{"filter": {"workflowRunId": run_id}}])["runs"]
+    return dict(runs[0]) if runs else {}
+
+
+def ended(app: Workflows, run_id: str) -> dict[str, Any]:
+    """Return the log of a run once it has ended."""
+
+    def over() -> dict[str, Any] | None:
+        run = log(app, run_id)
+        return run if run.get("workflowState") in ENDED else None
+
+    return eventually(over, 40)  # type: ignore[return-value]
+
+
+def requests(app: Workflows, name: str) -> int:
+    """Return how many requests a workflow was sent."""
+    return int(httpx.get(f"{app.url}/counts").json()["counts"].get(name, 0))

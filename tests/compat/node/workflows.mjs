@@ -1,24 +1,9 @@
-// An Express application with a catalogue of workflows in the official SDK; prints its port, counts the requests it gets.
-import express from "express";
-import { Client, WorkflowNonRetryableError } from "@upstash/workflow";
-import { serve, createWorkflow, serveMany } from "@upstash/workflow/express";
+// A catalogue of workflows in the official SDK, one for each step type.
+import { WorkflowNonRetryableError } from "@upstash/workflow";
+import { createWorkflow, serveMany } from "@upstash/workflow/express";
+import { app, flow, here, listen } from "./harness.mjs";
 
-const app = express();
-app.use(express.json());
-const counts = {};
-const seen = {};
-app.use((request, _response, next) => {
-  const name = request.path.split("/").pop();
-  counts[name] = (counts[name] ?? 0) + 1;
-  (seen[name] ??= []).push({ tenant: request.headers["x-tenant"], label: request.headers["upstash-label"], version: request.headers["upstash-workflow-sdk-version"], retried: request.headers["upstash-retried"] });
-  next();
-});
-app.get("/counts", (_request, response) => response.json({ counts, seen }));
 app.all("/vendor", (request, response) => response.status(Number(request.query.status ?? 200)).set("X-Vendor", "yes").json({ method: request.method, body: request.body ?? null, tenant: request.headers["x-tenant"] ?? null, auth: request.headers.authorization ?? null }));
-app.post("/plain", (_request, response) => response.send("I am no workflow"));
-
-const flow = (name, run, options = {}) => app.use(`/${name}`, serve(run, { retries: undefined, ...options }));
-let base = "";
 const fails = {};
 
 flow("three", async (context) => {
@@ -43,8 +28,8 @@ flow("parallel", async (context) => {
   return [a, b, c, ...rest];
 });
 flow("calls", async (context) => {
-  const ok = await context.call("ok", { url: `${base}/vendor?x=1&y=2`, method: "POST", body: { q: "é" }, headers: { authorization: "Bearer v" } });
-  const bad = await context.call("bad", { url: `${base}/vendor?status=404`, method: "PUT", body: "text", headers: { "content-type": "text/plain" } });
+  const ok = await context.call("ok", { url: `${here.base}/vendor?x=1&y=2`, method: "POST", body: { q: "é" }, headers: { authorization: "Bearer v" } });
+  const bad = await context.call("bad", { url: `${here.base}/vendor?status=404`, method: "PUT", body: "text", headers: { "content-type": "text/plain" } });
   const gone = await context.call("gone", { url: "http://127.0.0.1:1/", retries: 1, retryDelay: "10" });
   return { ok: [ok.status, ok.body, ok.header["X-Vendor"]], bad: bad.status, gone: gone.status };
 });
@@ -101,27 +86,4 @@ const parent = createWorkflow(async (context) => {
 });
 app.use("/many", serveMany({ parent, child }));
 
-const server = app.listen(0, "127.0.0.1", () => {
-  base = `http://127.0.0.1:${server.address().port}`;
-  console.log(base);
-});
-
-// Commands come as lines of JSON on standard input, answers go out the same way.
-const client = new Client({ baseUrl: process.env.QSTASH_URL, token: process.env.QSTASH_TOKEN });
-process.stdin.setEncoding("utf8");
-let text = "";
-process.stdin.on("data", async (part) => {
-  text += part;
-  let end;
-  while ((end = text.indexOf("\n")) >= 0) {
-    const { path, args } = JSON.parse(text.slice(0, end));
-    text = text.slice(end + 1);
-    try {
-      const owner = path.length > 1 ? client[path[0]] : client;
-      console.log(JSON.stringify({ value: await owner[path.at(-1)](...args) }));
-    } catch (error) {
-      console.log(JSON.stringify({ error: error.message, status: error.status }));
-    }
-  }
-});
-process.stdin.on("end", () => process.exit(0));
+listen();
