@@ -17,6 +17,7 @@ COMMANDS = {
     "events": "events:events",
     "flow": "flow:flow",
     "groups": "groups:groups",
+    "import": "importing:import_",
     "keys": "keys:keys",
     "mcp": "mcp:mcp",
     "messages": "messages:messages",
@@ -28,6 +29,9 @@ COMMANDS = {
     "serve": "serve:serve",
 }
 """Where each command lives: file below `ringback.cli`, and its name there."""
+
+EXTRAS = {"import": "importer"}
+"""Which extra brings the libraries of a command; `server` unless named."""
 
 
 class Commands(click.Group):
@@ -52,7 +56,7 @@ class Commands(click.Group):
 
 
 def _unavailable(name: str, library: str) -> click.Command:
-    remedy = f"{library} is missing; install it with: pip install 'ringback[server]'"
+    remedy = f"{library} is missing; install it with: pip install 'ringback[{EXTRAS.get(name, 'server')}]'"
 
     def refuse() -> None:
         raise click.ClickException(remedy)

@@ -1,6 +1,8 @@
 """The items of a batch: several publishes in one JSON array (protocol 2.3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +24,20 @@ class Item(Struct):
     queue: str | None = None
 
 
+class Letter(Item, rename="camel"):
+    """A message that has failed elsewhere, as it was sent: an item of a batch, and the last answer it got.
+
+    Attributes:
+        response_status: 0 where there was no answer.
+        response_body: text of the answer, or what went wrong.
+        retried: retries it has behind it.
+    """
+
+    response_status: Annotated[int, msgspec.Meta(ge=0, le=999)] = 0
+    response_body: str = ""
+    retried: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+
+
 @dataclass(frozen=True, slots=True)
 class BatchItem:
     """One publish of a batch."""
@@ -32,7 +48,10 @@ class BatchItem:
     queue: str | None
 
 
+T = TypeVar("T")
+
 _ITEMS = msgspec.json.Decoder(list[Item])
+_LETTERS = msgspec.json.Decoder(list[Letter])
 
 
 def read_batch(body: bytes) -> list[BatchItem]:
@@ -41,14 +60,16 @@ def read_batch(body: bytes) -> list[BatchItem]:
     Raises:
         Refused: 400 for the whole batch, naming the item that is wrong.
     """
-    try:
-        items = _ITEMS.decode(body or b"[]")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Refused(400, f"invalid request body: {error}") from error
-    return read_items(items)
+    return read_items(_decoded(_ITEMS, body))
 
 
-def read_items(items: list[Item]) -> list[BatchItem]:
+def read_letters(body: bytes) -> list[tuple[BatchItem, Letter]]:
+    """Return the messages that have failed elsewhere; see `read_batch`."""
+    letters = _decoded(_LETTERS, body)
+    return list(zip(read_items(letters), letters, strict=True))
+
+
+def read_items(items: Sequence[Item]) -> list[BatchItem]:
     """Return the publishes that decoded items ask for; see `read_batch`."""
     found = []
     for number, item in enumerate(items):
@@ -64,6 +85,13 @@ def read_items(items: list[Item]) -> list[BatchItem]:
         except Refused as error:
             raise in_item(number, error) from error
     return found
+
+
+def _decoded(decoder: msgspec.json.Decoder[list[T]], body: bytes) -> list[T]:
+    try:
+        return decoder.decode(body or b"[]")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(400, f"invalid request body: {error}") from error
 
 
 def in_item(number: int, error: Refused) -> Refused:

@@ -3,14 +3,16 @@
 from ringback.broker.api import run_letters, shapes
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.letters import changed_options, in_asked_order, known_letter, next_cursor, not_found
-from ringback.broker.ids import message_id
+from ringback.broker.api.messages import of_item
+from ringback.broker.ids import message_id, position
 from ringback.broker.operations import dead_letters
 from ringback.broker.records import Message
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
+from ringback.wire.batch import Letter, read_letters
 from ringback.wire.filters import DEAD_LETTER_FIELDS, read_filter
-from ringback.wire.http import Response
+from ringback.wire.http import Outcome, Response
 
 
 def list_all(call: Call) -> Answer:
@@ -25,6 +27,26 @@ def list_all(call: Call) -> Answer:
         return json_response(200, {"messages": shown} | _cursor(page))
 
     return call.desk.read(job)
+
+
+def add_many(call: Call) -> Answer:
+    """`POST /v2/dlq`: messages that failed elsewhere, all or none; an extension, for those who move here."""
+    letters = read_letters(call.request.body)
+    publications = [of_item(call, number, item) for number, (item, _) in enumerate(letters)]
+    for number, publication in enumerate(publications):
+        if publication.is_group or publication.options.workflow is not None:
+            raise Refused(400, f"item {number}: a dead letter is of a message to one URL")
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        return json_response(
+            200,
+            [
+                _buried(dead_letters.bury(tx, one, _outcome_of(letter), letter.retried, call.settings.limits, moment))
+                for one, (_, letter) in zip(publications, letters, strict=True)
+            ],
+        )
+
+    return call.desk.write(job)
 
 
 def get(call: Call) -> Answer:
@@ -93,6 +115,19 @@ def retry_many(call: Call) -> Answer:
         return json_response(201, {"responses": responses, "cursor": ""} | _cursor(page))
 
     return call.desk.write(job)
+
+
+def _outcome_of(letter: Letter) -> Outcome:
+    if letter.response_status:
+        return Outcome(letter.response_status, [], letter.response_body.encode())
+    return Outcome(0, [], b"", letter.response_body or "failed elsewhere")
+
+
+def _buried(buried: dead_letters.Buried) -> dict[str, object]:
+    answer: dict[str, object] = {"messageId": message_id(buried.seq)}
+    if buried.pos is not None:
+        answer["dlqId"] = position(buried.pos)
+    return answer | {"deduplicated": True} if buried.deduplicated else answer
 
 
 def _cursor(page: dead_letters.Page) -> dict[str, str]:

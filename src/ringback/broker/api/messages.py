@@ -53,7 +53,7 @@ def _accept(call: Call, queue: str | None) -> Answer:
 
 def batch(call: Call) -> Answer:
     """`POST /v2/batch`: all items are checked first, and stored together or not at all."""
-    publications = [_of_item(call, number, item) for number, item in enumerate(read_batch(call.request.body))]
+    publications = [of_item(call, number, item) for number, item in enumerate(read_batch(call.request.body))]
 
     def job(tx: Transaction, moment: Moment) -> Response:
         answers: list[object] = []
@@ -69,7 +69,12 @@ def batch(call: Call) -> Answer:
     return call.desk.write(job, publish_needs(publications))
 
 
-def _of_item(call: Call, number: int, item: BatchItem) -> Publication:
+def of_item(call: Call, number: int, item: BatchItem) -> Publication:
+    """Return the publication that an item of a batch asks for.
+
+    Raises:
+        Refused: 400, naming the item.
+    """
     try:
         checked_destination(call, item.destination.text)
     except Refused as error:

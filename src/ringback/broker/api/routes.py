@@ -21,7 +21,7 @@ from ringback.broker.api import (
 from ringback.broker.api.call import Answer, Call, Respond, json_response
 from ringback.broker.api.openapi import describe
 from ringback.errors import Refused
-from ringback.wire.batch import Item
+from ringback.wire.batch import Item, Letter
 
 
 class Route(NamedTuple):
@@ -90,6 +90,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v2/events", history.events),
     Route("GET", "/v2/logs", history.logs),
     Route("GET", "/v2/dlq", dead_letters.list_all),
+    Route("POST", "/v2/dlq", dead_letters.add_many, body=list[Letter], audit="yes"),
     Route("DELETE", "/v2/dlq", dead_letters.delete_many, audit="yes"),
     Route("POST", "/v2/dlq/retry", dead_letters.retry_many, audit="yes"),
     Route("POST", "/v2/dlq/retry/{dead_letter}", dead_letters.retry, audit="yes"),

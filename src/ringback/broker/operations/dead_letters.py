@@ -1,4 +1,4 @@
-"""Dead letters: found, deleted, and sent again as new messages (protocol 2.10)."""
+"""Dead letters: found, deleted, sent again as new messages (protocol 2.10), and taken over from elsewhere."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,15 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
+from ringback.broker.operations.publication import Publication
 from ringback.broker.operations.selection import about_message, beyond_cursor, of_messages, positions, within_dates
-from ringback.broker.records import DeadLetter, Message
+from ringback.broker.records import DeadLetter, Dedup, Event, Message
 from ringback.broker.rules.moment import Moment
-from ringback.broker.rules.publish import check_quotas, due_at
+from ringback.broker.rules.publish import check_quotas, dedup_id, due_at, message_from
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.wire.filters import Filter
+from ringback.wire.http import Outcome
 from ringback.wire.options import Options
 
 MOST = 100
@@ -45,6 +47,68 @@ def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
 def delete(tx: Transaction, letters: list[DeadLetter]) -> None:
     """Remove dead letters."""
     tx.apply(Changes(drop=list(letters)))
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A message that was put among the dead letters, or the one it is a duplicate of.
+
+    Attributes:
+        seq: its number.
+        pos: number of its dead letter; None for a duplicate whose letter is gone.
+    """
+
+    seq: int
+    pos: int | None
+    deduplicated: bool = False
+
+
+def bury(
+    tx: Transaction, publication: Publication, outcome: Outcome, retried: int, limits: Limits, moment: Moment
+) -> Buried:
+    """Put a message that has failed elsewhere among the dead letters, without an attempt.
+
+    Args:
+        tx: the transaction.
+        publication: the message, to a URL.
+        outcome: the last answer it got.
+        retried: retries it has behind it.
+        limits: quotas for it.
+        moment: time and ids.
+
+    Raises:
+        Refused: 412 above a quota.
+    """
+    options, tenant = publication.options, publication.tenant
+    message = message_from(
+        tenant, publication.destination, options, publication.body, publication.caller_ip, limits, moment
+    )
+    message = replace(message, queue=publication.queue)
+    changes = Changes()
+    taken = dedup_id(options, publication.destination, publication.body)
+    if taken is not None:
+        known = tx.get(Dedup, tenant, taken)
+        if known is not None and known.expires_at > moment.now:
+            letters = tx.find(DeadLetter, Query((Where("message", "=", known.message),), limit=1))
+            return Buried(known.message, letters[0].pos if letters else None, deduplicated=True)
+        changes.put.append(Dedup(tenant, taken, message.seq, moment.now + limits.dedup_window_ms))
+    letter = DeadLetter(
+        moment.new_id(),
+        tenant,
+        message.seq,
+        outcome.status,
+        tuple(outcome.headers),
+        outcome.body,
+        outcome.error,
+        retried,
+    )
+    created = Event(moment.new_id(), tenant, message.seq, "CREATED", moment.now)
+    failed = Event(
+        moment.new_id(), tenant, message.seq, "FAILED", moment.now, error=outcome.error, status=outcome.status
+    )
+    changes.put += [message, created, failed, letter]
+    tx.apply(changes)
+    return Buried(message.seq, letter.pos)
 
 
 def retry(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits, moment: Moment) -> int | None:

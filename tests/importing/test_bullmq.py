@@ -1,0 +1,95 @@
+"""Every version's jobs go over: each state, in order, once, with what they still have before them."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from ringback.client import Transport, management
+from ringback.clock import now
+from support.bullmq import VERSIONS, BullMQ, Desk
+from support.endpoint import Endpoint
+from support.redis import RedisServer
+
+
+@pytest.fixture(params=VERSIONS)
+def bullmq(request: pytest.FixtureRequest, redis_server: RedisServer) -> BullMQ:
+    return BullMQ(request.param, redis_server.port)
+
+
+def fill(bullmq: BullMQ, store: "redis.Redis", queue: str) -> None:
+    """Write a queue that has a job in every state."""
+    bullmq.do(
+        queue,
+        ["add", "render", {"n": "failed"}, {"attempts": 1}],
+        ["fail", 1, "the provider said no"],
+        ["add", "render", {"n": "retrying"}, {"attempts": 4, "backoff": {"type": "exponential", "delay": 3_600_000}}],
+        ["fail", 1, "try again"],
+        ["add", "render", {"n": "stalled"}, {"attempts": 3}],
+        ["take", 1],
+        ["add", "render", {"n": 1}, {"attempts": 5, "backoff": {"type": "fixed", "delay": 2000}}],
+        ["add", "render", {"n": 2}, {}],
+        ["add", "render", {"n": "later"}, {"delay": 3_600_000, "attempts": 2}],
+        ["add", "render", {"n": "third"}, {"priority": 3}],
+        ["add", "render", {"n": "first"}, {"priority": 1}],
+    )
+    (lock,) = store.keys(f"bull:{queue}:*:lock")
+    store.delete(lock)
+
+
+def job_of(body: str) -> str:
+    return str(json.loads(body)["n"])
+
+
+def created(transport: Transport, label: str) -> dict[str, dict[str, Any]]:
+    """Return the messages of an import by the job they were, in the order of their publishing."""
+    found = transport.send(management.events({"label": label, "state": "CREATED"}, count=1000)).items
+    return {job_of(base64.b64decode(one["body"]).decode()): one for one in reversed(found)}
+
+
+def test_each_state_goes_where_it_belongs(
+    bullmq: BullMQ, store: "redis.Redis", desk: Desk, transport: Transport, endpoint: Endpoint
+) -> None:
+    fill(bullmq, store, desk.queue)
+    an_import = desk.an_import()
+    before = an_import.look()
+    assert dict(before.found) == {
+        "waiting": 2, "prioritised": 2, "delayed": 1, "retrying": 1, "stalled": 1, "failed": 1,
+    }  # fmt: skip
+    account = an_import.carry_out()
+
+    assert account.problems == []
+    assert (account.found, account.moved, account.stayed, account.taken) == (8, 8, 0, 0)
+    token = store.hget(f"bull:{desk.queue}:ringback:import", "token")
+    messages = created(transport, f"import-{token}")
+    first = ["first", "third", "1", "2"] if bullmq.version in ("bullmq1", "bullmq3") else ["1", "2", "first", "third"]
+    assert list(messages)[:4] == first, "the order in which workers would have taken them"
+    assert set(messages) == {"1", "2", "third", "first", "later", "retrying", "stalled", "failed"}
+    assert messages["1"]["maxRetries"] == 4
+    assert messages["1"]["retryDelayExpression"] == "2000"
+    assert messages["2"]["maxRetries"] == 0
+    assert messages["retrying"]["maxRetries"] == 2
+    assert messages["retrying"]["retryDelayExpression"] == "min(86400000, 3600000 * pow(2, 1 + retried))"
+    hour = messages["later"]["nextDeliveryTime"] - now()
+    assert 3_500_000 < hour < 3_601_000
+    assert messages["retrying"]["nextDeliveryTime"] - now() > 3_500_000
+    assert {job_of(one.body.decode()) for one in endpoint.wait_for(4)} == {"1", "2", "first", "third"}
+    buried = transport.send(management.dead_letters({"label": f"import-{token}"})).items
+    letters = {job_of(one["body"]): one for one in buried}
+    assert letters["failed"]["responseBody"].startswith("the provider said no")
+    assert letters["stalled"]["responseBody"].startswith("its worker vanished")
+    assert an_import.look().found.total() == 0
+
+
+def test_jobs_tell_the_endpoint_what_they_were(
+    bullmq: BullMQ, store: "redis.Redis", desk: Desk, endpoint: Endpoint
+) -> None:
+    bullmq.do(desk.queue, ["add", "größer", {"photo": "ä.jpg"}, {"jobId": "click-7"}])
+    desk.an_import(destination=f"{endpoint.url}/jobs/{{queue}}/{{name}}").carry_out()
+    (request,) = endpoint.wait_for(1)
+    assert request.path == f"/jobs/{desk.queue}/gr%C3%B6%C3%9Fer"
+    assert json.loads(request.body) == {"photo": "ä.jpg"}
+    assert request.headers["bullmq-job-id"] == "click-7"
+    assert request.headers["bullmq-job-name"] == "gr%C3%B6%C3%9Fer"
