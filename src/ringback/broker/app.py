@@ -15,6 +15,7 @@ from ringback.broker.engine.keyring import Keyring
 from ringback.broker.engine.membership import Membership
 from ringback.broker.engine.scheduler import Scheduler
 from ringback.broker.engine.sender import HttpSender, SenderLimits
+from ringback.broker.engine.watchdog import Watchdog
 from ringback.broker.ids import Ids
 from ringback.broker.operations.desk import Desk
 from ringback.broker.rules.request import outbound
@@ -50,6 +51,7 @@ class Broker:
         self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
         self.janitor = Janitor(self.desk, settings.limits)
         self.membership = Membership(self.desk, self.dispatcher, settings.node_timeout_ms, self.scheduler.loop.nudge)
+        self.watchdog = Watchdog(self.desk, [tenant.name for tenant in settings.tenants])
         self.api = Api(settings, self.desk)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -64,7 +66,13 @@ class Broker:
 
     def run(self) -> None:
         """Start the loops that run by themselves."""
-        loops = (self.scheduler.loop, self.janitor.loop, self.membership.loop, self.membership.fence)
+        loops = (
+            self.scheduler.loop,
+            self.janitor.loop,
+            self.membership.loop,
+            self.membership.fence,
+            self.watchdog.loop,
+        )
         self._loops = [asyncio.create_task(one.run()) for one in loops]
 
     async def close(self, grace: float = _GRACE) -> None:

@@ -27,6 +27,7 @@ COMMANDS = {
     "schedules": "schedules:schedules",
     "secrets": "serve:secrets",
     "serve": "serve:serve",
+    "why": "why:why",
 }
 """Where each command lives: file below `ringback.cli`, and its name there."""
 

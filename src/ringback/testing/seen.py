@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringback.broker.ids import message_id
+from ringback.broker.operations.why import run_causes
 from ringback.broker.records import DeadLetter, Entry, Event, Run, RunState, State
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.memory import MemoryStore
@@ -106,6 +107,11 @@ class SeenRun:
     def executions(self, step: str) -> int:
         """Return how often the function of a step was really called; calls that the test made fail do not count."""
         return self._executions(self.id).get(step, 0)
+
+    def why(self, now: int) -> str:
+        """Return what it waits for, in words; `now` in milliseconds since the epoch."""
+        run = self._run
+        return "; ".join(cause.text for cause in self._store.look(lambda tx: run_causes(tx, run, now)))
 
     @property
     def _run(self) -> Run:

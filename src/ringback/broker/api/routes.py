@@ -16,6 +16,7 @@ from ringback.broker.api import (
     run_letters,
     schedules,
     waiting,
+    why,
     workflows,
 )
 from ringback.broker.api.call import Answer, Call, Respond, json_response
@@ -119,6 +120,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v2/workflows/dlq/{dead_letter}", run_letters.get),
     Route("DELETE", "/v2/workflows/dlq/{dead_letter}", run_letters.delete, audit="yes"),
     Route("GET", "/v2/audit", audit.list_all),
+    Route("GET", "/v2/why/{id}", why.why),
+    Route("GET", "/v2/stalled", why.list_stalled),
     Route("GET", "/v2/openapi.json", _document),
     Route("GET", "/v2/keys", keys.get),
     Route("POST", "/v2/keys/rotate", keys.rotate, audit="yes"),

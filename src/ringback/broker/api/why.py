@@ -1,0 +1,81 @@
+"""Why something is not further than it is, and what makes no progress at all (an extension of ours)."""
+
+from typing import Any
+
+from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.ids import message_id, parse_message_id
+from ringback.broker.operations.why import Stalled, message_causes, run_causes, stalled
+from ringback.broker.records import ActiveRun, Message, Run
+from ringback.broker.rules.why import Cause
+from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.errors import Refused
+from ringback.wire import duration
+from ringback.wire.http import Response
+
+DEFAULT_LONGEST = "10m"
+"""How long nothing may happen before it counts as making no progress."""
+
+
+def why(call: Call) -> Answer:
+    """`GET /v2/why/{id}`: why a message or a run is not further than it is."""
+    asked, tenant = call.names["id"], call.tenant.name
+    now = call.desk.clock()
+
+    def job(tx: Transaction) -> Response:
+        seq = parse_message_id(asked)
+        message = tx.get(Message, seq) if seq is not None else None
+        if message is not None and message.tenant == tenant:
+            return json_response(
+                200, {"id": asked, "url": message.url, "causes": _all(message_causes(tx, message, now))}
+            )
+        run = _run(tx, tenant, asked)
+        if run is None:
+            raise Refused(404, f"there is no message and no run {asked}")
+        return json_response(200, {"id": asked, "url": run.url, "causes": _all(run_causes(tx, run, now))})
+
+    return call.desk.read(job)
+
+
+def list_stalled(call: Call) -> Answer:
+    """`GET /v2/stalled?for=`: the messages and runs that have made no progress for so long, each with its cause."""
+    longest = duration.parse(dict(call.query()).get("for") or DEFAULT_LONGEST)
+    now = call.desk.clock()
+
+    def job(tx: Transaction) -> Response:
+        found = stalled(tx, call.tenant.name, longest, now)
+        return json_response(200, {"stalled": [shape(one) for one in found]})
+
+    return call.desk.read(job)
+
+
+def shape(one: Stalled) -> dict[str, Any]:
+    """Return what makes no progress as JSON."""
+    told: dict[str, Any] = {"url": one.url, "causes": _all(one.causes)}
+    if one.message:
+        told["messageId"] = message_id(one.message)
+    if one.run_id:
+        told["workflowRunId"] = one.run_id
+    return told
+
+
+def _all(causes: list[Cause] | tuple[Cause, ...]) -> list[dict[str, Any]]:
+    return [_cause(cause) for cause in causes]
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    told: dict[str, Any] = {"kind": cause.kind, "text": cause.text, "since": cause.since}
+    if cause.until is not None:
+        told["until"] = cause.until
+    if cause.remedy:
+        told["remedy"] = cause.remedy
+    return told
+
+
+def _run(tx: Transaction, tenant: str, run_id: str) -> Run | None:
+    """Return the active run of an id, else the last one."""
+    active = tx.get(ActiveRun, tenant, run_id)
+    if active is not None:
+        return tx.get(Run, active.run)
+    where = (Where("tenant", "=", tenant), Where("run_id", "=", run_id))
+    found = tx.find(Run, Query(where, order=("seq",), descending=True, limit=1))
+    return found[0] if found else None

@@ -1,0 +1,20 @@
+"""Asking a broker why something is not further, and what makes no progress (extensions of ours)."""
+
+from typing import Any
+
+from ringback.client.calls import Call, array, record, segment
+from ringback.wire.steps import dump
+
+Shape = dict[str, Any]
+
+
+def why(id_: str) -> Call[Shape]:
+    """Ask why a message (`msg_...`) or a run (`wfr_...`) is not further: `causes`, each with `kind`, `text` and `since`."""
+    return Call("GET", f"/v2/why/{segment(id_)}", record)
+
+
+def stalled(longest: str = "10m") -> Call[list[Shape]]:
+    """List the messages and runs that have made no progress for so long, such as "10m", each with its causes."""
+    return Call(
+        "GET", "/v2/stalled", lambda body: array(dump(record(body).get("stalled", [])).encode()), (("for", longest),)
+    )

@@ -1,0 +1,198 @@
+"""Whatever does not move is named with its cause."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from ringback.client import diagnosis
+from ringback.testing import Answer, AsyncTestBroker
+from ringback.workflow import Context, RunOptions
+from support.inprocess import START, InProcess, answering
+
+URL = "https://endpoint.test/a"
+SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
+
+
+async def why(ringed: InProcess, id_: str) -> dict[str, Any]:
+    """Return the only cause why something is not further."""
+    answer = await ringed.call("GET", f"/v2/why/{id_}")
+    assert answer.status == 200, answer
+    (cause,) = answer.json["causes"]
+    assert isinstance(cause, dict)
+    return cause
+
+
+async def names_of_stalled(ringed: InProcess, longest: str = "10m") -> list[str]:
+    answer = await ringed.call("GET", f"/v2/stalled?for={longest}")
+    return [one.get("messageId") or one["workflowRunId"] for one in answer.json["stalled"]]
+
+
+async def test_a_delayed_message_waits_for_its_time_and_is_not_stalled(ringed: InProcess) -> None:
+    message = await ringed.publish(URL, upstash_delay="1h")
+    cause = await why(ringed, message)
+    assert (cause["kind"], cause["until"]) == ("delayed", START + 60 * MINUTE)
+    assert cause["text"] == "the message was asked for not before 2026-09-21 15:13:20 UTC"
+    await ringed.turn(30 * MINUTE)
+    assert await names_of_stalled(ringed) == []
+
+
+async def test_a_failing_message_tells_how_it_failed_and_when_it_is_tried_again(ringed: InProcess) -> None:
+    ringed.respond = answering(503)
+    message = await ringed.publish(URL, upstash_retry_delay="3600000", upstash_retries="5")
+    await ringed.turn(65 * MINUTE)
+    cause = await why(ringed, message)
+    assert cause["kind"] == "retrying"
+    assert cause["text"] == (
+        "the message failed 2 times, last with status 503; next attempt at 2026-09-21 16:13:20 UTC, 4 left"
+    )
+    assert await names_of_stalled(ringed) == [message]
+    assert await names_of_stalled(ringed, "2h") == []
+
+
+async def test_in_a_line_it_tells_how_long_that_is_and_who_holds_it(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    first = await ringed.enqueue("videos", URL, upstash_retry_delay="600000")
+    second, third = [await ringed.enqueue("videos", URL) for _ in range(2)]
+    await ringed.settle()
+    cause = await why(ringed, third)
+    assert cause["kind"] == "in line"
+    assert cause["text"].startswith(
+        "the message is in line for queue 'videos' behind 1 others (1 of 1 at work); the one before it holds the queue: "
+        "the message failed once, last with status 500; next attempt at "
+    )
+    assert "as the first of 2" in (await why(ringed, second))["text"]
+    await ringed.turn(9 * MINUTE)
+    assert await names_of_stalled(ringed, "5m") == [second, first]
+
+
+async def test_a_paused_queue_is_named_with_the_command_that_resumes_it(ringed: InProcess) -> None:
+    await ringed.call("POST", "/v2/queues", {"queueName": "videos"})
+    await ringed.call("POST", "/v2/queues/videos/pause")
+    message = await ringed.enqueue("videos", URL)
+    await ringed.settle()
+    cause = await why(ringed, message)
+    assert (cause["kind"], cause["remedy"]) == ("paused", "ringback queues resume videos")
+    assert cause["text"].startswith("queue 'videos' is paused")
+
+
+async def test_a_rate_is_named_with_the_end_of_its_period(ringed: InProcess) -> None:
+    flow = {"upstash_flow_control_key": "k", "upstash_flow_control_value": "rate=1, period=60"}
+    await ringed.publish(URL, **flow)
+    message = await ringed.publish(URL, **flow)
+    await ringed.settle()
+    cause = await why(ringed, message)
+    assert (cause["kind"], cause["until"]) == ("in line", START + 60 * SECOND)
+    assert "flow-control key 'k' as the first of 1 (1 of 1 in 60 s have started)" in cause["text"]
+
+
+async def test_what_is_in_flight_tells_for_how_long_and_until_when(ringed: InProcess) -> None:
+    ringed.held = asyncio.Event()
+    message = await ringed.publish(URL)
+    await ringed.settle()
+    ringed.at += 12 * MINUTE
+    cause = await why(ringed, message)
+    assert (cause["kind"], cause["until"]) == ("in flight", START + 15 * MINUTE)
+    assert cause["text"].startswith("the message is in flight for 720 s")
+    assert await names_of_stalled(ringed) == [message]
+
+
+async def test_what_has_ended_tells_how(ringed: InProcess) -> None:
+    message = await ringed.publish(URL)
+    await ringed.settle()
+    assert (await why(ringed, message))["text"].startswith("it has ended as DELIVERED at ")
+
+
+@pytest.mark.parametrize("id_", ["msg_0000000000000000", "nonsense", "wfr_none"])
+async def test_what_is_not_there_is_not_found(ringed: InProcess, id_: str) -> None:
+    assert (await ringed.call("GET", f"/v2/why/{id_}")).status == 404
+
+
+async def test_other_accounts_see_nothing_of_it(ringed: InProcess) -> None:
+    message = await ringed.publish(URL, upstash_delay="1h")
+    assert (await ringed.call("GET", f"/v2/why/{message}", token="token-two")).status == 404
+
+
+async def test_a_wrong_duration_is_refused(ringed: InProcess) -> None:
+    assert (await ringed.call("GET", "/v2/stalled?for=soon")).status == 400
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[AsyncTestBroker]:
+    async with AsyncTestBroker() as broker:
+        yield broker
+
+
+async def causes(broker: AsyncTestBroker, run_id: str) -> list[tuple[str, str]]:
+    """Return why a run is not further."""
+    told = await broker.client.transport.send(diagnosis.why(run_id))
+    return [(cause["kind"], cause["text"]) for cause in told["causes"]]
+
+
+async def sleeps(context: Context[None]) -> None:
+    await context.sleep("nap", "3d")
+
+
+async def waits(context: Context[None]) -> None:
+    await context.wait_for_event("approval", "approved:7", timeout="2d")
+
+
+async def invokes(context: Context[None]) -> None:
+    await context.invoke("child", sleeps)
+
+
+async def fails(context: Context[None]) -> None:
+    await context.parallel(context.run("a", str), context.run("b", str))
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "says"),
+    [
+        (sleeps, "asleep", "step 'nap' sleeps until "),
+        (waits, "event", "step 'approval' waits for event 'approved:7' until "),
+        (invokes, "child", "it waits for the run wfr_"),
+    ],
+)
+async def test_a_run_tells_what_its_step_waits_for(
+    function: Callable[..., Any], kind: str, says: str, broker: AsyncTestBroker
+) -> None:
+    broker.serve(sleeps)
+    run = await broker.trigger(function)
+    await broker.run_until_idle()
+    ((found, text),) = await causes(broker, run.id)
+    assert found == kind
+    assert text.startswith(says)
+
+
+async def test_a_run_with_a_failing_step_names_it(broker: AsyncTestBroker) -> None:
+    broker.fail("a", 3)
+    run = await broker.trigger(fails, options=RunOptions(retry_delay="60000"))
+    await broker.run_until_idle()
+    ((kind, text),) = await causes(broker, run.id)
+    assert kind == "retrying"
+    assert text.startswith("the delivery of step 'a' failed once, last with status 500; next attempt at ")
+
+
+async def test_an_endpoint_that_accepts_and_does_nothing_is_found_out(broker: AsyncTestBroker) -> None:
+    url = "https://app.test/order"
+    broker.stub(url, Answer(headers={"Upstash-Workflow-Sdk-Version": "1", "Upstash-Workflow-Sdk": "v1.3.2"}))
+    run = await broker.trigger(url)
+    await broker.run_until_idle()
+    ((kind, text),) = await causes(broker, run.id)
+    assert kind == "nothing left"
+    assert "neither a step nor an end has followed" in text
+    await broker.turn("1h")
+    told = await broker.client.transport.send(diagnosis.stalled("30m"))
+    assert [one["workflowRunId"] for one in told] == [run.id]
+
+
+async def test_the_watchdog_names_what_does_not_move_once(ringed: InProcess, caplog: pytest.LogCaptureFixture) -> None:
+    ringed.respond = answering(503)
+    message = await ringed.publish(URL, upstash_retry_delay="3600000", upstash_retries="5")
+    with caplog.at_level(logging.WARNING, "ringback.watchdog"):
+        for _ in range(3):
+            await ringed.turn(31 * MINUTE)
+            await ringed.broker.watchdog.tick()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [f"{message} makes no progress"]
