@@ -21,7 +21,7 @@ from ringback.broker.operations.desk import Desk
 from ringback.broker.rules.request import outbound
 from ringback.broker.rules.run_request import run_outbound
 from ringback.broker.settings import Settings
-from ringback.broker.stores.contract import Store
+from ringback.broker.stores.contract import Store, StoreUnavailable
 from ringback.broker.stores.sqlite import SqliteStore
 from ringback.clock import Clock
 from ringback.wire.http import Outbound
@@ -103,11 +103,17 @@ class Broker:
 
 
 def store_for(settings: Settings) -> Store:
-    """Return the store that the settings name: PostgreSQL for an address, SQLite for a file."""
+    """Return the store that the settings name: PostgreSQL for an address, SQLite for a file.
+
+    Raises:
+        StoreUnavailable: what PostgreSQL needs is not installed.
+    """
     if isinstance(settings.database, Path):
         return SqliteStore(settings.database)
-    from ringback.broker.stores.postgres.store import PostgresStore
-
+    try:
+        from ringback.broker.stores.postgres.store import PostgresStore
+    except ModuleNotFoundError as error:
+        raise StoreUnavailable(f"{error.name} is missing; install it with: pip install 'ringback[postgres]'") from error
     return PostgresStore(settings.database, settings.node_timeout_ms)
 
 

@@ -190,6 +190,18 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
     )
 
 
+def read_database(environment: Mapping[str, str], file: Path | None = None) -> Path | str:
+    """Return where everything is kept, without asking for the secrets that a broker needs.
+
+    Raises:
+        SettingWrong: it is not what it should be.
+    """
+    (setting,) = (one for one in SETTINGS if one.name == "RINGBACK_DATABASE")
+    told = _of_file(file).get(setting.key) if file else None
+    found: Path | str = _value(setting, environment.get(setting.name, told))
+    return found
+
+
 def _limits(value: Mapping[str, Any]) -> Limits:
     return Limits(
         body_bytes=value["RINGBACK_MAX_BODY"],

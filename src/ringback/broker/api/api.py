@@ -61,10 +61,18 @@ class Api:
     def _page(self, request: Request) -> Answer | Awaitable[Response | Stream] | None:
         """Answer what is no call of the API."""
         name = request.target.partition("?")[0].split("/")[1:2]
-        if name in (["healthz"], ["readyz"]):
+        if name == ["healthz"]:
             return json_response(200, {"status": "ok"})
+        if name == ["readyz"]:
+            return self._readiness()
         page = self._beside.get(name[0]) if name else None
         return page(request) if page else None
+
+    def _readiness(self) -> Response:
+        """A broker that cannot reach the database it shares should be sent nothing; healthy it is all the same."""
+        if self._desk.lease() is None:
+            return json_response(503, {"status": "the database cannot be reached"})
+        return json_response(200, {"status": "ok"})
 
     def _call(self, request: Request) -> Answer:
         match = self._router.find(request.method, request.target)

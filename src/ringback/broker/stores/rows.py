@@ -93,7 +93,7 @@ TABLES: dict[type[Record], Table] = {
             records.Delivery,
             ("seq",),
             _plain("tenant", "due_at", "wake_at", "lane", "lease", "queue", "run"),
-            indexes=("wake_at", "lane,due_at", "lease", "queue", "run"),
+            indexes=("wake_at", "lane,due_at,seq", "lane,seq", "lease", "queue", "run"),
             about="seq",
         ),
         Table("lanes", records.Lane, ("tenant", "kind", "name"), _plain("wake_at"), indexes=("wake_at",)),

@@ -45,6 +45,12 @@ def get_statement(table: Table) -> str:
     return f"SELECT record FROM {table.name} WHERE {_matches_key(table)}"
 
 
+def all_statement(table: Table) -> str:
+    """Return the statement that reads all rows, in the order of `Codec.row` and of their keys."""
+    names = _quoted(CODECS[table.kind].names)
+    return f"SELECT {names}, record FROM {table.name} ORDER BY {_quoted(table.key)}"
+
+
 def find_statement(kind: type[Record], query: Query) -> tuple[str, list[Any]]:
     """Return the statement that reads the records a query asks for, and its values."""
     table = TABLES[kind]

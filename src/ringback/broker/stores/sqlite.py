@@ -2,7 +2,7 @@
 
 import asyncio
 import fcntl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -14,12 +14,12 @@ from ringback.broker.records import Record
 from ringback.broker.stores import sql
 from ringback.broker.stores.buffer import Buffer
 from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
-from ringback.broker.stores.rows import CODECS, TABLES
+from ringback.broker.stores.rows import CODECS, TABLES, Table
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _JOBS_AT_ONCE = 256
 """Most jobs in one transaction: bounds how long the loop is kept from other work."""
 _READERS = 2
@@ -110,6 +110,11 @@ class SqliteStore:
     def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """See `Store.read`."""
         return self._loop.run_in_executor(self._reader, self._read, job)
+
+    def stored(self, table: Table) -> tuple[int, Iterator[tuple[Any, ...]]]:
+        """Return how many rows a table has, and all of them as they are stored, key by key; for copying."""
+        (count,) = next(self._connection.execute(f"SELECT count(*) FROM {table.name}"))
+        return count, iter(self._connection.execute(sql.all_statement(table)))
 
     def _read(self, job: Callable[[Transaction], T]) -> T:
         connection = self._idle_readers.pop()

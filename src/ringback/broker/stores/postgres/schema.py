@@ -17,6 +17,9 @@ _DOOR = 7_411_904_512
 """Advisory lock that whoever migrates holds."""
 
 
+_TIMEOUT_MS = 15_000
+
+
 class Migration(Struct, frozen=True):
     """One step of the schema.
 
@@ -39,7 +42,7 @@ def migrations() -> list[Migration]:
     return [_read(file.name, file.read_text()) for file in sorted(folder.iterdir(), key=lambda one: one.name)]
 
 
-async def migrate(url: str, timeout_ms: int = 15_000, upto: int | None = None) -> list[Migration]:
+async def migrate(url: str, timeout_ms: int = _TIMEOUT_MS, upto: int | None = None) -> list[Migration]:
     """Bring a database up to date; return what was done.
 
     Args:
@@ -68,6 +71,22 @@ async def migrate(url: str, timeout_ms: int = 15_000, upto: int | None = None) -
     return []
 
 
+async def pending(url: str) -> list[Migration]:
+    """Return what `migrate` would do.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached, or refuses.
+    """
+    connection = await connect(url, _TIMEOUT_MS)
+    try:
+        done = await _version(connection)
+    except (asyncpg.PostgresError, *LOST) as error:
+        raise StoreUnavailable(f"cannot look at the database at {place(url)}: {told(error)}") from error
+    finally:
+        await connection.close()
+    return [one for one in migrations() if done is None or one.number > done[0]]
+
+
 async def _run(connection: "asyncpg.Connection[Any]", known: list[Migration]) -> list[Migration]:
     ran = []
     async with connection.transaction():
@@ -90,7 +109,10 @@ async def _run(connection: "asyncpg.Connection[Any]", known: list[Migration]) ->
 
 async def _version(connection: "asyncpg.Connection[Any]") -> tuple[int, int] | None:
     """Return the schema's number, and what a broker must know to work on it; None for an empty database."""
-    if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.migrations") is None:
+    there = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations'"
+    if (
+        await connection.fetchval(there, SCHEMA) is None
+    ):  # `to_regclass` would look into a cache that may be out of date
         return None
     row = await connection.fetchrow("SELECT coalesce(max(number), 0), coalesce(max(oldest), 0) FROM migrations")
     return row[0], row[1]

@@ -34,7 +34,8 @@ CREATE TABLE deliveries (
   PRIMARY KEY ("seq")
 );
 CREATE INDEX deliveries_by_wake_at ON deliveries ("wake_at") WHERE "wake_at" IS NOT NULL;
-CREATE INDEX deliveries_by_lane_due_at ON deliveries ("lane", "due_at") WHERE "lane" IS NOT NULL;
+CREATE INDEX deliveries_by_lane_due_at_seq ON deliveries ("lane", "due_at", "seq") WHERE "lane" IS NOT NULL;
+CREATE INDEX deliveries_by_lane_seq ON deliveries ("lane", "seq") WHERE "lane" IS NOT NULL;
 CREATE INDEX deliveries_by_lease ON deliveries ("lease") WHERE "lease" IS NOT NULL;
 CREATE INDEX deliveries_by_queue ON deliveries ("queue") WHERE "queue" IS NOT NULL;
 CREATE INDEX deliveries_by_run ON deliveries ("run") WHERE "run" IS NOT NULL;
