@@ -1,12 +1,11 @@
 """What a rule answers: the records to write and drop, and what is handed over once they are written."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from ringback.broker.records import Delivery, Entry, Message, Record, Run
 
 
-@dataclass(slots=True)
-class Handed:
+class Handed(Struct):
     """A message leased to this node, to be attempted as soon as its changes are durable.
 
     Attributes:
@@ -16,11 +15,10 @@ class Handed:
     message: Message
     delivery: Delivery
     run: Run | None = None
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = []
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Struct):
     """Everything one decision writes: all of it, or none.
 
     Attributes:
@@ -29,9 +27,9 @@ class Changes:
         handed: attempts this node starts once the rest is durable.
     """
 
-    put: list[Record] = field(default_factory=list)
-    drop: list[Record] = field(default_factory=list)
-    handed: list[Handed] = field(default_factory=list)
+    put: list[Record] = []
+    drop: list[Record] = []
+    handed: list[Handed] = []
 
     def __iadd__(self, other: "Changes") -> "Changes":
         self.put += other.put

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 Headers = list[tuple[str, str]]
 """Header lines in order. Bytes are read and written as Latin-1, as HTTP/1.1 frames them."""
@@ -101,4 +102,12 @@ class Outcome:
 
 def canonical(name: str) -> str:
     """Return a header name in canonical MIME casing: `x-tenant-ID` becomes `X-Tenant-Id`."""
+    return _canonical(name) if len(name) <= _USUAL else _canonical.__wrapped__(name)
+
+
+_USUAL = 64  # longer names are not remembered, so that they cannot fill the memory
+
+
+@lru_cache(maxsize=4096)
+def _canonical(name: str) -> str:
     return "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))

@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         Args:
             data: the request.
             ends: tells until when to wait for the complete response, in seconds of the loop's clock; it may move.
+                Whoever sends has to call `expire` now and then.
             expects_body: False for a HEAD request.
 
         Raises:
@@ -65,16 +66,18 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._expects_body = expects_body
         self._begin()
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
+        self._waiter = asyncio.get_running_loop().create_future()
         self._ends = ends
-        self._expiry = loop.call_at(ends(), self._expire)
         self._transport.write(data)
         try:
             return await self._waiter
         finally:
-            self._expiry.cancel()
             self._waiter = None
+
+    def expire(self, now: float) -> None:
+        """Give up waiting for a response whose time is over at `now`, in seconds of the loop's clock."""
+        if self._ends() <= now:
+            self._fail(TimeoutError())
 
     def close(self) -> None:
         """Close now."""
@@ -149,13 +152,6 @@ class Connection(asyncio.Protocol):
             self._headers = []
             return
         self._complete(keep=self._parser.should_keep_alive())
-
-    def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._ends() > loop.time():
-            self._expiry = loop.call_at(self._ends(), self._expire)
-        else:
-            self._fail(TimeoutError())
 
     def _begin(self) -> None:
         self._headers = []

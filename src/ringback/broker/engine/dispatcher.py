@@ -61,6 +61,8 @@ class Dispatcher:
         self._waiting: dict[str, deque[Handed]] = {}
         self._held: set[int] = set()
         self._in_flight: dict[int, Outbound] = {}
+        self._unnoticed: dict[int, tuple[float, Event]] = {}
+        self._look: asyncio.TimerHandle | None = None
         self.on_room: Callable[[], None] = lambda: None
 
     def room(self) -> int:
@@ -138,7 +140,7 @@ class Dispatcher:
     async def _attempt(self, handed: Handed) -> None:
         message = handed.message
         begun = Event(self._desk.ids.new(), message.tenant, message.seq, "ACTIVE", self._desk.clock())
-        notice = asyncio.get_running_loop().call_later(_NOTICE_AFTER, self._notice, begun)
+        self._expect_soon(begun)
         try:
             outbound = self._in_flight[message.seq] = self._request(handed)
             outcome = await self._sender.send(outbound)
@@ -146,9 +148,26 @@ class Dispatcher:
             _log.exception("an attempt broke off")
             outcome = Outcome(0, error="internal error of the broker")
         finally:
-            notice.cancel()
+            self._unnoticed.pop(message.seq, None)
             self._in_flight.pop(message.seq, None)
         await self._settle(handed, begun, outcome)
+
+    def _expect_soon(self, begun: Event) -> None:
+        """Have an attempt noticed if it takes long. One timer looks after all: one for each would cost more than its event."""
+        loop = asyncio.get_running_loop()
+        self._unnoticed[begun.message] = (loop.time() + _NOTICE_AFTER, begun)
+        if self._look is None:
+            self._look = loop.call_later(_NOTICE_AFTER, self._notice_slow_ones)
+
+    def _notice_slow_ones(self) -> None:
+        loop = asyncio.get_running_loop()
+        for seq, (at, begun) in list(self._unnoticed.items()):  # in the order in which they began
+            if at > loop.time():
+                self._look = loop.call_at(at, self._notice_slow_ones)
+                return
+            del self._unnoticed[seq]
+            self._notice(begun)
+        self._look = None
 
     def _notice(self, begun: Event) -> None:
         """Record an attempt that takes long while it is in flight."""

@@ -16,6 +16,8 @@ from ringback.wire.guard import Policy, refusal
 from ringback.wire.http import Outbound, Outcome
 
 _Ends = Callable[[], float]
+_LOOK_EVERY = 0.05
+"""Seconds between looks at the requests in flight: an attempt may last that much longer than its time-out."""
 _AS_WRITTEN = "%/:=&?~#+!$,;'@()*[]"
 
 
@@ -72,6 +74,8 @@ class HttpSender:
         self._idle: dict[_Host, deque[_Idle]] = {}
         self._tls = ssl.create_default_context()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._busy: set[Connection] = set()
+        self._watch: asyncio.TimerHandle | None = None
 
     async def send(self, outbound: Outbound) -> Outcome:
         """Send a request; whatever goes wrong is told in the outcome."""
@@ -91,8 +95,9 @@ class HttpSender:
 
     async def close(self) -> None:
         """Close all unused connections."""
-        if self._sweeper:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._watch):
+            if timer:
+                timer.cancel()
         for idle in self._idle.values():
             for one in idle:
                 one.connection.close()
@@ -117,13 +122,25 @@ class HttpSender:
     async def _over(
         self, host: _Host, connection: Connection, data: bytes, ends: _Ends, *, expects_body: bool
     ) -> Outcome:
+        self._busy.add(connection)
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._expire)
         try:
             return await connection.request(data, ends, expects_body=expects_body)
         finally:
+            self._busy.discard(connection)
             if connection.reusable:
                 self._keep(host, connection)
             else:
                 connection.close()
+
+    def _expire(self) -> None:
+        """Look whose time is over. One timer for all: one for each request would cost a twentieth of what a message costs."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._busy):
+            connection.expire(now)
+        self._watch = loop.call_later(_LOOK_EVERY, self._expire) if self._busy else None
 
     def _kept(self, host: _Host) -> Connection | None:
         idle = self._idle.get(host)

@@ -1,12 +1,11 @@
 """What is asked of a publish, and what is answered."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ringback.wire.options import Options
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """One publish, as it was asked for.
 
     Attributes:
@@ -30,8 +29,7 @@ class Publication:
     schedule: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """One accepted message, or the one it is a duplicate of."""
 
     seq: int

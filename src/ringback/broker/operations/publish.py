@@ -1,7 +1,6 @@
 """Publishing and enqueueing: from a request to messages, one for each endpoint, duplicates found."""
 
 from collections.abc import Sequence
-from dataclasses import replace as replace_publication
 
 from msgspec.structs import replace
 
@@ -51,7 +50,7 @@ def publish(tx: Transaction, publication: Publication, limits: Limits, moment: M
         raise Refused(404, f"topic {publication.destination} not found")
     if group.headers:
         defaults = read_options(group.headers)
-        publication = replace_publication(publication, options=merged(publication.options, defaults))
+        publication = replace(publication, options=merged(publication.options, defaults))
     return [_publish_to(tx, publication, endpoint.url, endpoint.name, limits, moment) for endpoint in group.endpoints]
 
 

@@ -1,7 +1,6 @@
 """Letting a due message pass its lanes and start, as far as there is room."""
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes, Handed
@@ -10,8 +9,7 @@ from ringback.broker.rules import lanes
 from ringback.broker.rules.moment import Moment
 
 
-@dataclass(slots=True)
-class Lanes:
+class Lanes(Struct):
     """The lanes one message passes, None where it passes no such lane."""
 
     queue: Lane | None = None

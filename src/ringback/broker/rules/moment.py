@@ -1,13 +1,12 @@
 """What every rule is told: the time, fresh ids, and whether this node may start an attempt."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ringback.broker.ids import NewId
 from ringback.clock import Instant
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """The circumstances of one decision.
 
     Attributes:

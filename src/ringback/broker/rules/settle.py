@@ -1,9 +1,9 @@
 """What one attempt's outcome means: delivered, tried again, given up, or canceled (protocol 4.2, 4.3, 7.1)."""
 
-from dataclasses import dataclass, field
 from dataclasses import replace as replace_outcome
 from math import exp
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
@@ -17,8 +17,7 @@ from ringback.wire.http import Outcome
 _LONGEST_WAIT = 86_400_000
 
 
-@dataclass(slots=True)
-class Settled:
+class Settled(Struct):
     """What follows from one attempt.
 
     Attributes:
@@ -28,10 +27,10 @@ class Settled:
         follow: callback messages to be accepted in the same transaction.
     """
 
-    changes: Changes = field(default_factory=Changes)
+    changes: Changes
     ended: bool = True
     letter: DeadLetter | None = None
-    follow: list[Message] = field(default_factory=list)
+    follow: list[Message] = []
 
 
 def settle(
@@ -46,7 +45,7 @@ def settle(
         moment: time and ids.
         refused: why the message is given up although the endpoint answered 2xx.
     """
-    settled = Settled()
+    settled = Settled(Changes())
     if refused is not None:
         outcome = replace_outcome(outcome, error=refused)
         _log(settled, delivery, "ERROR", moment, outcome)

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.records import Record
 from ringback.broker.stores import sql
 from ringback.broker.stores.buffer import Buffer
+from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
 from ringback.broker.stores.rows import CODECS, TABLES, Table
 
@@ -50,7 +52,6 @@ class SqliteStore:
         self._jobs: list[_Job] = []
         self._busy = False
         self._take: Callable[[Sequence[Changes]], None] = lambda _: None
-        self._committer = ThreadPoolExecutor(1, "ringback-commit")
         self._reader = ThreadPoolExecutor(_READERS, "ringback-read")
         self._idle_readers: list[apsw.Connection] = []
         self._idle = asyncio.Event()
@@ -69,12 +70,13 @@ class SqliteStore:
             _migrate(self._connection, self._path)
         except apsw.Error as error:
             raise StoreUnavailable(f"cannot open the database {self._path}: {error}") from error
+        self._committer = Committer(partial(self._connection.execute, "COMMIT"))
         self._idle_readers = [_connect(self._path) for _ in range(_READERS)]
 
     async def close(self) -> None:
         """Wait for the jobs that were accepted, then close."""
         await self._idle.wait()
-        self._committer.shutdown()
+        self._committer.close()
         self._reader.shutdown()
         for reader in self._idle_readers:
             reader.close()
@@ -155,17 +157,15 @@ class SqliteStore:
             self._connection.execute("ROLLBACK")
             self._settle([], answers)
             return
-        commit = self._loop.run_in_executor(self._committer, self._connection.execute, "COMMIT")
-        commit.add_done_callback(lambda done: self._committed(done, batch, tx.applied, answers))
+        self._committer.commit(lambda error: self._committed(error, batch, tx.applied, answers))
 
     def _committed(
         self,
-        done: "asyncio.Future[Any]",
+        error: BaseException | None,
         batch: list[_Job],
         applied: list[Changes],
         answers: list[tuple["asyncio.Future[Any]", Any]],
     ) -> None:
-        error = done.exception()
         if error is not None:
             self._give_up(batch, error)
             return
