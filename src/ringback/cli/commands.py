@@ -29,6 +29,7 @@ COMMANDS = {
     "schedules": "schedules:schedules",
     "secrets": "serve:secrets",
     "serve": "serve:serve",
+    "simulate": "simulate:simulate",
     "why": "why:why",
 }
 """Where each command lives: file below `ringback.cli`, and its name there."""

@@ -1,0 +1,101 @@
+"""What would go wrong in production is said in words, with its place and a remedy."""
+
+from pathlib import Path
+
+import httpx
+
+from ringback.simulate import Severity
+from ringback.simulate.ledger import Ledger, Life
+from ringback.simulate.pytest import Simulate
+from support.endpoint import eventually, listening
+
+
+def frozen(simulation: object) -> bool:
+    instances = simulation.snapshot()["instances"]  # type: ignore[attr-defined]
+    return bool(instances) and all(one["state"] == "frozen" for one in instances)
+
+
+def test_a_well_behaved_application_has_no_findings(simulate: Simulate, apps: Path) -> None:
+    for name in ("vercel", "lambda", "cloudrun"):
+        simulation = simulate(name, "small:app", folder=apps)
+        httpx.get(simulation.url)
+        httpx.post(f"{simulation.url}/length", content=b"x" * 1000)
+        eventually(lambda one=simulation: frozen(one))
+        assert simulation.findings == []
+        assert simulation.report().exit_status == 0
+        assert "Nothing was seen" in simulation.report().words()
+
+
+def test_work_left_behind_is_found_with_its_place(simulate: Simulate, apps: Path) -> None:
+    simulation = simulate("lambda", "small:app", folder=apps)
+    for path in ("/background", "/thread", "/child"):
+        httpx.get(f"{simulation.url}{path}")
+        eventually(lambda: frozen(simulation))
+        simulation.kill()
+    told = {one.rule + one.what[:9]: one for one in simulation.findings}
+    assert "small.py" in told["work-after-responsea task wa"].where
+    assert "in tick, after GET /background" in told["work-after-responsea task wa"].where
+    assert "GET /thread" in told["work-after-responsea thread "].where
+    assert "time.sleep(60)" in told["process-after-responsea child p"].what
+    assert simulation.report().exit_status == 20
+
+
+def test_a_background_task_after_the_response_is_found_where_it_does_not_count(simulate: Simulate, apps: Path) -> None:
+    on_lambda = simulate("lambda", "small:app", folder=apps)
+    on_vercel = simulate("vercel", "small:app", folder=apps)
+    for simulation in (on_lambda, on_vercel):
+        assert httpx.get(f"{simulation.url}/after").text == "ok"
+        eventually(lambda one=simulation: frozen(one))
+    assert [one.rule for one in on_lambda.findings] == ["work-after-response"]
+    assert on_vercel.findings == []  # the instance stays until the application returns
+
+
+def test_a_loop_that_began_with_the_instance_starves(simulate: Simulate, apps: Path) -> None:
+    simulation = simulate("cloudrun", "small:consumer", folder=apps)
+    httpx.get(simulation.url)
+    eventually(lambda: simulation.snapshot()["instances"][0]["aliveSeconds"] > 1)
+    [found] = simulation.findings
+    assert (found.rule, found.severity) == ("starved-loop", Severity.ERROR)
+    assert "in tick" in found.where
+
+
+def test_state_that_another_instance_does_not_see_is_found(simulate: Simulate, apps: Path) -> None:
+    simulation = simulate("vercel", "small:app", folder=apps)
+    httpx.get(f"{simulation.url}/order")
+    simulation.redeploy()
+    assert httpx.get(f"{simulation.url}/orders").text == "0"
+    eventually(lambda: frozen(simulation))
+    [found] = simulation.findings
+    assert (
+        found.what == "small.orders was changed by GET /order in instance 1; instance 2 answered GET /orders without it"
+    )
+
+
+def test_a_connection_used_across_a_freeze_is_found(simulate: Simulate, apps: Path) -> None:
+    with listening() as peer:
+        port = peer.url.rpartition(":")[2]
+        simulation = simulate("lambda", "small:app", folder=apps, environment={"PEER": port})
+        httpx.get(f"{simulation.url}/connect")
+        eventually(lambda: frozen(simulation))
+        assert simulation.findings == []
+        httpx.get(f"{simulation.url}/connect")
+        eventually(lambda: simulation.findings)
+        simulation.kill()
+    [found] = simulation.findings
+    assert (found.rule, found.where) == ("connection-across-freeze", "GET /connect")
+    assert f"127.0.0.1:{port}" in found.what
+
+
+def test_what_one_package_does_by_itself_is_one_finding() -> None:
+    ledger = Ledger()
+    work = [
+        {"what": "task", "where": f"bullmq/worker.py:{line} in run", "own": False, "packages": ["bullmq", "redis"]}
+        for line in (1, 2)
+    ]
+    ledger.started("instance 1", work, {})
+    ledger.ended("instance 1", "GET /", "a", {"work": work, "connections": {}, "state": {}})
+    [found] = ledger.findings({"instance 1": Life(10, 0.5, 2)})
+    assert found.what == (
+        "a worker of bullmq starved: an instance without a request is frozen, which happened 2 times; "
+        "it ran for 0.5 of 10.0 s. The jobs in its queue stay waiting"
+    )
