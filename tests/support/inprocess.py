@@ -35,6 +35,7 @@ class Answered:
     status: int
     json: Any
     headers: dict[str, str]
+    text: str = ""
 
 
 @dataclass
@@ -102,8 +103,9 @@ class InProcess:
             explained = explain(error)
             assert explained is not None
             response = explained
-        value = json.loads(response.body) if response.body else None
-        return Answered(response.status, value, dict(response.headers))
+        is_json = response.body and ("Content-Type", "application/json") in response.headers
+        value = json.loads(response.body) if is_json else None
+        return Answered(response.status, value, dict(response.headers), response.body.decode())
 
     async def publish(self, url: str, body: Any = b"x", **headers: str) -> str:
         """Publish to a URL and return the message's id."""

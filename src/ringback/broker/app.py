@@ -13,6 +13,7 @@ from ringback.broker.engine.dispatcher import Dispatcher, Sender
 from ringback.broker.engine.janitor import Janitor
 from ringback.broker.engine.keyring import Keyring
 from ringback.broker.engine.membership import Membership
+from ringback.broker.engine.metrics import Metrics, MetricsPage
 from ringback.broker.engine.scheduler import Scheduler
 from ringback.broker.engine.sender import HttpSender, SenderLimits
 from ringback.broker.engine.watchdog import Watchdog
@@ -53,6 +54,8 @@ class Broker:
         self.membership = Membership(self.desk, self.dispatcher, settings.node_timeout_ms, self.scheduler.loop.nudge)
         self.watchdog = Watchdog(self.desk, [tenant.name for tenant in settings.tenants])
         self.api = Api(settings, self.desk)
+        self.metrics = Metrics()
+        self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
         self._loops: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -100,6 +103,7 @@ class Broker:
     def _see(self, applied: Sequence[Changes]) -> None:
         self.keyring.see(applied)
         self.scheduler.see(applied)
+        self.metrics.see(applied)
 
 
 def store_for(settings: Settings) -> Store:

@@ -79,7 +79,7 @@ class Api:
         if match.route.public:
             tenant, may_write = self._anybody(match.names["user"]), True
         else:
-            tenant, may_write = self._authenticate(request)
+            tenant, may_write = self.authenticate(request)
         if not may_write and (request.method != "GET" or request.target.lower().startswith("/v2/keys")):
             raise Refused(403, "this token is read only")
         self._burst.take(tenant.name, request.target, self._desk.clock())
@@ -98,8 +98,12 @@ class Api:
                 return tenant
         raise Refused(404, f"there is no user {name}")
 
-    def _authenticate(self, request: Request) -> tuple[Tenant, bool]:
-        """Return whose token it is and whether it may write; tokens are compared by their hashes."""
+    def authenticate(self, request: Request) -> tuple[Tenant, bool]:
+        """Return whose token it is and whether it may write; tokens are compared by their hashes.
+
+        Raises:
+            Refused: 401 without a token that is known.
+        """
         token = ""
         authorization = request.header("authorization")
         if authorization is not None:

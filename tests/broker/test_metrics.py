@@ -1,0 +1,62 @@
+"""The figures for monitoring add up, and every one that the dashboard and the alerts ask for exists."""
+
+import json
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.inprocess import READ_ONLY, InProcess, answering
+
+URL = "https://api.example.com/in"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+async def figures(ringed: InProcess) -> dict[str, float]:
+    answer = await ringed.call("GET", "/metrics", token=READ_ONLY)
+    assert answer.status == 200
+    return {
+        sample.name + "".join(f"/{value}" for value in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+async def test_messages_attempts_and_backlog_are_counted(ringed: InProcess) -> None:
+    await ringed.publish(URL)
+    await ringed.settle()
+    ringed.respond = answering(500)
+    await ringed.publish(URL, upstash_retries="0")
+    await ringed.publish(URL, upstash_delay="1h")
+    await ringed.enqueue("q", URL)
+    await ringed.settle()
+    told = await figures(ringed)
+    assert told["ringback_events_total/CREATED"] == 4
+    assert told["ringback_events_total/DELIVERED"] == 1
+    assert told["ringback_events_total/FAILED"] == 1
+    assert told["ringback_attempts_total/2xx"] == 1
+    assert told["ringback_attempts_total/5xx"] == told["ringback_events_total/ERROR"]
+    assert told["ringback_attempt_seconds_count"] == told["ringback_events_total/ACTIVE"]
+    assert told["ringback_messages_later"] == 2
+    assert told["ringback_oldest_due_seconds"] == 0
+
+
+async def test_without_a_token_nothing_is_told(ringed: InProcess) -> None:
+    assert (await ringed.call("GET", "/metrics", token=None)).status == 401
+    assert (await ringed.call("POST", "/metrics")).status == 405
+
+
+async def test_dashboard_and_alerts_ask_for_figures_that_exist(ringed: InProcess) -> None:
+    await ringed.publish(URL)
+    await ringed.settle()
+    known = {name.partition("/")[0] for name in await figures(ringed)}
+    asked = (DEPLOY / "grafana" / "ringback.json").read_text() + (
+        DEPLOY / "prometheus" / "ringback-alerts.yaml"
+    ).read_text()
+    names = set(re.findall(r"\b(?:ringback|process)_[a-z_]+\b", asked))
+    assert names <= known, names - known
+    assert json.loads((DEPLOY / "grafana" / "ringback.json").read_text())["panels"]
+
+
+async def test_ready_means_that_the_store_takes_jobs(ringed: InProcess) -> None:
+    assert (await ringed.call("GET", "/readyz", token=None)).status == 200
