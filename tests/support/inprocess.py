@@ -19,9 +19,11 @@ from ringback.wire.guard import Policy
 from ringback.wire.http import Outbound, Outcome, Request, Response
 
 START = 1_790_000_000_000
-TOKEN, READ_ONLY, OTHER = "token-one", "token-reads", "token-two"
+TOKEN, READ_ONLY, OTHER, PUBLISH_ONLY = "token-one", "token-reads", "token-two", "token-publishes"
 TENANTS = (
-    Tenant("one", TOKEN, SigningKeys("one", "sig_one_current", "sig_one_next"), READ_ONLY),
+    Tenant(
+        "one", TOKEN, SigningKeys("one", "sig_one_current", "sig_one_next"), READ_ONLY, publish_only_token=PUBLISH_ONLY
+    ),
     Tenant("two", OTHER, SigningKeys("two", "sig_two_current", "sig_two_next")),
 )
 

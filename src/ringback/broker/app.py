@@ -9,6 +9,7 @@ from ringback import clock as wall
 from ringback.broker.api.api import Api, explain
 from ringback.broker.api.server import Server
 from ringback.broker.changes import Changes, Handed
+from ringback.broker.engine.counter import Counter
 from ringback.broker.engine.dispatcher import Dispatcher, Sender
 from ringback.broker.engine.janitor import Janitor
 from ringback.broker.engine.keyring import Keyring
@@ -50,11 +51,12 @@ class Broker:
             self.desk, sender, self.request, settings.in_flight, settings.in_flight_per_host, settings.limits
         )
         self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
+        self.counter = Counter(self.desk)
         self.janitor = Janitor(self.desk, settings.limits)
         self.membership = Membership(self.desk, self.dispatcher, settings.node_timeout_ms, self.scheduler.loop.nudge)
         self.watchdog = Watchdog(self.desk, [tenant.name for tenant in settings.tenants])
         self.api = Api(settings, self.desk)
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.counter.note)
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
         self._loops: list[asyncio.Task[None]] = []
 
@@ -72,6 +74,7 @@ class Broker:
         loops = (
             self.scheduler.loop,
             self.janitor.loop,
+            self.counter.loop,
             self.membership.loop,
             self.membership.fence,
             self.watchdog.loop,
@@ -85,6 +88,8 @@ class Broker:
             with suppress(asyncio.CancelledError):
                 await loop
         await self.dispatcher.drain(grace)
+        with suppress(StoreUnavailable):
+            await self.counter.tick()
         await self.membership.leave()
         await self.store.close()
 
@@ -129,6 +134,7 @@ class Service:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.sender = HttpSender(SenderLimits(settings.destinations, body_bytes=settings.limits.response_bytes))
         self.broker = Broker(settings, store_for(settings), self.sender)
         self.server = Server(self.broker.api.respond, host=settings.host, port=settings.port, explain=explain)

@@ -231,6 +231,31 @@ class DailyCount(Record, frozen=True, array_like=True):
     count: int
 
 
+class MinuteCounts(Record, frozen=True, array_like=True):
+    """What happened to the messages of an account in one minute, as one node counted it.
+
+    Attributes:
+        minute: minutes since the epoch.
+        node: number of the node that counted.
+        accepted, delivered, failed, canceled: messages.
+        errors, retries: attempts that failed, and those that were tried again.
+        attempt_ms: milliseconds all attempts took.
+        attempts: how many attempts took how long; see `rules.counting.BOUNDS_MS`.
+    """
+
+    tenant: str
+    minute: int
+    node: int
+    accepted: int = 0
+    delivered: int = 0
+    failed: int = 0
+    canceled: int = 0
+    errors: int = 0
+    retries: int = 0
+    attempt_ms: int = 0
+    attempts: tuple[int, ...] = ()
+
+
 class BulkAction(Record, frozen=True, array_like=True):
     """A bulk cancel that was carried out."""
 

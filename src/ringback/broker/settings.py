@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ringback.broker.records import SigningKeys
 from ringback.wire.guard import Network, Policy
 
+Role = Literal["full", "publish", "read"]
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -20,6 +22,7 @@ class Tenant:
         token: full access.
         keys: signing keys until they are rotated.
         read_only_token: may call GETs only.
+        publish_only_token: may publish and start runs, and nothing else.
         fixed_keys: rotation is refused (the public development accounts, whose keys clients know by heart).
     """
 
@@ -28,6 +31,16 @@ class Tenant:
     keys: SigningKeys
     read_only_token: str | None = None
     fixed_keys: bool = False
+    publish_only_token: str | None = None
+
+    def tokens(self) -> dict[str, Role]:
+        """Return its tokens, and what each may do."""
+        given: dict[Role, str | None] = {
+            "full": self.token,
+            "publish": self.publish_only_token,
+            "read": self.read_only_token,
+        }
+        return {token: role for role, token in given.items() if token}
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ SETTINGS = (
     Setting("QSTASH_TOKEN", str, None, "The token clients send. `ringback secrets` makes one."),
     Setting("QSTASH_CURRENT_SIGNING_KEY", str, None, "The key deliveries are signed with, until it is rotated."),
     Setting("QSTASH_NEXT_SIGNING_KEY", str, None, "The key that takes its place on rotation."),
-    Setting("RINGBACK_READ_ONLY_TOKEN", str, "", "A second token that may only read."),
+    Setting("RINGBACK_READ_ONLY_TOKEN", str, "", "A further token that may only read."),
+    Setting("RINGBACK_PUBLISH_ONLY_TOKEN", str, "", "A further token that may only publish messages and start runs."),
     Setting("RINGBACK_ALLOW_PRIVATE", _yes_or_no, False, "Whether loopback and private addresses may be destinations."),
     Setting("RINGBACK_ALLOWED_HOSTS", _list, (), "Host names that may resolve to any address, separated by commas."),
     Setting("RINGBACK_ALLOWED_NETWORKS", _networks, (), "Private networks that may be called, separated by commas."),
@@ -173,7 +174,14 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         port=value["RINGBACK_PORT"],
         database=value["RINGBACK_DATABASE"],
         tenants=_distinct(
-            Tenant(name, value["QSTASH_TOKEN"], keys, value["RINGBACK_READ_ONLY_TOKEN"] or None), *others
+            Tenant(
+                name,
+                value["QSTASH_TOKEN"],
+                keys,
+                value["RINGBACK_READ_ONLY_TOKEN"] or None,
+                publish_only_token=value["RINGBACK_PUBLISH_ONLY_TOKEN"] or None,
+            ),
+            *others,
         ),
         limits=_limits(value),
         destinations=Policy(
@@ -231,28 +239,35 @@ def _of_file(file: Path) -> dict[str, Any]:
 
 
 def _users(told: Any) -> list[Tenant]:
-    """Return the further accounts of the file: `[[users]]` with name, token, current, next and perhaps read_only_token."""
+    """Return the further accounts of the file: `[[users]]` with name, token, current, next, and perhaps weaker tokens."""
     if not isinstance(told, list) or any(not isinstance(one, dict) for one in told):
         raise SettingWrong("users: expected a list of tables, each headed [[users]]")
     tenants = []
     for number, one in enumerate(told):
         missing = {"name", "token", "current", "next"} - set(one)
-        unknown = set(one) - {"name", "token", "current", "next", "read_only_token"}
+        unknown = set(one) - {"name", "token", "current", "next", "read_only_token", "publish_only_token"}
         if missing or unknown or any(not isinstance(value, str) or not value for value in one.values()):
             wrong = ", ".join(sorted(missing | unknown)) or "every value must be a text"
             raise SettingWrong(
-                f"users[{number}]: expected name, token, current, next and perhaps read_only_token: {wrong}"
+                f"users[{number}]: expected name, token, current, next, and perhaps read_only_token and"
+                f" publish_only_token: {wrong}"
             )
         _refuse_public(f"users[{number}]", one.values())
         keys = SigningKeys(one["name"], one["current"], one["next"])
-        tenants.append(Tenant(one["name"], one["token"], keys, one.get("read_only_token")))
+        weaker = one.get("read_only_token"), one.get("publish_only_token")
+        tenants.append(Tenant(one["name"], one["token"], keys, weaker[0], publish_only_token=weaker[1]))
     return tenants
 
 
 def _distinct(*tenants: Tenant) -> tuple[Tenant, ...]:
     """Two accounts with one name or token would see each other's data."""
     names = [tenant.name for tenant in tenants]
-    tokens = [token for tenant in tenants for token in (tenant.token, tenant.read_only_token) if token]
+    tokens = [
+        token
+        for tenant in tenants
+        for token in (tenant.token, tenant.read_only_token, tenant.publish_only_token)
+        if token
+    ]
     if len(set(names)) < len(names) or len(set(tokens)) < len(tokens):
         raise SettingWrong("users: names and tokens must differ from each other and from QSTASH_TOKEN's")
     return tenants
@@ -281,7 +296,8 @@ def _value(setting: Setting, text: str | None) -> Any:
 
 def _refuse_development(value: Mapping[str, Any]) -> None:
     """The development secrets are printed in public documents: whoever reads them could publish and forge."""
-    for name in ("QSTASH_TOKEN", "RINGBACK_READ_ONLY_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"):
+    tokens = ("QSTASH_TOKEN", "RINGBACK_READ_ONLY_TOKEN", "RINGBACK_PUBLISH_ONLY_TOKEN")
+    for name in (*tokens, "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"):
         _refuse_public(name, [value[name]])
 
 

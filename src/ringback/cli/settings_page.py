@@ -24,6 +24,7 @@ token = "..."
 current = "sig_..."
 next = "sig_..."
 read_only_token = "..."   # if wanted
+publish_only_token = "..."   # if wanted
 ```
 """
 

@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl
 from ringback.broker.api.audit import audited
 from ringback.broker.api.burst import BurstLimit
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.routes import Router
+from ringback.broker.api.routes import Route, Router
 from ringback.broker.operations.desk import Desk
-from ringback.broker.settings import Settings, Tenant
+from ringback.broker.operations.statistics import Levels
+from ringback.broker.settings import Role, Settings, Tenant
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.errors import Refused
 from ringback.wire.guard import Address, Network
@@ -19,6 +20,7 @@ from ringback.wire.http import Request, Response, Stream
 
 _log = logging.getLogger("ringback.api")
 
+_FULL: Role = "full"
 Page = Callable[[Request], Awaitable[Response | Stream]]
 """Answers what comes in below an address of its own, beside the API."""
 
@@ -37,11 +39,12 @@ class Api:
         self._router = Router()
         self._beside: dict[str, Page] = {}
         self._burst = BurstLimit(settings.limits.requests_per_second)
-        self._tenants: dict[bytes, tuple[Tenant, bool]] = {}
-        for tenant in settings.tenants:
-            self._tenants[_fingerprint(tenant.token)] = (tenant, True)
-            if tenant.read_only_token:
-                self._tenants[_fingerprint(tenant.read_only_token)] = (tenant, False)
+        self._levels = Levels(desk)
+        self._tenants: dict[bytes, tuple[Tenant, Role]] = {
+            _fingerprint(token): (tenant, role)
+            for tenant in settings.tenants
+            for token, role in tenant.tokens().items()
+        }
 
     def serve_beside(self, name: str, page: Page) -> None:
         """Let `page` answer everything at `/name` and below it."""
@@ -77,15 +80,15 @@ class Api:
     def _call(self, request: Request) -> Answer:
         match = self._router.find(request.method, request.target)
         if match.route.public:
-            tenant, may_write = self._anybody(match.names["user"]), True
+            tenant, role = self._anybody(match.names["user"]), _FULL
         else:
-            tenant, may_write = self.authenticate(request)
-        if not may_write and (request.method != "GET" or request.target.lower().startswith("/v2/keys")):
-            raise Refused(403, "this token is read only")
+            tenant, role = self.authenticate(request)
+        if role != "full":
+            _check_role(role, match.route, request)
         self._burst.take(tenant.name, request.target, self._desk.clock())
         if self._settings.trusted_proxies:
             request.peer = caller(request, self._settings.trusted_proxies)
-        call = Call(request, tenant, match.names, self._desk, self._settings)
+        call = Call(request, tenant, match.names, self._desk, self._settings, self._levels, role)
         if match.route.audit != "no":
             name = f"{match.route.method} {match.route.path}"
             call = audited(call, name, with_body=match.route.audit == "with its body")
@@ -98,8 +101,8 @@ class Api:
                 return tenant
         raise Refused(404, f"there is no user {name}")
 
-    def authenticate(self, request: Request) -> tuple[Tenant, bool]:
-        """Return whose token it is and whether it may write; tokens are compared by their hashes.
+    def authenticate(self, request: Request) -> tuple[Tenant, Role]:
+        """Return whose token it is and what it may do; tokens are compared by their hashes.
 
         Raises:
             Refused: 401 without a token that is known.
@@ -115,6 +118,18 @@ class Api:
         if known is None:
             raise Refused(401, "unable to authenticate: invalid token")
         return known
+
+
+def _check_role(role: Role, route: Route, request: Request) -> None:
+    """A token that is not full may do less.
+
+    Raises:
+        Refused: 403.
+    """
+    if role == "read" and (request.method != "GET" or route.secret):
+        raise Refused(403, "this token is read only")
+    if role == "publish" and not route.publishes:
+        raise Refused(403, "this token may only publish messages and start runs")
 
 
 def caller(request: Request, trusted: tuple[Network, ...]) -> str:

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ringback.broker.operations.desk import Desk
-from ringback.broker.settings import Settings, Tenant
+from ringback.broker.operations.statistics import Levels
+from ringback.broker.settings import Role, Settings, Tenant
 from ringback.errors import Refused
 from ringback.wire.http import Request, Response
 
@@ -27,6 +28,8 @@ class Call:
         names: the variable parts of the path, percent-decoded once; a raw tail stays as written.
         desk: where decisions are made.
         settings: the broker's configuration.
+        levels: how much there is of everything.
+        role: what its token may do.
     """
 
     request: Request
@@ -34,6 +37,8 @@ class Call:
     names: dict[str, str]
     desk: Desk
     settings: Settings
+    levels: Levels
+    role: Role = "full"
 
     def query(self) -> list[tuple[str, str]]:
         """Return the decoded query parameters in order."""

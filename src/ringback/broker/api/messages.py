@@ -4,6 +4,7 @@ from ringback.broker.api import schedules, shapes
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import checked_destination, checked_name
 from ringback.broker.ids import message_id, parse_message_id
+from ringback.broker.operations.again import again as send_again
 from ringback.broker.operations.cancel import cancel_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.publish import publish as publish_now
@@ -118,6 +119,17 @@ def get(call: Call) -> Answer:
         return json_response(200, shapes.message(message))
 
     return call.desk.read(job)
+
+
+def again(call: Call) -> Answer:
+    """`POST /v2/messages/{id}/again`: a new message like this one, ended or not; ours, not the reference's."""
+    seq = _known(call.names["message"])
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        new = send_again(tx, call.tenant.name, seq, moment)
+        return json_response(201, {"messageId": message_id(new)})
+
+    return call.desk.write(job)
 
 
 def cancel(call: Call) -> Answer:

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from ringback.broker.api import (
+    account,
     audit,
     bulk,
     dead_letters,
@@ -15,6 +16,7 @@ from ringback.broker.api import (
     queues,
     run_letters,
     schedules,
+    statistics,
     waiting,
     why,
     workflows,
@@ -29,6 +31,7 @@ class Route(NamedTuple):
     """One call: method, path, and who answers.
 
     `audit` says whether it is written into the audit log: what is administration, and no everyday traffic.
+    `publishes` lets tokens in that may only publish; `secret` keeps tokens out that may only read.
     In a path, `{name}` is one segment, percent-decoded once; `{name*}` is one or more segments, decoded;
     `{name...}` is all the rest, raw and with its query. Fixed segments match in any case.
     """
@@ -39,6 +42,8 @@ class Route(NamedTuple):
     public: bool = False
     body: type | None = None
     audit: Literal["no", "yes", "with its body"] = "no"
+    publishes: bool = False
+    secret: bool = False
 
 
 def _document(_: Call) -> Answer:
@@ -47,11 +52,12 @@ def _document(_: Call) -> Answer:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/v2/publish/{destination...}", messages.publish),
-    Route("POST", "/v2/enqueue/{queue}/{destination...}", messages.enqueue),
-    Route("POST", "/v2/batch", messages.batch, body=list[Item]),
+    Route("POST", "/v2/publish/{destination...}", messages.publish, publishes=True),
+    Route("POST", "/v2/enqueue/{queue}/{destination...}", messages.enqueue, publishes=True),
+    Route("POST", "/v2/batch", messages.batch, body=list[Item], publishes=True),
     Route("GET", "/v2/messages/{message}", messages.get),
     Route("DELETE", "/v2/messages/{message}", messages.cancel, audit="yes"),
+    Route("POST", "/v2/messages/{message}/again", messages.again, audit="yes"),
     Route("DELETE", "/v2/messages", bulk.cancel_many, audit="yes"),
     Route("GET", "/v2/bulkActions", bulk.list_actions),
     Route("GET", "/v2/bulkActions/{action}", bulk.get_action),
@@ -68,6 +74,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v2/schedules/{schedule}/pause", schedules.pause, audit="yes"),
     Route("PATCH", "/v2/schedules/{schedule}/resume", schedules.resume, audit="yes"),
     Route("POST", "/v2/schedules/{schedule}/resume", schedules.resume, audit="yes"),
+    Route("POST", "/v2/schedules/{schedule}/run", schedules.run, audit="yes"),
     Route("POST", "/v2/schedules/{destination...}", schedules.create, audit="yes"),
     Route("GET", "/v2/topics", groups.list_all),
     Route("GET", "/v2/topics/{group}", groups.get),
@@ -97,8 +104,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v2/dlq/retry/{dead_letter}", dead_letters.retry, audit="yes"),
     Route("GET", "/v2/dlq/{dead_letter}", dead_letters.get),
     Route("DELETE", "/v2/dlq/{dead_letter}", dead_letters.delete, audit="yes"),
-    Route("POST", "/v2/trigger/{destination...}", workflows.trigger),
-    Route("POST", "/v2/batch/trigger", workflows.trigger_batch, body=list[Item]),
+    Route("POST", "/v2/trigger/{destination...}", workflows.trigger, publishes=True),
+    Route("POST", "/v2/batch/trigger", workflows.trigger_batch, body=list[Item], publishes=True),
     Route("POST", "/v2/wait/{event...}", waiting.wait),
     Route("POST", "/v2/notify/{event...}", waiting.notify),
     Route("GET", "/v2/waiters/{event...}", waiting.waiters),
@@ -119,11 +126,14 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.cancel_failure_function, audit="yes"),
     Route("GET", "/v2/workflows/dlq/{dead_letter}", run_letters.get),
     Route("DELETE", "/v2/workflows/dlq/{dead_letter}", run_letters.delete, audit="yes"),
+    Route("GET", "/v2/account", account.get, publishes=True),
+    Route("GET", "/v2/settings", account.settings_in_force),
+    Route("GET", "/v2/statistics", statistics.get),
     Route("GET", "/v2/audit", audit.list_all),
     Route("GET", "/v2/why/{id}", why.why),
     Route("GET", "/v2/stalled", why.list_stalled),
     Route("GET", "/v2/openapi.json", _document),
-    Route("GET", "/v2/keys", keys.get),
+    Route("GET", "/v2/keys", keys.get, secret=True),
     Route("POST", "/v2/keys/rotate", keys.rotate, audit="yes"),
     Route("POST", "/v2/rotate", keys.rotate, audit="yes"),
 )

@@ -26,6 +26,8 @@ def create(call: Call) -> Answer:
 
 def make(call: Call, target: str, options: Options) -> Answer:
     """Create or replace a schedule with the options of a publish."""
+    if call.role == "publish":
+        raise Refused(403, "this token may only publish messages and start runs, not make schedules")
     if not options.cron:
         raise Refused(400, "missing header Upstash-Cron: expected a cron expression")
     if options.not_before is not None:
@@ -81,6 +83,16 @@ def delete(call: Call) -> Answer:
     def job(tx: Transaction, _: Moment) -> Response:
         schedules.delete_schedule(tx, call.tenant.name, call.names["schedule"])
         return json_response(200, {})
+
+    return call.desk.write(job)
+
+
+def run(call: Call) -> Answer:
+    """`POST /v2/schedules/{id}/run`: a tick now, beside those it has; ours, not the reference's."""
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        made = schedules.run_now(tx, call.tenant.name, call.names["schedule"], call.settings.limits, moment)
+        return json_response(200, {"messageIds": [message_id(seq) for seq in made]})
 
     return call.desk.write(job)
 

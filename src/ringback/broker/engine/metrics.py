@@ -16,10 +16,10 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.backlog import Backlog, count_backlog
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import Event, Run, State
+from ringback.broker.rules.counting import BOUNDS_MS
 from ringback.wire.http import Request, Response
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 900_000)
 _OUTCOMES = frozenset({"DELIVERED", "ERROR"})
 _GAUGES = {
     "due": ("ringback_messages_due", "Messages whose time has come and that no node has taken yet."),
@@ -35,18 +35,22 @@ _GAUGES = {
 class Metrics:
     """Counts what happens on this node since it started.
 
+    Args:
+        note: told of each event, and for the outcome of an attempt how many milliseconds it took.
+
     Attributes:
         events: events by their state.
         runs: runs that have ended, by their state.
         attempts: attempts by the first digit of the answer's status, `none` where there was no answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[Event, int | None], None] = lambda _, __: None) -> None:
+        self._note = note
         # all of them from the start: a counter that appears with its first event hides that event from `increase()`
         self.events = Counter(dict.fromkeys(get_args(State), 0))
         self.runs = Counter(dict.fromkeys(("RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED"), 0))
         self.attempts = Counter(dict.fromkeys(("2xx", "3xx", "4xx", "5xx", "none"), 0))
-        self._durations = [0] * (len(_BOUNDS_MS) + 1)
+        self._durations = [0] * (len(BOUNDS_MS) + 1)
         self._duration_sum = 0
 
     def see(self, applied: Sequence[Changes]) -> None:
@@ -59,15 +63,18 @@ class Metrics:
                     events[record.state] += 1
                     if record.state == "ACTIVE":
                         begun[record.message] = record.at
-                    elif record.state in _OUTCOMES:
-                        self._attempt(record, begun.pop(record.message, record.at))
+                        continue
+                    took = None
+                    if record.state in _OUTCOMES:
+                        took = max(0, record.at - begun.pop(record.message, record.at))
+                        self._attempt(record, took)
+                    self._note(record, took)
                 elif type(record) is Run and record.state != "RUN_STARTED" and record.failure is None:
                     self.runs[record.state] += 1
 
-    def _attempt(self, outcome: Event, begun_at: int) -> None:
+    def _attempt(self, outcome: Event, took: int) -> None:
         self.attempts[f"{outcome.status // 100}xx" if outcome.status else "none"] += 1
-        took = max(0, outcome.at - begun_at)
-        self._durations[bisect_left(_BOUNDS_MS, took)] += 1
+        self._durations[bisect_left(BOUNDS_MS, took)] += 1
         self._duration_sum += took
 
     def families(self) -> Iterable[Metric]:
@@ -79,7 +86,7 @@ class Metrics:
 
     def _histogram(self) -> Metric:
         total, buckets = 0, []
-        for bound, count in zip((*_BOUNDS_MS, None), self._durations, strict=True):
+        for bound, count in zip((*BOUNDS_MS, None), self._durations, strict=True):
             total += count
             buckets.append(("+Inf" if bound is None else str(bound / 1000), float(total)))
         family = HistogramMetricFamily("ringback_attempt_seconds", "How long attempts took.")

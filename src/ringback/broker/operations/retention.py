@@ -3,6 +3,7 @@
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations.queues import is_known
+from ringback.broker.operations.statistics import LONGEST
 from ringback.broker.records import (
     AuditEntry,
     BulkAction,
@@ -13,10 +14,12 @@ from ringback.broker.records import (
     Event,
     Lane,
     Message,
+    MinuteCounts,
     Progress,
     Record,
     Run,
 )
+from ringback.broker.rules.counting import MINUTE_MS
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
@@ -36,6 +39,7 @@ def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -
         *tx.find(DeadLetter, Query((letters,), order=("pos",), limit=most)),
         *tx.find(BulkAction, Query((Where("pos", "<", first_id_at(moment.now - _ACTIONS_MS)),), limit=most)),
         *tx.find(AuditEntry, Query((Where("pos", "<", first_id_at(moment.now - _AUDIT_MS)),), limit=most)),
+        *tx.find(MinuteCounts, Query((Where("minute", "<", moment.now // MINUTE_MS - LONGEST),), limit=most)),
         *tx.find(Dedup, Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)),
     ]
     tx.apply(Changes(drop=gone))

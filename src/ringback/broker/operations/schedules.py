@@ -73,20 +73,10 @@ def fire_due(tx: Transaction, most: int, limits: Limits, moment: Moment) -> int:
 
 def fire(tx: Transaction, schedule: Schedule, limits: Limits, moment: Moment) -> None:
     """Make the message of one tick; if it cannot be made, the schedule tells why and goes on."""
-    publication = Publication(
-        schedule.tenant,
-        schedule.destination,
-        schedule.is_group,
-        schedule.options,
-        schedule.body,
-        schedule.caller_ip,
-        schedule.queue,
-        schedule.id,
-    )
     error: str | None = None
     made: tuple[int, ...] = ()
     try:
-        made = tuple(one.seq for one in publish(tx, publication, limits, moment))
+        made = _messages(tx, schedule, limits, moment)
     except Refused as refused:
         error = refused.text
     ticked = replace(
@@ -97,6 +87,32 @@ def fire(tx: Transaction, schedule: Schedule, limits: Limits, moment: Moment) ->
         error=error,
     )
     tx.apply(Changes(put=[ticked]))
+
+
+def run_now(tx: Transaction, tenant: str, schedule_id: str, limits: Limits, moment: Moment) -> tuple[int, ...]:
+    """Make the messages of a tick now, paused or not; the next tick comes when it would have come.
+
+    Raises:
+        Refused: 404 if there is no such schedule, or what a publish refuses.
+    """
+    schedule = known(tx, tenant, schedule_id)
+    made = _messages(tx, schedule, limits, moment)
+    tx.apply(Changes(put=[replace(schedule, last_at=moment.now, last_messages=made, error=None)]))
+    return made
+
+
+def _messages(tx: Transaction, schedule: Schedule, limits: Limits, moment: Moment) -> tuple[int, ...]:
+    publication = Publication(
+        schedule.tenant,
+        schedule.destination,
+        schedule.is_group,
+        schedule.options,
+        schedule.body,
+        schedule.caller_ip,
+        schedule.queue,
+        schedule.id,
+    )
+    return tuple(one.seq for one in publish(tx, publication, limits, moment))
 
 
 def states(tx: Transaction, schedule: Schedule) -> dict[int, str]:

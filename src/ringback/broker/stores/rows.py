@@ -114,6 +114,7 @@ TABLES: dict[type[Record], Table] = {
             about="message",
         ),
         Table("daily_counts", records.DailyCount, ("tenant",)),
+        Table("minute_counts", records.MinuteCounts, ("tenant", "minute", "node")),
         Table("bulk_actions", records.BulkAction, ("pos",), _plain("tenant")),
         Table("audit_log", records.AuditEntry, ("pos",), _plain("tenant")),
         Table("dedups", records.Dedup, ("tenant", "id"), _plain("expires_at"), indexes=("expires_at",)),

@@ -78,6 +78,14 @@ CREATE TABLE daily_counts (
   PRIMARY KEY ("tenant")
 );
 
+CREATE TABLE minute_counts (
+  "tenant" text COLLATE "C" NOT NULL,
+  "minute" bigint NOT NULL,
+  "node" bigint NOT NULL,
+  record bytea NOT NULL,
+  PRIMARY KEY ("tenant", "minute", "node")
+);
+
 CREATE TABLE bulk_actions (
   "pos" bigint NOT NULL,
   "tenant" text COLLATE "C",
