@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ringback import clock as wall
 from ringback.broker.api.api import Api, explain
@@ -27,6 +28,9 @@ from ringback.broker.stores.contract import Store, StoreUnavailable
 from ringback.broker.stores.sqlite import SqliteStore
 from ringback.clock import Clock
 from ringback.wire.http import Outbound
+
+if TYPE_CHECKING:
+    from ringback.broker.engine.tracing import Tracing
 
 _GRACE = 10.0
 """Seconds that requests and attempts in flight are given when the broker stops."""
@@ -131,13 +135,16 @@ class Service:
 
     Args:
         settings: what it is told.
+        tracing: makes spans of publishes and attempts, where it is wanted.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: "Tracing | None" = None) -> None:
         self.settings = settings
         self.sender = HttpSender(SenderLimits(settings.destinations, body_bytes=settings.limits.response_bytes))
-        self.broker = Broker(settings, store_for(settings), self.sender)
-        self.server = Server(self.broker.api.respond, host=settings.host, port=settings.port, explain=explain)
+        sender = tracing.sending(self.sender) if tracing else self.sender
+        self.broker = Broker(settings, store_for(settings), sender)
+        respond = tracing.around(self.broker.api.respond) if tracing else self.broker.api.respond
+        self.server = Server(respond, host=settings.host, port=settings.port, explain=explain)
 
     async def start(self) -> tuple[str, int]:
         """Take up former work and listen; return host and port."""

@@ -3,12 +3,20 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
 from ringback.broker.app import Service
 from ringback.broker.settings import Settings
+
+if TYPE_CHECKING:
+    from ringback.broker.engine.tracing import Tracing
+
+_EXPORTERS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""OpenTelemetry's own variables that name an exporter."""
 
 
 def run(settings: Settings, *, tell_secrets: bool) -> None:
@@ -31,7 +39,8 @@ async def _serve(settings: Settings, tell_secrets: bool) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    service = Service(settings)
+    tracing = _tracing()
+    service = Service(settings, tracing)
     host, port = await service.start()
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     click.echo(f"ringback is running at {url}\n")
@@ -44,6 +53,23 @@ async def _serve(settings: Settings, tell_secrets: bool) -> None:
     await stop.wait()
     click.echo("stopping ...")
     await service.stop()
+    if tracing:
+        tracing.close()
+
+
+def _tracing() -> "Tracing | None":
+    """Traces are made where the environment names an exporter.
+
+    Raises:
+        click.ClickException: it does, and the libraries are missing.
+    """
+    if not any(os.environ.get(name) for name in _EXPORTERS):
+        return None
+    try:
+        from ringback.broker.engine.tracing import Tracing, provider_from_environment
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"traces need {error.name}: pip install 'ringback[otel]'") from error
+    return Tracing(provider_from_environment())
 
 
 def _tune_collector() -> None:

@@ -18,6 +18,7 @@ from ringback.wire.batch import BatchItem, in_item, read_batch
 from ringback.wire.destination import split
 from ringback.wire.headers import read_options
 from ringback.wire.http import Response
+from ringback.wire.trace import traced
 
 
 def publish(call: Call) -> Answer:
@@ -40,7 +41,13 @@ def _accept(call: Call, queue: str | None) -> Answer:
     if options.cron and queue is None:
         return schedules.make(call, target, options)
     publication = Publication(
-        call.tenant.name, destination.text, destination.is_group, options, request.body, request.peer, queue
+        call.tenant.name,
+        destination.text,
+        destination.is_group,
+        traced(options, request),
+        request.body,
+        request.peer,
+        queue,
     )
 
     def job(tx: Transaction, moment: Moment) -> Response:
@@ -86,7 +93,7 @@ def of_item(call: Call, number: int, item: BatchItem) -> Publication:
         call.tenant.name,
         item.destination.text,
         item.destination.is_group,
-        item.options,
+        traced(item.options, call.request),
         item.body,
         call.request.peer,
         item.queue,

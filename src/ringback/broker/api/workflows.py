@@ -21,6 +21,7 @@ from ringback.wire.filters import RUN_CANCEL_FIELDS, RUN_FIELDS, Filter, read_fi
 from ringback.wire.headers import read_options
 from ringback.wire.http import Response
 from ringback.wire.options import Options
+from ringback.wire.trace import traced
 
 _MOST_RUNS = 10
 _MOST_EVENTS = 1000
@@ -68,6 +69,7 @@ def trigger_batch(call: Call) -> Answer:
 def _publication(call: Call, destination: Destination, options: Options, body: bytes) -> Publication:
     if destination.is_group:
         raise Refused(400, "invalid destination url: endpoint has invalid scheme, add http:// or https://")
+    options = traced(options, call.request)
     return Publication(call.tenant.name, destination.text, False, options, body, call.request.peer)
 
 

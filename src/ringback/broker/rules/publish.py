@@ -8,6 +8,7 @@ from ringback.broker.settings import Limits
 from ringback.clock import Instant
 from ringback.errors import Refused
 from ringback.wire.options import Options
+from ringback.wire.trace import NAMES as TRACE
 
 
 def message_from(
@@ -69,9 +70,12 @@ def dedup_id(options: Options, destination: str, body: bytes) -> str | None:
 
 
 def content_hash(destination: str, headers: HeaderLines, body: bytes) -> str:
-    """Return a hash of what makes two publishes the same: destination, body, Content-Type and forwarded headers."""
+    """Return a hash of what makes two publishes the same: destination, body, Content-Type and forwarded headers.
+
+    The trace of a publish is its own and makes no difference.
+    """
     digest = hashlib.sha256()
-    named = sorted((name.lower(), value) for name, value in headers)
+    named = sorted((name.lower(), value) for name, value in headers if name.lower() not in TRACE)
     fields = [destination, *(text for pair in named for text in pair)]
     for field in (*(text.encode("utf-8", "surrogateescape") for text in fields), body):
         digest.update(len(field).to_bytes(8, "big"))
