@@ -12,7 +12,7 @@ from ringback.simulate import findings
 from ringback.simulate.exchange import Exchange
 from ringback.simulate.findings import Finding
 from ringback.simulate.happenings import Answered, Changed, Happening, Logged
-from ringback.simulate.instance import Application, Instance, InstanceFailed
+from ringback.simulate.instance import DID_NOT_START, Application, Instance, InstanceFailed
 from ringback.simulate.ledger import Ledger, Life
 from ringback.simulate.placement import place
 from ringback.simulate.platforms import Platform
@@ -152,8 +152,9 @@ class Deployment:
         try:
             await instance.start(self.application, self.platform)
         except InstanceFailed as error:
-            self._listen(Logged(instance.name, str(error)))
-            self._ledger.note(findings.not_started(instance.name, str(error)))
+            if instance.ended_by == DID_NOT_START:  # and was not killed while it started
+                self._listen(Logged(instance.name, str(error)))
+                self._ledger.note(findings.not_started(instance.name, str(error)))
             self._forget(instance)
 
     async def _wait_for(self, exchange: Exchange, instance: Instance) -> None:

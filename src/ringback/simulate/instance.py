@@ -22,6 +22,9 @@ _LONGEST_LINE = 4 * MIB
 _REMEMBERED_LINES = 40
 
 
+DID_NOT_START = "it did not start"
+
+
 class InstanceFailed(RingbackError):
     """The application could not be started; the text has its last words."""
 
@@ -110,7 +113,7 @@ class Instance:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.started.wait(), platform.start_s)
         if not self.port:
-            await self.end("it did not start")
+            await self.end(DID_NOT_START)
             told = "".join(f"\n  {line}" for line in self._words)
             raise InstanceFailed(f"{application.target} did not start within {platform.start_s:g} s{told}")
 
