@@ -10,7 +10,7 @@ import redis
 from ringback.client import Transport, management
 from ringback.clock import now
 from support.bullmq import VERSIONS, BullMQ, Desk
-from support.endpoint import Endpoint
+from support.endpoint import Endpoint, eventually
 from support.redis import RedisServer
 
 
@@ -39,8 +39,8 @@ def fill(bullmq: BullMQ, store: "redis.Redis", queue: str) -> None:
     store.delete(lock)
 
 
-def job_of(body: str) -> str:
-    return str(json.loads(body)["n"])
+def job_of(body: str, name: str = "n") -> str:
+    return str(json.loads(body)[name])
 
 
 def created(transport: Transport, label: str) -> dict[str, dict[str, Any]]:
@@ -93,3 +93,85 @@ def test_jobs_tell_the_endpoint_what_they_were(
     assert json.loads(request.body) == {"photo": "ä.jpg"}
     assert request.headers["bullmq-job-id"] == "click-7"
     assert request.headers["bullmq-job-name"] == "gr%C3%B6%C3%9Fer"
+
+
+def test_live_workers_and_the_import_share_the_queue_without_a_loss_or_a_double(
+    bullmq: BullMQ, store: "redis.Redis", desk: Desk, endpoint: Endpoint
+) -> None:
+    jobs = 1500
+    bullmq.do(desk.queue, ["addMany", jobs, "render", {}])
+    with bullmq.working(desk.queue):
+        eventually(lambda: store.llen("processed") > 20)
+        account = desk.an_import(pause=False).carry_out()
+        eventually(lambda: store.llen("processed") + account.moved == jobs)
+    assert account.problems == []
+    assert account.moved > 0
+    worked = [int(job_id) - 1 for job_id in store.lrange("processed", 0, -1)]
+    delivered = [int(job_of(one.body.decode(), "number")) for one in endpoint.wait_for(account.moved)]
+    assert sorted(worked + delivered) == list(range(jobs))
+
+
+def test_a_paused_queue_lets_its_workers_finish_and_moves_the_rest_in_order(
+    bullmq: BullMQ, store: "redis.Redis", desk: Desk, endpoint: Endpoint
+) -> None:
+    jobs = 80
+    bullmq.do(desk.queue, ["addMany", jobs, "render", {}])
+    with bullmq.working(desk.queue, 100):
+        eventually(lambda: store.llen("processed"))
+        an_import = desk.an_import(into=f"{desk.queue}-in-order", parallelism=1)
+        account = an_import.carry_out()
+    assert account.problems == []
+    assert account.stayed == 0
+    worked = [int(job_id) - 1 for job_id in store.lrange("processed", 0, -1)]
+    delivered = [int(job_of(one.body.decode(), "number")) for one in endpoint.wait_for(jobs - len(worked))]
+    assert sorted(worked + delivered) == list(range(jobs))
+    assert delivered == sorted(delivered), "one at a time, first in, first out"
+
+
+def test_schedules_of_all_generations_come_over_with_their_next_run(
+    bullmq: BullMQ, store: "redis.Redis", desk: Desk, transport: Transport, endpoint: Endpoint
+) -> None:
+    def legacy(name: str, repeat: dict[str, Any], attempts: int) -> list[Any]:
+        return ["add", name, {"n": name}, {"repeat": repeat, "attempts": attempts}]
+
+    pattern = "cron" if bullmq.version == "bullmq1" else "pattern"
+    if bullmq.version != "bullmq6":
+        bullmq.do(
+            desk.queue,
+            legacy("nightly", {pattern: "0 3 * * *", "tz": "Europe/Paris"}, 4),
+            legacy("seconds", {pattern: "*/10 * * * * *"}, 1),
+            legacy("often", {"every": 300_000}, 1),
+            legacy("odd", {"every": 420_000}, 1),
+        )
+    if bullmq.version in ("bullmq581", "bullmq6"):
+        template = {"name": "cleanup", "data": {"n": "cleanup"}, "opts": {"attempts": 2}}
+        bullmq.do(
+            desk.queue,
+            ["upsert", "weekly cleanup", {"pattern": "30 4 * * 1", "tz": "America/New_York"}, template],
+            ["upsert", "limited", {"pattern": "0 5 * * *", "limit": 3}, template],
+        )
+    expected = {
+        "nightly": ("CRON_TZ=Europe/Paris 0 3 * * *", 3),
+        "often": ("*/5 * * * *", 0),
+        "cleanup": ("CRON_TZ=America/New_York 30 4 * * 1", 1),
+    }
+    if bullmq.version == "bullmq6":
+        expected = {"cleanup": expected["cleanup"]}
+    elif bullmq.version != "bullmq581":
+        del expected["cleanup"]
+
+    account = desk.an_import().carry_out()
+
+    assert account.problems == []
+    made = [one for one in transport.send(management.schedules()) if one["scheduleId"].startswith(f"{desk.queue}-")]
+    assert {job_of(one["body"]): (one["cron"], one["retries"]) for one in made} == expected
+    assert {one["destination"] for one in made} == {desk.url}
+    base = f"bull:{desk.queue}:"
+    staying = set(store.zrange(f"{base}repeat", 0, -1))
+    left = [job_id for job_id in store.zrange(f"{base}delayed", 0, -1) if job_id.startswith("repeat:")]
+    assert len(left) == len(staying) == account.stayed, "a schedule that stays keeps its next run"
+    assert endpoint.received == []
+
+    assert desk.an_import().roll_back().back == len(expected)
+    assert len(store.zrange(f"{base}delayed", 0, -1)) == len(store.zrange(f"{base}repeat", 0, -1)) == account.found
+    assert not [one for one in transport.send(management.schedules()) if one["scheduleId"].startswith(f"{desk.queue}-")]

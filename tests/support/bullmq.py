@@ -46,9 +46,9 @@ class BullMQ:
         return results
 
     @contextmanager
-    def working(self, queue: str) -> Iterator[None]:
-        """Have a worker with eight jobs at a time for the length of a block."""
-        command = ["node", "worker.mjs", self.version, str(self.port), queue]
+    def working(self, queue: str, pause_ms: int = 0) -> Iterator[None]:
+        """Have a worker with eight jobs at a time, each of so many milliseconds, for the length of a block."""
+        command = ["node", "worker.mjs", self.version, str(self.port), queue, str(pause_ms)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         worker = subprocess.Popen(command, cwd=NODE, text=True, **pipes)
         assert worker.stdin
@@ -83,7 +83,10 @@ class Desk:
     queue: str
     url: str
 
-    def an_import(self, *, destination: str | None = None, pause: bool = True, **wishes: Any) -> Import:
+    def an_import(
+        self, *, destination: str | None = None, pause: bool = True, parallelism: int | None = None, **wishes: Any
+    ) -> Import:
         told = Wishes(destination or self.url, self.queue, **wishes)
         patience = Patience(running=0.5, stalled=0.2)
-        return Import(RedisQueue(self.store, "bull", self.queue), self.transport, told, pause=pause, patience=patience)
+        queue = RedisQueue(self.store, "bull", self.queue)
+        return Import(queue, self.transport, told, parallelism, pause, patience)

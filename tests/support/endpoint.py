@@ -84,6 +84,7 @@ class Endpoint:
 def _requests_of(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
     class Requests(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet; apart they wait for the other end's late acknowledgement
 
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

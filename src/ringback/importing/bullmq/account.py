@@ -76,7 +76,7 @@ def close(rows: Iterable[Row], baseline: str, after: Survey, known: Mapping[str,
     taken = totals[0] - totals[1] - totals[2]
     if open_rows:
         problems.append(f"{open_rows} jobs are claimed and not confirmed: run the import again")
-    if taken > 0 and not begun["running"]:
+    if taken > 0 and begun["quiet"]:
         problems.append(f"{taken} jobs are neither moved nor left: something took them although the queue was paused")
     on_record = sum(map(len, known.values()))
     return Account([line for line in lines if line != Line(line.state)], *totals, on_record, taken, problems)

@@ -80,7 +80,7 @@ class Import:
         if self.pause:
             mover.quiet()
         before = self.look()
-        baseline = ledger.remember(before.baseline())
+        baseline = ledger.remember(before.baseline(paused=self.pause))
         if self.wishes.into:
             post.make_queue(self.wishes.into, self.parallelism, paused=False)
         if any(action == "park" for _, action in before.moves):

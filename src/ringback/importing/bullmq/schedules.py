@@ -98,7 +98,7 @@ def _of_interval(every: int, offset: int) -> tuple[str, list[str]]:
     offset %= every
     notes = ["it runs at the full minute, up to 59 s earlier"] if offset % MINUTE else []
     minute, hour = offset // MINUTE % 60, offset // HOUR
-    if every % MINUTE == 0 and HOUR % every == 0:
+    if every % MINUTE == 0 and every < HOUR and HOUR % every == 0:
         step = every // MINUTE
         if step == 1:
             return "* * * * *", notes

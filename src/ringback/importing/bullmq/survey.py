@@ -63,9 +63,9 @@ class Survey:
     ghosts: int = 0
     about_queue: list[str] = field(default_factory=list)
 
-    def baseline(self) -> str:
-        """Return what a later account is compared with, as JSON."""
-        return json.dumps({"found": dict(self.found), "running": self.running})
+    def baseline(self, *, paused: bool) -> str:
+        """Return what a later account is compared with, as JSON; `paused` says that workers were stopped before."""
+        return json.dumps({"found": dict(self.found), "quiet": paused and not self.running})
 
 
 def survey(queue: RedisQueue, wishes: Wishes, now: int, tell: Tell = lambda _: None) -> Survey:
