@@ -9,11 +9,23 @@ import signal
 import sys
 from typing import Any
 
+import httpx
+
 from ringback.client import Broker, Transport
 from ringback.importing.bullmq.importing import Import
 from ringback.importing.bullmq.moving import Patience
 from ringback.importing.bullmq.redis_queue import RedisQueue, connect
 from ringback.importing.bullmq.wishes import Wishes
+
+
+class Forgetful(httpx.HTTPTransport):
+    """The way to a broker whose deduplication window is over as soon as it has begun."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request without its deduplication ids."""
+        body = request.read().replace(b"Upstash-Deduplication-Id", b"X-Forgotten")
+        headers = [line for line in request.headers.multi_items() if line[0] != "content-length"]
+        return super().handle_request(httpx.Request(request.method, request.url, headers=headers, content=body))
 
 
 def main() -> None:
@@ -50,7 +62,7 @@ def work(told: dict[str, Any], kill_at: int) -> dict[str, Any]:
 
     an_import = Import(
         RedisQueue(connect(told["redis"]), told["prefix"], told["queue"]),
-        Transport(Broker(told["broker"], told["token"])),
+        Transport(Broker(told["broker"], told["token"]), Forgetful() if told.get("forgetful") else None),
         Wishes(told["url"], told["queue"], told.get("into")),
         patience=Patience(0, 0.02),
         watch=watch,

@@ -108,6 +108,17 @@ def test_killed_after_any_step_it_goes_on(
     assert deaths >= 20
 
 
+def test_killed_and_run_again_when_the_deduplication_window_is_over_it_sends_nothing_twice(
+    store: "redis.Redis", queue: str, killed: Killed, transport: Transport, endpoint: Endpoint
+) -> None:
+    for step in range(1, 17):
+        prefix = f"late{step}"
+        copied(store, queue, prefix)
+        done = killed(prefix, step, url=f"{endpoint.url}/jobs", forgetful=True)
+        assert done["problems"] == [], f"killed after step {step}"
+        assert jobs_at_the_broker(transport, store, f"{prefix}:{queue}:") == EXPECTED, f"killed after step {step}"
+
+
 def test_a_rollback_killed_after_any_step_leaves_the_queue_as_it_was(
     store: "redis.Redis", queue: str, killed: Killed, transport: Transport, endpoint: Endpoint
 ) -> None:
