@@ -60,6 +60,17 @@ def test_a_plain_publish_starts_a_run_too(app: Workflows, broker: BrokerProcess)
     eventually(lambda: requests(app, "three") - before == 5)
 
 
+def test_a_look_at_it_has_no_consequences(app: Workflows, broker: BrokerProcess) -> None:
+    headers = {"Authorization": f"Bearer {broker.token}"}
+    asked = {"url": f"{app.url}/three", "workflow": True}
+    told = httpx.post(f"{broker.url}/v2/preflight", headers=headers, json=asked).json()
+    good = {one["subject"] for one in told["findings"] if one["state"] == "good"}
+    assert told["ok"] is True, told
+    assert good >= {"reachable", "route", "signature", "clock"}
+    runs = httpx.get(f"{broker.url}/v2/workflows/logs", headers=headers).json()["runs"]
+    assert not any("preflight" in run["workflowRunId"] for run in runs)
+
+
 def test_sleeps_are_slept_by_the_broker(app: Workflows) -> None:
     run = ended(app, trigger(app, "sleeps"))
     assert run["workflowRunResponse"] == '"slept"'

@@ -93,3 +93,17 @@ def test_a_failing_step_reaches_the_failure_function(app: str, broker: BrokerPro
     start(broker, f"{app}/fails", {})
     assert ended(broker, f"{app}/fails")["workflowState"] == "RUN_FAILED"
     eventually(lambda: any(name.startswith("failed 500 bad thing") for name in counts(app)))
+
+
+def test_a_look_at_it_starts_nothing(app: str, broker: BrokerProcess) -> None:
+    headers = {"Authorization": f"Bearer {broker.token}"}
+    told = httpx.post(
+        f"{broker.url}/v2/preflight", headers=headers, json={"url": f"{app}/three", "workflow": True}
+    ).json()
+    # this SDK refuses the empty delivery after it has checked the signature, and says so to nobody
+    assert told["ok"] is True, told
+    assert [(one["subject"], one["state"]) for one in told["findings"]] == [
+        ("reachable", "good"),
+        ("route", "unknown"),
+        ("clock", "good"),
+    ]

@@ -16,6 +16,7 @@ from ringback.broker.engine.janitor import Janitor
 from ringback.broker.engine.keyring import Keyring
 from ringback.broker.engine.membership import Membership
 from ringback.broker.engine.metrics import Metrics, MetricsPage
+from ringback.broker.engine.preflight import Preflights
 from ringback.broker.engine.scheduler import Scheduler
 from ringback.broker.engine.sender import HttpSender, SenderLimits
 from ringback.broker.engine.watchdog import Watchdog
@@ -59,7 +60,9 @@ class Broker:
         self.janitor = Janitor(self.desk, settings.limits)
         self.membership = Membership(self.desk, self.dispatcher, settings.node_timeout_ms, self.scheduler.loop.nudge)
         self.watchdog = Watchdog(self.desk, [tenant.name for tenant in settings.tenants])
-        self.api = Api(settings, self.desk)
+        self.preflights = Preflights(sender, self.keyring, self.desk.ids.new, clock)
+        self.dispatcher.on_outcome = self.preflights.see
+        self.api = Api(settings, self.desk, self.preflights)
         self.metrics = Metrics(self.counter.note)
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
         self._loops: list[asyncio.Task[None]] = []

@@ -14,6 +14,7 @@ COMMANDS = {
     "copy": "database:copy",
     "dev": "dev:dev",
     "dlq": "dlq:dlq",
+    "doctor": "doctor:doctor",
     "enqueue": "messages:enqueue",
     "events": "events:events",
     "flow": "flow:flow",

@@ -13,6 +13,23 @@ def why(id_: str) -> Call[Shape]:
     return Call("GET", f"/v2/why/{segment(id_)}", record)
 
 
+def preflight(url: str) -> Call[Shape]:
+    """Ask what is known of the way to an endpoint: `ok`, and `findings`, each with `subject`, `state` and `text`."""
+    return Call("GET", "/v2/preflight", record, (("url", url),))
+
+
+def look(url: str, *, is_workflow: bool | None = None) -> Call[Shape]:
+    """Have the broker ask an endpoint, without consequences there; answered like `preflight`.
+
+    Args:
+        url: the endpoint.
+        is_workflow: whether a workflow is served there; None: whether a run was ever started there.
+    """
+    body = {"url": url} if is_workflow is None else {"url": url, "workflow": is_workflow}
+    headers = {"Content-Type": "application/json"}
+    return Call("POST", "/v2/preflight", record, headers=headers, body=dump(body).encode())
+
+
 def stalled(longest: str = "10m") -> Call[list[Shape]]:
     """List the messages and runs that have made no progress for so long, such as "10m", each with its causes."""
     return Call(

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from ringback.testing.answers import Stub
 from ringback.testing.apps import Deliver
 from ringback.testing.attempts import Attempt
-from ringback.wire.http import Outcome
+from ringback.wire.http import Outbound, Outcome
 
 
 class NobodyThere(AssertionError):
@@ -45,12 +45,15 @@ class Places:
         for where, stub in self._stubs:
             if where == step or ("://" in where and attempt.url.startswith(where)):
                 return stub.answer(attempt)
-        deliver = self._workflows.get(attempt.url.partition("?")[0]) or self._app(attempt.url)
-        if deliver is not None:
-            return await deliver(attempt)
-        what = f"step {step!r} calls {attempt.method} {attempt.url}" if step else f"{attempt.method} {attempt.url}"
-        self.unanswered.append(what)
-        return Outcome(0, error="nobody answers there in this test")
+        if self._served(attempt.url) is None:
+            what = f"step {step!r} calls {attempt.method} {attempt.url}" if step else f"{attempt.method} {attempt.url}"
+            self.unanswered.append(what)
+        return await self.deliver(attempt)
+
+    async def deliver(self, sent: Outbound) -> Outcome:
+        """Return what a workflow or an application answers."""
+        deliver = self._served(sent.url)
+        return await deliver(sent) if deliver else Outcome(0, error="nobody answers there in this test")
 
     def check(self) -> None:
         """Fail when somebody was asked who is not there.
@@ -65,6 +68,9 @@ class Places:
                 f"{what}, and nobody answers there in this test: serve the workflow, mount the application, or say what "
                 "comes back with stub(URL or name of the step, answer)"
             )
+
+    def _served(self, url: str) -> Deliver | None:
+        return self._workflows.get(url.partition("?")[0]) or self._app(url)
 
     def _app(self, url: str) -> Deliver | None:
         fitting = [base for base in self._apps if url == base or url.startswith((f"{base}/", f"{base}?"))]

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import cast
 
 from ringback.clock import Clock
 from ringback.testing.attempts import Attempt, Delivered, Spot, Spots, group_size
@@ -56,8 +55,9 @@ class Postman:
 
     async def send(self, outbound: Outbound) -> Outcome:
         """Deliver one request."""
-        attempt = cast("Attempt", outbound)  # of a KnowingBroker
-        spot = self._spots.of(attempt.handed)
+        if not isinstance(outbound, Attempt):
+            return await self._places.deliver(outbound)  # a look of the broker's preflight
+        attempt, spot = outbound, self._spots.of(outbound.handed)
         self._in_hand += 1
         try:
             await self._open.wait()

@@ -60,7 +60,14 @@ class Door:
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer on the broker's event loop."""
-        return self.answer_now(request)
+        asked = _request(request)
+        self._note(f"{asked.method} {asked.target}")
+        answer = self._broker.api.respond(asked)
+        try:
+            said = answer if isinstance(answer, Response) else await answer
+        except RingbackError as error:
+            said = _explained(error)
+        return _response(cast("Response", said))  # calls of the API are never answered with a stream
 
     def _respond(self, request: Request) -> Response:
         self._note(f"{request.method} {request.target}")
@@ -71,10 +78,7 @@ class Door:
         error = future.exception()
         if error is None:
             return future.result()
-        explained = explain(error) if isinstance(error, RingbackError) else None
-        if explained is None:
-            raise error
-        return explained
+        return _explained(error)
 
 
 class AsyncWay(httpx.AsyncBaseTransport):
@@ -87,7 +91,7 @@ class AsyncWay(httpx.AsyncBaseTransport):
         """Answer a request."""
         await request.aread()
         if self._door.is_here() or self._door.loop is None:
-            return self._door.answer_now(request)
+            return await self._door.answer(request)
         future = asyncio.run_coroutine_threadsafe(self._door.answer(request), self._door.loop)
         return await asyncio.wrap_future(future)
 
@@ -131,6 +135,13 @@ def reachable(url: str, door: Door) -> Iterator[None]:
         yield
     finally:
         del in_process[url]
+
+
+def _explained(error: BaseException) -> Response:
+    explained = explain(error)
+    if explained is None:
+        raise error
+    return explained
 
 
 def _request(request: httpx.Request) -> Request:

@@ -1,5 +1,6 @@
 """What the endpoint answers: statuses and headers the broker acts on (protocol workflow 1.10)."""
 
+import os
 import traceback
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,8 @@ _SDK = [
     ("Upstash-Workflow-Sdk-Version", "1"),
     ("Upstash-workflow-sdk", "v1.3.2"),  # brokers compare it with v1.0.0; it names the protocol's dialect, not us
 ]
+_PLATFORMS = (("VERCEL", "vercel"), ("AWS_LAMBDA_FUNCTION_NAME", "lambda"), ("K_SERVICE", "cloudrun"))
+_SDK += [("Ringback-Platform", name) for variable, name in _PLATFORMS if os.environ.get(variable)][:1]
 _STACK_FRAMES = 15
 
 LARGEST_BODY = 128 * 1024 * 1024

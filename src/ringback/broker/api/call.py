@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.statistics import Levels
+from ringback.broker.rules.preflight import Verdict
 from ringback.broker.settings import Role, Settings, Tenant
 from ringback.errors import Refused
 from ringback.wire.http import Request, Response
@@ -16,6 +17,16 @@ from ringback.wire.http import Request, Response
 T = TypeVar("T")
 Answer = Response | Awaitable[Response]
 _JSON = [("Content-Type", "application/json")]
+
+
+class Preflights(Protocol):
+    """Knows what is in the way to which endpoint."""
+
+    def known(self, tenant: str, url: str) -> Verdict | None:
+        """Return what is known of an endpoint."""
+
+    async def look(self, tenant: str, url: str, *, is_workflow: bool) -> Verdict:
+        """Ask an endpoint, without consequences there."""
 
 
 @dataclass(slots=True)
@@ -29,6 +40,7 @@ class Call:
         desk: where decisions are made.
         settings: the broker's configuration.
         levels: how much there is of everything.
+        preflights: what is known of the ways to endpoints.
         role: what its token may do.
     """
 
@@ -38,6 +50,7 @@ class Call:
     desk: Desk
     settings: Settings
     levels: Levels
+    preflights: Preflights
     role: Role = "full"
 
     def query(self) -> list[tuple[str, str]]:

@@ -64,6 +64,7 @@ class Dispatcher:
         self._unnoticed: dict[int, tuple[float, Event]] = {}
         self._look: asyncio.TimerHandle | None = None
         self.on_room: Callable[[], None] = lambda: None
+        self.on_outcome: Callable[[Handed, Outcome], None] = lambda _, __: None
 
     def room(self) -> int:
         """Return how many more attempts can be taken."""
@@ -150,6 +151,7 @@ class Dispatcher:
         finally:
             self._unnoticed.pop(message.seq, None)
             self._in_flight.pop(message.seq, None)
+        self.on_outcome(handed, outcome)
         await self._settle(handed, begun, outcome)
 
     def _expect_soon(self, begun: Event) -> None:

@@ -1,0 +1,44 @@
+"""`ringback doctor`: what stands between the broker and an endpoint, and what to do about it."""
+
+import click
+
+from ringback.cli.output import Shape
+from ringback.cli.remote import Remote, remote
+from ringback.client import diagnosis
+
+_MARKS = {"good": "ok", "bad": "BAD", "unknown": "?"}
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--workflow/--no-workflow",
+    "is_workflow",
+    default=None,
+    help="Whether a workflow is served there; else, whether a run was ever started there.",
+)
+@remote
+def doctor(told: Remote, url: str, is_workflow: bool | None) -> None:
+    """Look from the broker at the endpoint URL: can it be reached, and will it take deliveries?
+
+    A workflow is asked with a signed delivery of a run that does not exist, which it has to find over; anything else with
+    GET. Neither has consequences. Exit status 1 when something stands in the way.
+    """
+    found = told.send(diagnosis.look(url, is_workflow=is_workflow))
+    if told.out.as_json:
+        told.out.record(found)
+    else:
+        _tell(found)
+    if not found["ok"]:
+        raise click.exceptions.Exit(1)
+
+
+def _tell(found: Shape) -> None:
+    for one in found["findings"]:
+        click.echo(f"{_MARKS[one['state']]:>4}  {one['subject']:<11}  {one['text']}")
+        if one.get("remedy"):
+            click.echo(f"                    -> {one['remedy']}")
+    if not found["workflow"]:
+        click.echo(
+            "   ?  signature    only a workflow can be asked without consequences: --workflow if one is served there"
+        )
