@@ -1,7 +1,6 @@
 """The official Python workflow SDK, unmodified, behind FastAPI and Flask."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +11,8 @@ import httpx
 import pytest
 
 from support.endpoint import eventually
+from support.ports import free_port
 from support.process import BrokerProcess
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module", params=["fastapi", "flask"])

@@ -1,6 +1,5 @@
 """A broker and Studio, really running, for the tests of Studio."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from ringback_video.providers.contract import Provider
 from ringback_video.settings import Settings
 from ringback_video.studio import Studio, build
 from support.endpoint import eventually
+from support.ports import free_port
 from support.process import BrokerProcess, running
 
 FAST = RunOptions(retries=3, retry_delay="50")
@@ -53,13 +53,6 @@ class World:
     def sample(self, *names: str) -> list[str]:
         """Return addresses of sample photos."""
         return [f"{self.url}/photos/{name}.jpg" for name in names or ("coffee", "dahlia")]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

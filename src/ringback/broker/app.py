@@ -1,7 +1,7 @@
 """The broker put together: the only file that names concrete parts."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ from ringback.wire.http import Outbound
 if TYPE_CHECKING:
     from ringback.broker.engine.tracing import Tracing
 
+Watcher = Callable[[Sequence[Changes]], None]
+"""Looks through changes that have become durable."""
 _GRACE = 10.0
 """Seconds that requests and attempts in flight are given when the broker stops."""
 
@@ -45,6 +47,9 @@ class Broker:
         store: where records live.
         sender: how requests go out.
         clock: tells the time.
+
+    Attributes:
+        watchers: called with the changes of each transaction when it is durable; they must be quick.
     """
 
     def __init__(self, settings: Settings, store: Store, sender: Sender, clock: Clock = wall.now) -> None:
@@ -65,6 +70,7 @@ class Broker:
         self.api = Api(settings, self.desk, self.preflights)
         self.metrics = Metrics(self.counter.note)
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
+        self.watchers: list[Watcher] = [self.keyring.see, self.scheduler.see, self.metrics.see]
         self._loops: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -113,9 +119,8 @@ class Broker:
         return self.dispatcher.room()
 
     def _see(self, applied: Sequence[Changes]) -> None:
-        self.keyring.see(applied)
-        self.scheduler.see(applied)
-        self.metrics.see(applied)
+        for see in self.watchers:
+            see(applied)
 
 
 def store_for(settings: Settings) -> Store:

@@ -1,6 +1,7 @@
 """`ringback dev`: a broker for development, with the accounts and the port that clients expect."""
 
 import contextlib
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 from ringback.broker.settings import DEVELOPMENT_TENANTS, Settings
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.cli.configuration import database
-from ringback.cli.running import run
+from ringback.cli.running import Development, run
 from ringback.wire.guard import Policy
 
 
@@ -27,17 +28,25 @@ from ringback.wire.guard import Policy
     "--db",
     help="Keep everything in this file, or in the PostgreSQL database at this address; without it, nothing is kept.",
 )
-def dev(host: str, port: int, db: str | None) -> None:
+@click.option(
+    "--live/--no-live", default=None, help="Show each attempt; on a terminal it is shown unless told otherwise."
+)
+@click.option(
+    "--reload-app", metavar="MODULE:APP", help="Start this ASGI application too, and again when its code changes."
+)
+@click.option("--app-port", default=8000, show_default=True, help="Port of that application.")
+def dev(host: str, port: int, db: str | None, live: bool | None, reload_app: str | None, app_port: int) -> None:
     """Start a broker for development.
 
     It has the public development accounts, so QSTASH_DEV=true finds it, and it may call addresses on this machine.
     """
+    wanted = Development(sys.stdout.isatty() if live is None else live, (reload_app, app_port) if reload_app else None)
     with contextlib.ExitStack() as stack:
         try:
             kept = database(db or f"{stack.enter_context(tempfile.TemporaryDirectory(prefix='ringback-'))}/ringback.db")
             if isinstance(kept, Path):
                 kept.parent.mkdir(parents=True, exist_ok=True)
             settings = Settings(host, port, kept, DEVELOPMENT_TENANTS, destinations=Policy(allow_private=True))
-            run(settings, tell_secrets=True)
+            run(settings, wanted)
         except (StoreUnavailable, ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error

@@ -5,12 +5,14 @@ import contextlib
 import gc
 import os
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from ringback.broker.app import Service
 from ringback.broker.settings import Settings
+from ringback.cli.beside import application
 
 if TYPE_CHECKING:
     from ringback.broker.engine.tracing import Tracing
@@ -19,12 +21,25 @@ _EXPORTERS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 """OpenTelemetry's own variables that name an exporter."""
 
 
-def run(settings: Settings, *, tell_secrets: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Development:
+    """What is only for development.
+
+    Attributes:
+        live: whether each attempt is shown.
+        app: the user's own application, as MODULE:APP, and its port; started beside the broker.
+    """
+
+    live: bool = False
+    app: tuple[str, int] | None = None
+
+
+def run(settings: Settings, development: Development | None = None) -> None:
     """Run a broker; SIGINT and SIGTERM let it finish what is in flight.
 
     Args:
         settings: what it is told.
-        tell_secrets: whether the lines that clients need are printed, secrets included; for development only.
+        development: for development: the lines that clients need are printed, secrets included.
 
     Raises:
         StoreUnavailable: the database cannot be opened.
@@ -32,10 +47,10 @@ def run(settings: Settings, *, tell_secrets: bool) -> None:
     """
     _tune_collector()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, tell_secrets))
+        runner.run(_serve(settings, development))
 
 
-async def _serve(settings: Settings, tell_secrets: bool) -> None:
+async def _serve(settings: Settings, development: Development | None) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -45,16 +60,35 @@ async def _serve(settings: Settings, tell_secrets: bool) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     click.echo(f"ringback is running at {url}\n")
     click.echo(f"QSTASH_URL={url}")
-    if tell_secrets:
-        tenant = settings.tenants[0]
-        click.echo(f"QSTASH_TOKEN={tenant.token}")
-        click.echo(f"QSTASH_CURRENT_SIGNING_KEY={tenant.keys.current}")
-        click.echo(f"QSTASH_NEXT_SIGNING_KEY={tenant.keys.next}\n")
-    await stop.wait()
+    with contextlib.ExitStack() as beside:
+        if development is not None:
+            _develop(service, settings, url, development, beside)
+        await stop.wait()
     click.echo("stopping ...")
     await service.stop()
     if tracing:
         tracing.close()
+
+
+def _develop(service: Service, settings: Settings, url: str, wanted: Development, beside: contextlib.ExitStack) -> None:
+    """Print what clients need, show attempts, start the user's application."""
+    tenant = settings.tenants[0]
+    variables = {
+        "QSTASH_TOKEN": tenant.token,
+        "QSTASH_CURRENT_SIGNING_KEY": tenant.keys.current,
+        "QSTASH_NEXT_SIGNING_KEY": tenant.keys.next,
+    }
+    for name, value in variables.items():
+        click.echo(f"{name}={value}")
+    click.echo()
+    if wanted.live:
+        from rich.console import Console
+
+        from ringback.cli.live import LiveView
+
+        service.broker.watchers.append(LiveView(Console(highlight=False)).see)
+    if wanted.app:
+        beside.enter_context(application(*wanted.app, {"QSTASH_URL": url, **variables}))
 
 
 def _tracing() -> "Tracing | None":

@@ -35,7 +35,7 @@ def serve(config: Path | None, host: str | None, port: int | None, db: str | Non
         settings = read_settings(environment, config)
         if isinstance(settings.database, Path):
             settings.database.parent.mkdir(parents=True, exist_ok=True)
-        run(settings, tell_secrets=False)
+        run(settings)
     except (SettingWrong, StoreUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error
 
