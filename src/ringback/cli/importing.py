@@ -8,15 +8,16 @@ from typing import Any
 import click
 import redis
 
-from ringback.cli.importing_output import Job, Narrator, tell_account, tell_survey
+from ringback.cli.importing_output import Job, Narrator, tell_account, tell_pieces, tell_survey
 from ringback.cli.remote import NoAnswer, find_broker
-from ringback.client import BrokerUnreachable, Transport
+from ringback.client import Broker, BrokerUnreachable, Transport
 from ringback.errors import RingbackError
 from ringback.importing.bullmq.account import Account
 from ringback.importing.bullmq.importing import Import
 from ringback.importing.bullmq.moving import Patience
 from ringback.importing.bullmq.redis_queue import RedisQueue, connect, find_queues
 from ringback.importing.bullmq.wishes import Wishes
+from ringback.importing.qstash.copying import Copier
 
 _FATES = click.Choice(["letter", "park", "again", "leave"])
 
@@ -109,6 +110,46 @@ def bullmq(  # noqa: PLR0913 - each is an option of the command
                 balanced &= _plan_or_go(an_import, report, go=told["go"])
         transport.close()
     if not balanced:
+        raise SystemExit(1)
+
+
+@import_.command()
+@click.option("--from", "source_url", required=True, envvar="QSTASH_SOURCE_URL", help="Address of the source.")
+@click.option("--from-token", "source_token", required=True, envvar="QSTASH_SOURCE_TOKEN", help="Token of the source.")
+@click.option("--take-over", is_flag=True, help="Pause each schedule at the source and let it run here.")
+@click.option("--go", "--apply", "go", is_flag=True, help="Carry the plan out.")
+@click.option("--broker", "broker_url", metavar="URL", help="The broker's address; else QSTASH_URL.")
+@click.option("--token", help="Its token; else QSTASH_TOKEN.")
+def qstash(
+    *, source_url: str, source_token: str, take_over: bool, go: bool, broker_url: str | None, token: str | None
+) -> None:
+    """Bring schedules, URL groups, queues and pinned limits over from another account.
+
+    Schedules are made paused, so that nothing runs twice; --take-over pauses each at the source and lets it run here.
+    Messages under way stay where they are.
+    """
+    with _explained():
+        source, target = (
+            Transport(Broker(source_url.rstrip("/"), source_token)),
+            Transport(find_broker(broker_url, token)),
+        )
+        copier = Copier(source, target)
+        plan = copier.plan()
+        tell_pieces(plan)
+        if not go:
+            click.echo("\nNothing was changed. Carry it out with --go.")
+            return
+        with Narrator("copying", sum(not piece.stays for piece in plan)) as narrator:
+            refused = copier.carry_out(plan, take_over=take_over, watch=narrator.watch)
+        for piece, reason in refused:
+            click.echo(f"Refused: {piece.kind} {piece.name}: {reason}")
+        stayed = sum(bool(piece.stays) for piece in plan)
+        click.echo(
+            f"{len(plan)} found = {len(plan) - stayed - len(refused)} copied + {stayed} stayed + {len(refused)} refused"
+        )
+        if any(piece.kind == "schedule" for piece in plan) and not take_over:
+            click.echo("Schedules stand still here; --take-over lets them run here instead of at the source.")
+    if refused:
         raise SystemExit(1)
 
 

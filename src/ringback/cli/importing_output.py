@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from ringback.importing.bullmq.account import Account
 from ringback.importing.bullmq.jobs import STATES
 from ringback.importing.bullmq.survey import Said, Survey
+from ringback.importing.qstash.objects import Piece
 
 _ACTIONS = {
     "publish": "published",
@@ -98,6 +99,16 @@ def tell_survey(name: str, seen: Survey, changed: str | None) -> None:
         click.echo(f"Note: {line}")
     _tell("Stays in BullMQ:", seen.reasons)
     _tell("Not carried:", seen.notes)
+
+
+def tell_pieces(plan: Sequence[Piece]) -> None:
+    """Print what becomes of the objects of an account."""
+    table = _table("what", "name", "here", "")
+    for piece in plan:
+        table.add_row(piece.kind, piece.name, piece.standing, f"stays: {piece.stays}" if piece.stays else "")
+    _print(table)
+    if any(piece.kind == "URL group" for piece in plan):
+        click.echo("Note: default headers of URL groups are not shown by the source; set them again.")
 
 
 def tell_account(account: Account) -> None:
