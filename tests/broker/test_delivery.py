@@ -228,6 +228,14 @@ async def test_api_llm_is_where_the_settings_say_and_wants_a_callback() -> None:
         assert [sent.url for sent in ringed.sent] == ["https://llm.example/v1/chat/completions", "https://cb.example"]
 
 
+async def test_api_email_is_where_the_settings_say() -> None:
+    async with inprocess(email_url="https://mail.example/emails") as ringed:
+        await ringed.publish("api/email", b"{}", upstash_forward_authorization="Bearer mail")
+        await ringed.settle()
+        [sent] = ringed.sent
+        assert (sent.url, dict(sent.headers)["Authorization"]) == ("https://mail.example/emails", "Bearer mail")
+
+
 async def test_without_that_setting_api_destinations_are_refused(ringed: InProcess) -> None:
     for target in ("api/llm", "api/email"):
         answer = await ringed.call("POST", f"/v2/publish/{target}", b"{}", upstash_callback="https://cb.example")

@@ -56,6 +56,7 @@ class InProcess:
     limits: Limits = field(default_factory=Limits)
     room: int = 1000
     llm_url: str = ""
+    email_url: str = ""
     respond: Respond = lambda _: Outcome(200, [], b"ok")
     sent: list[Outbound] = field(default_factory=list)
     held: asyncio.Event | None = None
@@ -72,6 +73,7 @@ class InProcess:
             limits=self.limits,
             destinations=Policy(allow_private=True),
             llm_url=self.llm_url,
+            email_url=self.email_url,
             in_flight=self.room,
             in_flight_per_host=self.room,
             node_timeout_ms=600_000,

@@ -10,6 +10,7 @@ from ringback import clock as wall
 from ringback.broker.api.api import Api, explain
 from ringback.broker.api.server import Server
 from ringback.broker.changes import Changes, Handed
+from ringback.broker.engine import journal
 from ringback.broker.engine.counter import Counter
 from ringback.broker.engine.dispatcher import Dispatcher, Sender
 from ringback.broker.engine.janitor import Janitor
@@ -70,7 +71,7 @@ class Broker:
         self.api = Api(settings, self.desk, self.preflights)
         self.metrics = Metrics(self.counter.note)
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
-        self.watchers: list[Watcher] = [self.keyring.see, self.scheduler.see, self.metrics.see]
+        self.watchers: list[Watcher] = [self.keyring.see, self.scheduler.see, self.metrics.see, journal.note]
         self._loops: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:

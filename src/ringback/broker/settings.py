@@ -98,9 +98,11 @@ class Settings:
         destinations: which addresses may be called.
         trusted_proxies: networks whose `X-Forwarded-For` is believed.
         llm_url: OpenAI-compatible address that the destination `api/llm` stands for; none without it.
+        email_url: address that the destination `api/email` stands for; none without it.
         in_flight: most attempts in flight at once.
         in_flight_per_host: most of them to one host.
         node_timeout_ms: after how long others take over from a broker that is not heard of.
+        log_level, log_format: `debug` to `error`, and `text` or `json`.
     """
 
     host: str
@@ -111,9 +113,12 @@ class Settings:
     destinations: Policy = field(default_factory=Policy)
     trusted_proxies: tuple[Network, ...] = ()
     llm_url: str = ""
+    email_url: str = ""
     in_flight: int = 1000
     in_flight_per_host: int = 256
     node_timeout_ms: int = 15_000
+    log_level: str = "info"
+    log_format: str = "text"
 
 
 DEVELOPMENT_TENANTS = tuple(

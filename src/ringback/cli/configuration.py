@@ -60,6 +60,15 @@ def _yes_or_no(text: str) -> bool:
     raise ValueError("expected true or false")
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return text.lower()
+
+    return read
+
+
 def _milliseconds(text: str) -> int:
     try:
         return duration.parse(text)
@@ -112,6 +121,7 @@ SETTINGS = (
     Setting("RINGBACK_ALLOWED_NETWORKS", _networks, (), "Private networks that may be called, separated by commas."),
     Setting("RINGBACK_DENIED_NETWORKS", _networks, (), "Networks that are never called, whatever else is allowed."),
     Setting("RINGBACK_LLM_URL", str, "", "OpenAI-compatible address that the destination api/llm stands for."),
+    Setting("RINGBACK_EMAIL_URL", str, "", "Address that the destination api/email stands for."),
     Setting("RINGBACK_IN_FLIGHT", _whole, 1000, "Most attempts in flight at once."),
     Setting("RINGBACK_IN_FLIGHT_PER_HOST", _whole, 256, "Most of them to one host."),
     Setting(
@@ -147,6 +157,10 @@ SETTINGS = (
     ),
     Setting("RINGBACK_TRUSTED_PROXIES", _networks, (), "Networks of proxies whose X-Forwarded-For is believed."),
     Setting("RINGBACK_MAX_ENDPOINTS", _whole, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
+    Setting(
+        "RINGBACK_LOG_LEVEL", _one_of("debug", "info", "warning", "error"), "info", "What is logged; a line a decision."
+    ),
+    Setting("RINGBACK_LOG_FORMAT", _one_of("text", "json"), "text", "Lines for people, or a JSON object a line."),
 )
 """Every setting, in the order of the reference page."""
 
@@ -192,9 +206,12 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         ),
         trusted_proxies=value["RINGBACK_TRUSTED_PROXIES"],
         llm_url=value["RINGBACK_LLM_URL"],
+        email_url=value["RINGBACK_EMAIL_URL"],
         in_flight=value["RINGBACK_IN_FLIGHT"],
         in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
         node_timeout_ms=max(_SHORTEST_NODE_TIMEOUT, value["RINGBACK_NODE_TIMEOUT"]),
+        log_level=value["RINGBACK_LOG_LEVEL"],
+        log_format=value["RINGBACK_LOG_FORMAT"],
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import click
 from ringback.broker.app import Service
 from ringback.broker.settings import Settings
 from ringback.cli.beside import application
+from ringback.cli.logs import configure
 
 if TYPE_CHECKING:
     from ringback.broker.engine.tracing import Tracing
@@ -45,6 +47,9 @@ def run(settings: Settings, development: Development | None = None) -> None:
         StoreUnavailable: the database cannot be opened.
         OSError: the address is taken.
     """
+    configure(settings.log_level, settings.log_format)
+    if development is not None:  # the live view tells it better
+        logging.getLogger("ringback.decisions").setLevel(logging.ERROR)
     _tune_collector()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, development))

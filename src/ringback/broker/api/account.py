@@ -41,6 +41,7 @@ def settings_in_force(call: Call) -> Answer:
             "in_flight_per_host": told.in_flight_per_host,
             "node_timeout_ms": told.node_timeout_ms,
             "llm_url": without_password(told.llm_url),
+            "email_url": without_password(told.email_url),
             "trusted_proxies": [str(one) for one in told.trusted_proxies],
             "destinations.allow_private": policy.allow_private,
             "destinations.allowed_hosts": sorted(policy.allowed_hosts),

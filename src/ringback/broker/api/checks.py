@@ -18,6 +18,8 @@ def checked_destination(call: Call, target: str) -> Destination:
     """
     if target == "api/llm" and call.settings.llm_url:
         return Destination(f"{call.settings.llm_url.rstrip('/')}/v1/chat/completions", is_group=False)
+    if target == "api/email" and call.settings.email_url:
+        return Destination(call.settings.email_url, is_group=False)
     destination = classify(target)
     if not destination.is_group:
         refused = literal_refusal(destination.text, call.settings.destinations)

@@ -1,0 +1,67 @@
+"""The broker's log of its decisions: one line each, made from changes that have become durable; never a body or a secret."""
+
+import logging
+from collections.abc import Sequence
+
+from ringback.broker.changes import Changes
+from ringback.broker.ids import message_id
+from ringback.broker.records import AuditEntry, Event, Message, Run
+
+_log = logging.getLogger("ringback.decisions")
+
+_LEVELS = {"FAILED": logging.WARNING, "CANCELED": logging.INFO}
+_RUN_LEVELS = {"RUN_FAILED": logging.WARNING, "RUN_SUCCESS": logging.DEBUG, "RUN_CANCELED": logging.INFO}
+
+
+def note(applied: Sequence[Changes]) -> None:
+    """Log what was decided: what failed for good is a warning, what a person did is information, the rest is for debugging."""
+    if not _log.isEnabledFor(logging.WARNING):
+        return
+    for changes in applied:
+        for record in changes.put:
+            kind = type(record)
+            if kind is Event:
+                _event(record)  # type: ignore[arg-type]
+            elif kind is Run:
+                _run(record)  # type: ignore[arg-type]
+            elif kind is AuditEntry:
+                _administration(record)  # type: ignore[arg-type]
+            elif kind is Message and _log.isEnabledFor(logging.DEBUG):
+                _accepted(record)  # type: ignore[arg-type]
+
+
+def _event(event: Event) -> None:
+    level = _LEVELS.get(event.state, logging.DEBUG)
+    if event.state == "CREATED" or not _log.isEnabledFor(level):
+        return
+    fields: dict[str, object] = {
+        "action": event.state.lower(),
+        "message_id": message_id(event.message),
+        "tenant": event.tenant,
+    }
+    if event.status is not None:
+        fields["status"] = event.status
+    if event.error:
+        fields["error"] = event.error
+    _log.log(level, "message %s", event.state.lower(), extra=fields)
+
+
+def _accepted(message: Message) -> None:
+    fields = {"action": "accepted", "message_id": message_id(message.seq), "tenant": message.tenant}
+    _log.debug("message accepted", extra=fields)
+
+
+def _run(run: Run) -> None:
+    level = _RUN_LEVELS.get(run.state)
+    if level is None or run.failure is not None or not _log.isEnabledFor(level):
+        return
+    state = run.state.removeprefix("RUN_").lower()
+    fields = {"action": f"run_{state}", "run_id": run.run_id, "tenant": run.tenant}
+    if run.failed_step:
+        fields["step"] = run.failed_step
+    _log.log(level, "run %s", state, extra=fields)
+
+
+def _administration(entry: AuditEntry) -> None:
+    fields = {"action": "administration", "call": entry.call, "caller_ip": entry.caller_ip, "tenant": entry.tenant}
+    _log.info("administration", extra=fields)
