@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ringback.simulate.happenings import Answered, Changed, Logged
 from ringback.simulate.terminal import line_of
 
@@ -59,6 +61,30 @@ urllib.request.urlopen(urllib.request.Request(os.environ["QSTASH_URL"] + "/v2/qu
     line = [*command("vercel", "small:app", "--broker"), "--", sys.executable, "-c", check]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_it_can_be_kept_from_the_shells_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP", "from the shell")
+    show = FETCH.replace("urllib.request.urlopen(", "print(urllib.request.urlopen(").replace("[1])", "[1]).read())")
+    for options, expected in (
+        ((), True),
+        (("--clean-env",), False),
+        (("--clean-env", "--env", "SHOP=from the shell"), True),
+    ):
+        line = [*command("vercel", "small:app", *options), "--", sys.executable, "-c", show, "/environment"]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
+        assert ("from the shell" in done.stdout) is expected
+
+
+def test_sigterm_ends_it_with_the_report() -> None:
+    line = command("vercel", "small:app", "--port", "0")
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert "small:app on vercel at http://127.0.0.1:" in process.stdout.readline()
+        process.terminate()
+        assert "no instance was started" in process.stdout.read()
+        assert process.wait(20) == 0
 
 
 def test_the_live_view_redeploys_and_ends_at_a_key() -> None:

@@ -15,6 +15,7 @@ def test_the_transcript_is_true(tmp_path: Path) -> None:
     _write_files(page, tmp_path)
     [(command, expected)] = TRANSCRIPT.findall(page)
     words = command.replace("ringback", "-m ringback", 1).replace("--port 8000", "--port 0").split()
+    words[words.index("python")] = sys.executable
     done = subprocess.run(
         [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
@@ -46,6 +47,7 @@ def _write_files(page: str, folder: Path) -> None:
 
 
 def _told(text: str) -> list[str]:
-    """Return the lines without what differs from run to run; the application's own lines are not shown on the page."""
-    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("[instance")]
-    return [re.sub(r"\d+\.\d+|:\d{4,5}\b", "#", line) for line in lines]
+    """Return the words without what differs from run to run; the application's own lines are not shown on the page."""
+    # which guard holds the file system depends on the machine
+    lines = [line.rstrip() for line in text.splitlines() if not line.startswith(("[instance", "file system:"))]
+    return re.sub(r"\d+\.\d+|:\d{4,5}\b", "#", " ".join(lines)).split()  # long numbers break lines elsewhere

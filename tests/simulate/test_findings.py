@@ -5,7 +5,8 @@ from pathlib import Path
 import httpx
 
 from ringback.simulate import Severity
-from ringback.simulate.ledger import Ledger, Life
+from ringback.simulate.findings import Life
+from ringback.simulate.ledger import Ledger
 from ringback.simulate.pytest import Simulate
 from support.endpoint import eventually, listening
 
@@ -82,8 +83,7 @@ def test_a_connection_used_across_a_freeze_is_found(simulate: Simulate, apps: Pa
         eventually(lambda: simulation.findings)
         simulation.kill()
     [found] = simulation.findings
-    assert (found.rule, found.where) == ("connection-across-freeze", "GET /connect")
-    assert f"127.0.0.1:{port}" in found.what
+    assert (found.rule, found.where) == ("connection-across-freeze", f"to 127.0.0.1:{port}, in GET /connect")
 
 
 def test_what_one_package_does_by_itself_is_one_finding() -> None:
@@ -93,7 +93,7 @@ def test_what_one_package_does_by_itself_is_one_finding() -> None:
         for line in (1, 2)
     ]
     ledger.started("instance 1", work, {})
-    ledger.ended("instance 1", "GET /", "a", {"work": work, "connections": {}, "state": {}})
+    ledger.ended("instance 1", "GET /", {"work": work, "connections": {}, "state": {}})
     [found] = ledger.findings({"instance 1": Life(10, 0.5, 2)})
     assert found.what == (
         "a worker of bullmq starved: an instance without a request is frozen, which happened 2 times; "

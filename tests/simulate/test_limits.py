@@ -62,6 +62,26 @@ def test_a_response_body_over_the_limit_gets_the_platforms_status(
     assert httpx.get(f"{simulation.url}/large").status_code == status
 
 
+def test_a_streamed_response_goes_out_as_it_comes_where_the_platform_streams(
+    simulate: Simulate, apps: Path, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    simulation = simulate("cloudrun", "small:app", folder=apps, environment={"GO": str(go)})
+    with httpx.stream("GET", f"{simulation.url}/stream", timeout=30) as answer:
+        parts = answer.iter_raw()
+        assert next(parts) == b"first"
+        go.touch()
+        assert list(parts) == [b"second"]
+    on_lambda = simulate("lambda", "small:app", folder=apps, environment={"GO": str(go)})
+    assert httpx.get(f"{on_lambda.url}/stream").content == b"firstsecond"
+
+
+def test_a_stream_that_takes_too_long_is_cut_off(simulate: Simulate, apps: Path, tmp_path: Path) -> None:
+    simulation = simulate("vercel", "small:app", folder=apps, environment={"GO": str(tmp_path / "go")}, duration_s=0.3)
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{simulation.url}/stream", timeout=30)
+
+
 def test_an_instance_that_takes_too_much_memory_is_killed(simulate: Simulate, apps: Path) -> None:
     simulation = simulate("cloudrun", "small:app", folder=apps, memory_mb=200)
     assert httpx.get(f"{simulation.url}/memory", timeout=60).status_code == 503

@@ -78,6 +78,11 @@ def _variables(_: click.Context, __: click.Parameter, given: tuple[str, ...]) ->
     help="A variable for the application; {url} in it becomes the deployment's address. May be repeated.",
 )
 @click.option(
+    "--clean-env",
+    is_flag=True,
+    help="Give the application no variables of this shell, only the platform's and those of --env and --broker.",
+)
+@click.option(
     "--writable",
     multiple=True,
     type=click.Path(file_okay=False, exists=True, path_type=Path),
@@ -150,9 +155,9 @@ def _run(
                 rules,
                 folder=options["folder"],
                 environment=variables,
+                inherits=not options["clean_env"],
                 writable=options["writable"],
-                host=options["host"],
-                port=port,
+                address=(options["host"], port),
                 listen=listen,
             )
         )

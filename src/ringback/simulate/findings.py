@@ -18,6 +18,19 @@ class Severity(IntEnum):
     ERROR = 20
 
 
+@dataclass(slots=True)
+class Life:
+    """How long an instance has been there and how long it could run, in seconds, and how often it was frozen."""
+
+    alive_s: float = 0.0
+    awake_s: float = 0.0
+    freezes: int = 0
+
+    def __add__(self, other: "Life") -> "Life":
+        """Return both together."""
+        return Life(self.alive_s + other.alive_s, self.awake_s + other.awake_s, self.freezes + other.freezes)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that would have gone wrong.
@@ -37,19 +50,27 @@ class Finding:
     remedy: str
 
 
-_PUSH = "publish the job to a queue that calls this application back; docs/guides/simulator.md shows how"
+_PUSH = "publish the job to a queue that calls this application back, long ones as workflows of short steps"
 
 
-def starved(what: str, where: str, packages: Iterable[str], awake_s: float, alive_s: float, freezes: int) -> Finding:
-    """A loop that is meant to run for ever ran only while requests were answered."""
+def starved(what: str, where: str, packages: Iterable[str], life: Life, *, own: bool) -> Finding:
+    """A loop that is meant to run for ever ran only while requests were answered.
+
+    Args:
+        what, where: `task` or `thread`, and its place.
+        packages: installed packages it runs through.
+        life: of its instances.
+        own: whether it is the application's own code; what a package does by itself, unless it is a queue, may matter less.
+    """
     queues = sorted(QUEUES.intersection(packages))
+    matters = own or bool(queues)
     name = f"a worker of {', '.join(queues)}" if queues else f"a background {what}"
     stays = "The jobs in its queue stay waiting" if queues else "What it is to do stays undone"
     return Finding(
         "starved-loop",
-        Severity.ERROR,
-        f"{name} starved: an instance without a request is frozen, which happened {_times(freezes)}; "
-        f"it ran for {awake_s:.1f} of {alive_s:.1f} s. {stays}",
+        Severity.ERROR if matters else Severity.WARNING,
+        f"{name} starved: an instance without a request is frozen, which happened {_times(life.freezes)}; "
+        f"it ran for {life.awake_s:.1f} of {life.alive_s:.1f} s. {stays}",
         where,
         _PUSH,
     )
@@ -83,7 +104,7 @@ def stale_connection(peer: str, request: str) -> Finding:
         "connection-across-freeze",
         Severity.WARNING,
         f"a connection to {peer} was kept across a freeze and used after it: in production the other side may have closed it",
-        request,
+        f"to {peer}, in {request}",
         "check connections before use (pool_pre_ping, health_check_interval), or open them in the request",
     )
 

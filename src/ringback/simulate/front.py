@@ -70,7 +70,7 @@ def snapshot(deployment: Deployment) -> dict[str, Any]:
         "platform": deployment.platform.name,
         "application": deployment.application.target,
         "requests": deployment.requests,
-        "coldStarts": deployment.cold_starts,
+        "coldStarts": deployment.fleet.cold_starts,
         "instances": [
             {
                 "name": one.name,
@@ -81,7 +81,7 @@ def snapshot(deployment: Deployment) -> dict[str, Any]:
                 "aliveSeconds": round(one.life().alive_s, 1),
                 "awakeSeconds": round(one.life().awake_s, 1),
             }
-            for one in deployment.instances
+            for one in deployment.fleet.instances
         ],
         "answered": [
             {

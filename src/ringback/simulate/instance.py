@@ -14,12 +14,14 @@ from typing import Any
 import psutil
 
 from ringback.errors import RingbackError
-from ringback.simulate.ledger import Life
+from ringback.simulate.findings import Life
 from ringback.simulate.platforms import Platform
 
 MIB = 1024 * 1024
 _LONGEST_LINE = 4 * MIB
 _REMEMBERED_LINES = 40
+_NEEDED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV"})
+"""Variables of the machine rather than of its user."""
 
 
 DID_NOT_START = "it did not start"
@@ -37,6 +39,7 @@ class Application:
         target: `MODULE:APP`.
         folder: where it is imported from.
         environment: variables it gets beside those of the platform.
+        inherits: whether it gets the simulator's own variables, too.
         writable: folders it may write beside the temporary one.
         host: host and port at which the deployment is reached.
     """
@@ -44,6 +47,7 @@ class Application:
     target: str
     folder: Path
     environment: Mapping[str, str]
+    inherits: bool
     writable: Sequence[Path]
     host: str
 
@@ -78,6 +82,11 @@ class Instance:
         self._reading: list[asyncio.Task[None]] = []
         self._temp = tempfile.TemporaryDirectory(prefix="ringback-instance-", ignore_cleanup_errors=True)
         self._life, self._since, self._is_awake = Life(), _monotonic(), True
+
+    @property
+    def busy_with(self) -> str:
+        """The requests it works on, in words."""
+        return ", ".join(dict.fromkeys(self.in_flight.values())) or "no request"
 
     @property
     def is_frozen(self) -> bool:
@@ -191,7 +200,10 @@ class Instance:
     def _environment(self, application: Application, platform: Platform) -> dict[str, str]:
         ours = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "TMPDIR": self._temp.name}
         of_platform = platform.environment(application.host, self.name.replace(" ", "-"))
-        return {**os.environ, **of_platform, **application.environment, **ours}
+        inherited = (
+            os.environ if application.inherits else {name: os.environ[name] for name in _NEEDED & set(os.environ)}
+        )
+        return {**inherited, **of_platform, **application.environment, **ours}
 
     async def _listen(self, descriptor: int) -> None:
         reader = asyncio.StreamReader(limit=_LONGEST_LINE)

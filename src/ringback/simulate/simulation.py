@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ class Simulation:
     def report(self) -> Report:
         """Return what there is to tell so far, all that was answered included."""
         if not self._loop.is_closed():
-            asyncio.run_coroutine_threadsafe(self._deployment.settle(), self._loop).result(_LIMIT_S)
+            self._wait_for(self._deployment.settle())
         return self._ask(self._deployment.report)
 
     def snapshot(self) -> dict[str, Any]:
@@ -51,11 +51,11 @@ class Simulation:
 
     def redeploy(self) -> None:
         """Give new requests to new instances, which load the code anew; old ones finish theirs."""
-        self._ask(self._deployment.redeploy)
+        self._wait_for(self._deployment.redeploy())
 
     def kill(self) -> None:
         """Kill every instance in the middle of what it does; returns when they are gone."""
-        asyncio.run_coroutine_threadsafe(self._deployment.kill(), self._loop).result(_LIMIT_S)
+        self._wait_for(self._deployment.kill())
 
     def _ask(self, question: Callable[[], T]) -> T:
         if self._loop.is_closed():
@@ -64,7 +64,10 @@ class Simulation:
         async def asked() -> T:
             return question()
 
-        return asyncio.run_coroutine_threadsafe(asked(), self._loop).result(_LIMIT_S)
+        return self._wait_for(asked())
+
+    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_LIMIT_S)
 
 
 @contextlib.contextmanager
@@ -74,9 +77,9 @@ def simulated(
     *,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    inherits: bool = True,
     writable: Sequence[Path] = (),
-    host: str = "127.0.0.1",
-    port: int = 0,
+    address: tuple[str, int] = ("127.0.0.1", 0),
     listen: Callable[[Happening], None] | None = None,
 ) -> Iterator[Simulation]:
     """Deploy an application for the length of a block; its report can be asked for afterwards, too.
@@ -86,20 +89,20 @@ def simulated(
         platform: from `platform("vercel", duration_s=2)`.
         folder: where the module is imported from; the current one unless given.
         environment: further variables; `{url}` in a value becomes the deployment's address.
+        inherits: whether the application gets the variables of this process, too.
         writable: folders that may be written beside the temporary one.
-        host, port: where it listens; port 0 takes a free one.
+        address: host and port where it listens; port 0 takes a free one.
         listen: told everything that happens, on the simulation's thread.
 
     Raises:
         OSError: the address is taken.
     """
-    with socket.create_server((host, port)) as listening:
-        port = listening.getsockname()[1]
-        url = f"http://{host}:{port}"
+    with socket.create_server(address) as listening:
+        host = f"{address[0]}:{listening.getsockname()[1]}"
+        url = f"http://{host}"
         variables = {name: value.replace("{url}", url) for name, value in (environment or {}).items()}
-        application = Application(
-            target, (folder or Path.cwd()).resolve(), variables, tuple(writable), f"{host}:{port}"
-        )
+        place = (folder or Path.cwd()).resolve()
+        application = Application(target, place, variables, inherits, tuple(writable), host)
         started: Future[tuple[Simulation, Callable[[], None]]] = Future()
 
         def run() -> None:

@@ -68,8 +68,19 @@ async def answer(path, body):
     return "ok"
 
 
+async def stream(send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"first", "more_body": True})
+    while not Path(os.environ["GO"]).exists():
+        await asyncio.sleep(0.01)
+    await send({"type": "http.response.body", "body": b"second"})
+
+
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
+        return
+    if scope["path"] == "/stream":
+        await stream(send)
         return
     body, more = b"", True
     while more:
