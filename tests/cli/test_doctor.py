@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -70,6 +71,22 @@ def test_a_wrong_path_and_a_plain_page(broker: TestBroker) -> None:
     assert "--workflow if one is served there" in found.output
     told = json.loads(doctor("https://shop.test/", "--json").stdout)
     assert (told["ok"], told["how"]) == (True, "look")
+
+
+def test_the_platform_is_named_with_what_it_allows(broker: TestBroker) -> None:
+    broker.mount(_on_vercel, "https://shop.test")
+    found = doctor("https://shop.test/api/order")
+    assert found.exit_code == 0
+    assert (
+        "  ok  platform     vercel: bodies up to 4.5 MB, requests up to 300 s unless configured otherwise"
+        in found.output
+    )
+
+
+async def _on_vercel(_: Any, __: Any, send: Any) -> None:
+    headers = [(b"x-vercel-id", b"fra1::abc"), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 405, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def test_nobody_there(broker: TestBroker) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import unittest
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -273,3 +275,41 @@ def test_the_environment_is_as_before_afterwards(monkeypatch: pytest.MonkeyPatch
 def test_it_has_to_be_opened_first() -> None:
     with pytest.raises(RuntimeError, match="with TestBroker"):
         TestBroker().run_until_idle()
+
+
+def test_an_applications_lifespan_begins_before_its_first_request_and_ends_with_the_broker() -> None:
+    told: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, str]]:
+        told.append("begun")
+        yield {"shop": "open"}
+        told.append("ended")
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.post("/look")
+    async def look(request: Request) -> None:
+        told.append(request.state.shop)
+
+    with TestBroker() as broker:
+        base = broker.mount(app)
+        for _ in range(2):
+            broker.publish(f"{base}/look")
+        assert told == []
+        broker.run_until_idle()
+        assert told == ["begun", "open", "open"]
+    assert told == ["begun", "open", "open", "ended"]
+
+
+def test_an_application_that_cannot_start_fails_the_test() -> None:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        raise LookupError("no database")
+        yield
+
+    with TestBroker() as broker:
+        base = broker.mount(FastAPI(lifespan=lifespan))
+        broker.publish(f"{base}/look")
+        with pytest.raises(AssertionError, match="no database"):
+            broker.run_until_idle()

@@ -162,3 +162,16 @@ def test_a_scene_that_does_not_end_undisturbed_is_no_matrix() -> None:
 
     with pytest.raises(CrashMatrixFailed, match="nothing goes wrong"):
         crash_matrix(scene)
+
+
+def test_a_long_workflow_is_sampled_and_the_report_says_so() -> None:
+    def scene(broker: TestBroker) -> State:
+        async def order(context: Context[None]) -> int:
+            return len([await context.run(f"step {number}", str) for number in range(10)])
+
+        run = broker.trigger(order)
+        return lambda: run.result
+
+    report = crash_matrix(scene, most=7)
+    assert (len(report.endings), report.left_out) == (7, 35)
+    assert "35 more were left out" in str(report)

@@ -5,6 +5,7 @@ import click
 from ringback.cli.output import Shape
 from ringback.cli.remote import Remote, remote
 from ringback.client import diagnosis
+from ringback.simulate.limits import LIMITS
 
 _MARKS = {"good": "ok", "bad": "BAD", "unknown": "?"}
 
@@ -33,9 +34,22 @@ def doctor(told: Remote, url: str, is_workflow: bool | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+def _platform(name: str) -> str:
+    """Return a platform with what it allows by default."""
+    limits = {limit.name: limit.values[name] for limit in LIMITS if name in limit.values}
+    if not limits:
+        return name
+    size, seconds = limits["request_bytes"], limits["duration_s"]
+    return (
+        f"{name}: bodies up to {size.value / 1_000_000:.3g} MB, requests up to {seconds.value} s unless configured otherwise "
+        f"({seconds.source}, {seconds.date})"
+    )
+
+
 def _tell(found: Shape) -> None:
     for one in found["findings"]:
-        click.echo(f"{_MARKS[one['state']]:>4}  {one['subject']:<11}  {one['text']}")
+        text = _platform(one["text"]) if one["subject"] == "platform" else one["text"]
+        click.echo(f"{_MARKS[one['state']]:>4}  {one['subject']:<11}  {text}")
         if one.get("remedy"):
             click.echo(f"                    -> {one['remedy']}")
     if not found["workflow"]:

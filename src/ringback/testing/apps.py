@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ringback.testing.lifespan import Lifespan, LifespanFailed
 from ringback.wire.http import Outbound, Outcome, Request, canonical
 from ringback.workflow.endpoint import Endpoint
 
@@ -18,15 +19,26 @@ Deliver = Callable[[Outbound], Awaitable[Outcome]]
 _CALLER = "192.0.2.1"  # an address for documentation, RFC 5737
 
 
-def deliver_to_app(app: Any) -> Deliver:
-    """Return what brings requests to an ASGI or WSGI application; what it raises is answered with 500."""
-    is_asgi = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
-    ask = _ask_asgi(app) if is_asgi else _ask_wsgi(app)
+def is_asgi(app: Any) -> bool:
+    """Tell whether an application speaks ASGI, else WSGI."""
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
+
+
+def deliver_to_app(app: Any, lifespan: Lifespan | None = None) -> Deliver:
+    """Return what brings requests to an ASGI or WSGI application; what it raises is answered with 500.
+
+    Args:
+        app: the application.
+        lifespan: of an ASGI application, to be begun before its first request; None where it is not to begin.
+    """
+    ask = _ask_asgi(app, lifespan) if is_asgi(app) else _ask_wsgi(app)
 
     async def deliver(sent: Outbound) -> Outcome:
         request = httpx.Request(sent.method, sent.url, headers=sent.headers, content=sent.body)
         try:
             response = await ask(request)
+        except LifespanFailed:
+            raise
         except Exception as error:  # noqa: BLE001 - servers answer so whatever an application raises
             text = "".join(traceback.format_exception(error))
             return Outcome(500, [("Content-Type", "text/plain")], text.encode())
@@ -49,10 +61,17 @@ def deliver_to_workflow(endpoint: Endpoint) -> Deliver:
     return deliver
 
 
-def _ask_asgi(app: Any) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-    transport = httpx.ASGITransport(app, client=(_CALLER, 443))
+def _ask_asgi(app: Any, lifespan: Lifespan | None) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    async def in_lifespan(scope: Any, receive: Any, send: Any) -> None:
+        if lifespan is not None:
+            scope["state"] = lifespan.state.copy()
+        await app(scope, receive, send)
+
+    transport = httpx.ASGITransport(in_lifespan, client=(_CALLER, 443))
 
     async def ask(request: httpx.Request) -> httpx.Response:
+        if lifespan is not None:
+            await lifespan.begin()
         response = await transport.handle_async_request(request)
         await response.aread()
         return response

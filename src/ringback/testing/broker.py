@@ -79,6 +79,8 @@ class AsyncTestBroker(Stage):
     async def close(self) -> None:
         """Give everything back; `async with` does so."""
         await self._broker.close(0)
+        for lifespan in self._lifespans:
+            await lifespan.end()
         if self._client is not None:
             await self._client.close()
         self._stack.close()

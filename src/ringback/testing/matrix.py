@@ -18,6 +18,9 @@ Scene = Callable[[TestBroker], EndState]
 """Makes a fresh world, starts a run in it, and returns what reads the end state."""
 AsyncScene = Callable[[AsyncTestBroker], Awaitable[EndState]]
 
+MOST_RUNS = 500
+"""Runs of a crash matrix unless more are asked for."""
+
 _MOST_TOLD = 3
 
 
@@ -68,10 +71,12 @@ class Report:
     Attributes:
         calm: the run in which nothing went wrong.
         endings: the others.
+        left_out: how many more there could have been.
     """
 
     calm: Ending
     endings: Sequence[Ending]
+    left_out: int = 0
 
     @property
     def differing(self) -> list[Ending]:
@@ -80,9 +85,11 @@ class Report:
 
     def __str__(self) -> str:
         wrong = self.differing
+        more = f" ({self.left_out} more were left out: raise `most`)" if self.left_out else ""
         if not wrong:
-            return f"{len(self.endings)} runs, each with something going wrong, came to the same end: {self.calm.end!r}"
-        parts = [f"{len(wrong)} of {len(self.endings)} runs came to another end when something went wrong."]
+            text = f"{len(self.endings)} runs, each with something going wrong, came to the same end"
+            return f"{text}{more}: {self.calm.end!r}"
+        parts = [f"{len(wrong)} of {len(self.endings)} runs{more} came to another end when something went wrong."]
         parts += [_told(one) for one in wrong[:_MOST_TOLD]]
         if len(wrong) > _MOST_TOLD:
             parts.append("Others that differ:")
@@ -90,12 +97,13 @@ class Report:
         return "\n".join(parts)
 
 
-def crash_matrix(scene: Scene) -> Report:
+def crash_matrix(scene: Scene, *, most: int = MOST_RUNS) -> Report:
     """Run a scene undisturbed, then once for everything that can go wrong with it, and compare the end states.
 
     Args:
         scene: gets a `TestBroker` of its own for each run; makes a fresh world, starts a run in it, and returns a function
             that reads the end state. That must not hold times or random ids: it is compared with `==`.
+        most: runs at most; of more, some are chosen evenly, and the report says so.
 
     Raises:
         CrashMatrixFailed: a run came to another end, or to none.
@@ -104,26 +112,28 @@ def crash_matrix(scene: Scene) -> Report:
     async def play(broker: AsyncTestBroker) -> EndState:
         return await asyncio.to_thread(scene, TestBroker.over(broker, asyncio.get_running_loop()))
 
-    return asyncio.run(_matrix(play))
+    return asyncio.run(_matrix(play, most))
 
 
-async def async_crash_matrix(scene: AsyncScene) -> Report:
+async def async_crash_matrix(scene: AsyncScene, *, most: int = MOST_RUNS) -> Report:
     """Do what `crash_matrix` does, with a scene that is async and gets an `AsyncTestBroker`."""
-    return await _matrix(scene)
+    return await _matrix(scene, most)
 
 
-async def _matrix(scene: AsyncScene) -> Report:
+async def _matrix(scene: AsyncScene, most: int) -> Report:
     calm, broker = await _play(scene, NONE)
     if calm.stuck:
         raise CrashMatrixFailed(Report(calm, [calm]))
     endings = []
-    for disturbance in disturbances(broker.delivered, list(calm.waited)):
+    possible = disturbances(broker.delivered, list(calm.waited))
+    chosen = [possible[index * len(possible) // most] for index in range(most)] if len(possible) > most else possible
+    for disturbance in chosen:
         expected = calm
         if disturbance.kind == "event after the time-out":
             expected, _ = await _play(scene, never(disturbance.event))
         ending, _ = await _play(scene, disturbance, expected, calm.waited)
         endings.append(ending)
-    report = Report(calm, endings)
+    report = Report(calm, endings, len(possible) - len(chosen))
     if report.differing:
         raise CrashMatrixFailed(report)
     return report

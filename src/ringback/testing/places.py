@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from ringback.testing.answers import Stub
 from ringback.testing.apps import Deliver
 from ringback.testing.attempts import Attempt
+from ringback.testing.lifespan import LifespanFailed
 from ringback.wire.http import Outbound, Outcome
 
 
@@ -20,6 +21,7 @@ class Places:
         self._workflows: dict[str, Deliver] = {}
         self._apps: dict[str, Deliver] = {}
         self._stubs: list[tuple[str, Stub]] = []
+        self._not_started: LifespanFailed | None = None
         self.unanswered: list[str] = []
 
     def serve(self, url: str, deliver: Deliver) -> None:
@@ -53,14 +55,23 @@ class Places:
     async def deliver(self, sent: Outbound) -> Outcome:
         """Return what a workflow or an application answers."""
         deliver = self._served(sent.url)
-        return await deliver(sent) if deliver else Outcome(0, error="nobody answers there in this test")
+        if deliver is None:
+            return Outcome(0, error="nobody answers there in this test")
+        try:
+            return await deliver(sent)
+        except LifespanFailed as error:
+            self._not_started = error
+            return Outcome(0, error="the application did not start")
 
     def check(self) -> None:
         """Fail when somebody was asked who is not there.
 
         Raises:
+            LifespanFailed: an application could not start.
             NobodyThere: which request it was, and what to do.
         """
+        if self._not_started is not None:
+            raise self._not_started
         if self.unanswered:
             what = self.unanswered.pop(0)
             self.unanswered.clear()

@@ -17,9 +17,10 @@ from ringback.client import AsyncTransport
 from ringback.client import Broker as Address
 from ringback.client.events import notify
 from ringback.testing.answers import Stub
-from ringback.testing.apps import deliver_to_app, deliver_to_workflow
+from ringback.testing.apps import deliver_to_app, deliver_to_workflow, is_asgi
 from ringback.testing.attempts import Delivered, KnowingBroker
 from ringback.testing.disturbances import NONE, Disturbance
+from ringback.testing.lifespan import Lifespan
 from ringback.testing.places import Places
 from ringback.testing.planned import Planned
 from ringback.testing.postman import Postman, under_way
@@ -63,6 +64,7 @@ class Stage:
         self._broker = KnowingBroker(settings, self._store, self._postman, self._clock)
         self._door = Door(self._broker, _note)
         self.planned = Planned(self._store, self._send_event, disturbance)
+        self._lifespans: list[Lifespan] = []
         self._siblings: dict[str, Workflow] = {}
         self._served: dict[Callable[..., Any], str] = {}
 
@@ -111,9 +113,12 @@ class Stage:
     def mount(self, app: Any, base: str = "https://app.test") -> str:
         """Let an ASGI or WSGI application answer at all URLs that begin with `base`; return `base`.
 
-        Its lifespan events are not sent.
+        The lifespan of an ASGI application begins before its first request and ends with the broker.
         """
-        self._places.mount(base, deliver_to_app(app))
+        lifespan = Lifespan(app) if is_asgi(app) else None
+        if lifespan is not None:
+            self._lifespans.append(lifespan)
+        self._places.mount(base, deliver_to_app(app, lifespan))
         return base
 
     def stub(self, where: str, *answers: Any) -> Stub:
