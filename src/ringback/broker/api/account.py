@@ -9,7 +9,7 @@ from ringback.broker.settings import Limits
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/account`: the account, what this token may do, and which tokens there are."""
+    """Show the account, what this token may do, and which tokens there are."""
     tokens = [
         {"role": role, "fingerprint": hashlib.sha256(token.encode()).hexdigest()[:12]}
         for token, role in call.tenant.tokens().items()
@@ -26,7 +26,7 @@ def get(call: Call) -> Answer:
 
 
 def settings_in_force(call: Call) -> Answer:
-    """`GET /v2/settings`: what the broker was told at start, without its secrets; durations are in milliseconds."""
+    """Show what the broker was told at start, without its secrets; durations are in milliseconds."""
     told = call.settings
     limits = {f"limits.{one.name}": getattr(told.limits, one.name) for one in fields(Limits)}
     policy = told.destinations

@@ -72,7 +72,7 @@ def audited(call: Call, name: str, *, with_body: bool) -> Call:
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/audit`: newest first, a page at a time."""
+    """List what administrators did, newest first, a page at a time."""
     asked = dict(call.query())
     count = asked.get("count") or "100"
     if not (count.isascii() and count.isdigit() and 0 < len(count) < 9):

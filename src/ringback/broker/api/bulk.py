@@ -17,7 +17,7 @@ _MOST = 1000
 
 
 def cancel_many(call: Call) -> Answer:
-    """`DELETE /v2/messages`: by ids, by filters, or all."""
+    """Cancel messages by ids, by filters, or all."""
     body = call.request.body
     filter_ = read_filter(call.query(), body, fields=CANCEL_FIELDS, strict=True)
 
@@ -36,7 +36,7 @@ def cancel_many(call: Call) -> Answer:
 
 
 def list_actions(call: Call) -> Answer:
-    """`GET /v2/bulkActions`: those of the last seven days, newest first."""
+    """List the bulk cancels of the last seven days, newest first."""
     asked = dict(call.query())
     count = asked.get("count") or str(_DEFAULT_COUNT)
     if not (count.isascii() and count.isdigit() and len(count) < 9):
@@ -55,7 +55,7 @@ def list_actions(call: Call) -> Answer:
 
 
 def get_action(call: Call) -> Answer:
-    """`GET /v2/bulkActions/{id}`."""
+    """Show a bulk cancel."""
 
     def job(tx: Transaction) -> Response:
         text = call.names["action"]

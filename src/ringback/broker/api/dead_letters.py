@@ -16,7 +16,7 @@ from ringback.wire.http import Outcome, Response
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/dlq`; `source=workflow` asks for those of runs."""
+    """List dead letters; `source=workflow` asks for those of runs."""
     if ("source", "workflow") in call.query():
         return run_letters.list_all(call)
     filter_ = read_filter(call.query(), b"", fields=DEAD_LETTER_FIELDS, strict=False)
@@ -30,7 +30,7 @@ def list_all(call: Call) -> Answer:
 
 
 def add_many(call: Call) -> Answer:
-    """`POST /v2/dlq`: messages that failed elsewhere, all or none; an extension, for those who move here."""
+    """Add messages that failed elsewhere, all or none; an extension, for those who move here."""
     letters = read_letters(call.request.body)
     publications = [of_item(call, number, item) for number, (item, _) in enumerate(letters)]
     for number, publication in enumerate(publications):
@@ -50,7 +50,7 @@ def add_many(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/dlq/{id}`."""
+    """Show a dead letter."""
 
     def job(tx: Transaction) -> Response:
         letter = known_letter(call, tx)
@@ -63,7 +63,7 @@ def get(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    """`DELETE /v2/dlq/{id}`."""
+    """Delete a dead letter."""
 
     def job(tx: Transaction, _: Moment) -> Response:
         dead_letters.delete(tx, [known_letter(call, tx)])
@@ -73,7 +73,7 @@ def delete(call: Call) -> Answer:
 
 
 def delete_many(call: Call) -> Answer:
-    """`DELETE /v2/dlq`: by ids or by filters, a page at a time."""
+    """Delete dead letters by ids or by filters, a page at a time."""
     filter_ = read_filter(call.query(), call.request.body, fields=DEAD_LETTER_FIELDS, strict=True)
 
     def job(tx: Transaction, _: Moment) -> Response:
@@ -87,7 +87,7 @@ def delete_many(call: Call) -> Answer:
 
 
 def retry(call: Call) -> Answer:
-    """`POST /v2/dlq/retry/{id}`: headers given here replace the message's own settings."""
+    """Publish a dead letter again; headers given here replace the message's own settings."""
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
@@ -100,7 +100,7 @@ def retry(call: Call) -> Answer:
 
 
 def retry_many(call: Call) -> Answer:
-    """`POST /v2/dlq/retry`: by ids or by filters, a page at a time, answered in their order."""
+    """Publish dead letters again by ids or by filters, a page at a time, answered in their order."""
     filter_ = read_filter(call.query(), b"", fields=DEAD_LETTER_FIELDS, strict=True)
     changed = changed_options(call)
 

@@ -18,7 +18,7 @@ _LONGEST_PERIOD = 7 * 24 * 3600
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/flowControl?search=`: a bare array."""
+    """List the flow-control keys, as a bare array; `search` is part of the name."""
     search = dict(call.query()).get("search", "")
 
     def job(tx: Transaction) -> Response:
@@ -30,7 +30,7 @@ def list_all(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/flowControl/{key}`."""
+    """Show a flow-control key: limits, and what is used of them."""
     key = call.names["key"]
 
     def job(tx: Transaction) -> Response:
@@ -43,22 +43,22 @@ def get(call: Call) -> Answer:
 
 
 def pause(call: Call) -> Answer:
-    """`POST /v2/flowControl/{key}/pause`: nothing starts; also for a key never seen."""
+    """Let nothing more start under a key, also one never seen."""
     return _change(call, lambda flow, _: replace(flow, paused=True))
 
 
 def resume(call: Call) -> Answer:
-    """`POST /v2/flowControl/{key}/resume`."""
+    """Let a key go on."""
     return _change(call, lambda flow, _: replace(flow, paused=False))
 
 
 def reset_rate(call: Call) -> Answer:
-    """`POST /v2/flowControl/{key}/resetRate`: the count is 0 and a new period starts now."""
+    """Set a key's count to 0 and begin a new period now."""
     return _change(call, lambda flow, now: replace(flow, rate_count=0, period_at=now))
 
 
 def pin(call: Call) -> Answer:
-    """`POST /v2/flowControl/{key}/pin?parallelism=&rate=&period=`: messages no longer change what is given here."""
+    """Hold the given limits of a key against what messages ask for."""
     asked = dict(call.query())
     parallelism = _positive("parallelism", asked.get("parallelism"))
     rate = _positive("rate", asked.get("rate"))
@@ -77,7 +77,7 @@ def pin(call: Call) -> Answer:
 
 
 def unpin(call: Call) -> Answer:
-    """`POST /v2/flowControl/{key}/unpin?parallelism=true&rate=true`: values stay until a message brings others."""
+    """Let messages set the limits of a key again; values stay until one brings others."""
     asked = dict(call.query())
     parallelism = _flag("parallelism", asked.get("parallelism"))
     rate = _flag("rate", asked.get("rate"))
@@ -93,7 +93,7 @@ def unpin(call: Call) -> Answer:
 
 
 def global_parallelism(call: Call) -> Answer:
-    """`GET /v2/globalParallelism`: attempts in flight, and how many there may be."""
+    """Show how many attempts are in flight, and how many there may be."""
 
     def job(tx: Transaction) -> Response:
         in_flight = tx.count(Delivery, Where("lease", "not null"), Where("tenant", "=", call.tenant.name))

@@ -34,7 +34,7 @@ class Defaults(Struct):
 
 
 def upsert_endpoints(call: Call) -> Answer:
-    """`POST /v2/topics/{group}/endpoints`."""
+    """Add or change endpoints of a URL group, which is made if need be."""
     name = checked_name("topic name", call.names["group"])
     endpoints = [_checked(number, one) for number, one in enumerate(call.json(Endpoints).endpoints)]
     if not endpoints:
@@ -48,7 +48,7 @@ def upsert_endpoints(call: Call) -> Answer:
 
 
 def remove_endpoints(call: Call) -> Answer:
-    """`DELETE /v2/topics/{group}/endpoints`: each is told by name or URL."""
+    """Remove endpoints from a URL group; each is told by name or URL."""
     given = [Endpoint(one.url, one.name) for one in call.json(Endpoints).endpoints]
 
     def job(tx: Transaction, moment: Moment) -> Response:
@@ -59,7 +59,7 @@ def remove_endpoints(call: Call) -> Answer:
 
 
 def set_defaults(call: Call) -> Answer:
-    """`PATCH /v2/topics/{group}`: replaces the default headers."""
+    """Replace the default headers of a URL group."""
     lines = [
         (name.lower(), value)
         for name, values in call.json(Defaults).headers.items()
@@ -75,21 +75,21 @@ def set_defaults(call: Call) -> Answer:
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/topics`: a bare array."""
+    """List the URL groups, as a bare array."""
     return call.desk.read(
         lambda tx: json_response(200, [_shape(one) for one in groups.list_groups(tx, call.tenant.name)])
     )
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/topics/{group}`."""
+    """Show a URL group."""
     return call.desk.read(
         lambda tx: json_response(200, _shape(groups.known(tx, call.tenant.name, call.names["group"])))
     )
 
 
 def delete(call: Call) -> Answer:
-    """`DELETE /v2/topics/{group}`: also when there is none."""
+    """Delete a URL group; also when there is none."""
 
     def job(tx: Transaction, _: Moment) -> Response:
         groups.delete_group(tx, call.tenant.name, call.names["group"])

@@ -13,12 +13,12 @@ _MOST = 1000
 
 
 def events(call: Call) -> Answer:
-    """`GET /v2/events`."""
+    """List what happened to messages, newest first."""
     return _events(call, "events")
 
 
 def logs(call: Call) -> Answer:
-    """`GET /v2/logs`: the same under another name."""
+    """List what happened to messages: the events under another name."""
     return _events(call, "logs")
 
 

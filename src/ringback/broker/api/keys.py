@@ -8,12 +8,12 @@ from ringback.wire.http import Response
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/keys`."""
+    """Show the current and the next signing key."""
     return call.desk.read(lambda tx: _shown(keys_of(tx, call.tenant)))
 
 
 def rotate(call: Call) -> Answer:
-    """`POST /v2/keys/rotate`: the next key becomes the current one, and a new next one is made."""
+    """Make the next signing key the current one, and a new next one."""
     if call.tenant.fixed_keys:
         raise Refused(400, "the signing keys of the public development accounts cannot be rotated")
     return call.desk.write(lambda tx, _: _shown(rotate_keys(tx, call.tenant)))

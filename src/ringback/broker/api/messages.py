@@ -22,12 +22,12 @@ from ringback.wire.trace import traced
 
 
 def publish(call: Call) -> Answer:
-    """`POST /v2/publish/{destination}`."""
+    """Publish a message to a URL, a URL group or an `api/` destination (protocol 2.1)."""
     return _accept(call, None)
 
 
 def enqueue(call: Call) -> Answer:
-    """`POST /v2/enqueue/{queue}/{destination}`."""
+    """Publish a message through a queue, which is made if need be (protocol 2.2)."""
     return _accept(call, checked_name("queue name", call.names["queue"]))
 
 
@@ -60,7 +60,7 @@ def _accept(call: Call, queue: str | None) -> Answer:
 
 
 def batch(call: Call) -> Answer:
-    """`POST /v2/batch`: all items are checked first, and stored together or not at all."""
+    """Publish several messages: all are checked first, and stored together or not at all."""
     publications = [of_item(call, number, item) for number, item in enumerate(read_batch(call.request.body))]
 
     def job(tx: Transaction, moment: Moment) -> Response:
@@ -111,7 +111,7 @@ def _answer(published: Published) -> dict[str, object]:
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/messages/{id}`: pending, or ended a moment ago (protocol 2.4)."""
+    """Show a message that waits, or has ended within the last minute (protocol 2.4)."""
     seq = _known(call.names["message"])
     since = call.desk.clock() - call.settings.limits.grace_ms
 
@@ -129,7 +129,7 @@ def get(call: Call) -> Answer:
 
 
 def again(call: Call) -> Answer:
-    """`POST /v2/messages/{id}/again`: a new message like this one, ended or not; ours, not the reference's."""
+    """Publish a new message like this one, ended or not; ours, not the reference's."""
     seq = _known(call.names["message"])
 
     def job(tx: Transaction, moment: Moment) -> Response:
@@ -140,7 +140,7 @@ def again(call: Call) -> Answer:
 
 
 def cancel(call: Call) -> Answer:
-    """`DELETE /v2/messages/{id}` (protocol 2.5)."""
+    """Cancel a message (protocol 2.5)."""
     seq = _known(call.names["message"])
 
     def job(tx: Transaction, moment: Moment) -> Response:

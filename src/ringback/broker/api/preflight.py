@@ -26,7 +26,7 @@ class Look(Struct):
 
 
 def known(call: Call) -> Answer:
-    """`GET /v2/preflight?url=`: what is known of the way to an endpoint from its deliveries and former looks."""
+    """Show what is known of the way to an endpoint from its deliveries and former looks."""
     url = dict(call.query()).get("url", "")
     if not url:
         raise Refused(400, "missing query parameter url")
@@ -37,7 +37,7 @@ def known(call: Call) -> Answer:
 
 
 def look(call: Call) -> Answer:
-    """`POST /v2/preflight`: ask an endpoint from where the broker is, without consequences there."""
+    """Ask an endpoint from where the broker is, without consequences there."""
     asked = call.json(Look)
     destination = checked_destination(call, asked.url)
     if destination.is_group:

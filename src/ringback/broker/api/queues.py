@@ -24,7 +24,7 @@ class Upsert(Struct):
 
 
 def upsert(call: Call) -> Answer:
-    """`POST /v2/queues`."""
+    """Make a queue, or change it."""
     body = call.json(Upsert)
     name = checked_name("queueName", body.name)
 
@@ -37,12 +37,12 @@ def upsert(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/queues/{queue}`."""
+    """Show a queue."""
     return call.desk.read(lambda tx: json_response(200, _shape(tx, _known(call, tx, call.names["queue"]))))
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/queues`: a bare array."""
+    """List the queues, as a bare array."""
 
     def job(tx: Transaction) -> Response:
         return json_response(200, [_shape(tx, queue) for queue in queues.list_lanes(tx, "queue", call.tenant.name)])
@@ -51,7 +51,7 @@ def list_all(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    """`DELETE /v2/queues/{queue}`: also when there is none."""
+    """Delete a queue and drop what waits in it; also when there is none."""
 
     def job(tx: Transaction, moment: Moment) -> Response:
         queues.delete_queue(tx, call.tenant.name, call.names["queue"], moment)
@@ -61,12 +61,12 @@ def delete(call: Call) -> Answer:
 
 
 def pause(call: Call) -> Answer:
-    """`POST /v2/queues/{queue}/pause`."""
+    """Let a queue start nothing more."""
     return _set_paused(call, paused=True)
 
 
 def resume(call: Call) -> Answer:
-    """`POST /v2/queues/{queue}/resume`."""
+    """Let a queue go on."""
     return _set_paused(call, paused=False)
 
 

@@ -48,7 +48,7 @@ class Route(NamedTuple):
 
 
 def _document(_: Call) -> Answer:
-    """`GET /v2/openapi.json`: the description of this page."""
+    """Show the description of this API."""
     return json_response(200, describe(ROUTES))
 
 

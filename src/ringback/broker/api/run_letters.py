@@ -21,7 +21,7 @@ _Again = Callable[[Transaction, DeadLetter, Options, Limits, Moment], Run]
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/workflows/dlq`, and `GET /v2/dlq?source=workflow`."""
+    """List runs that failed for good."""
     filter_ = read_filter(call.query(), b"", fields=RUN_LETTER_FIELDS, strict=False)
 
     def job(tx: Transaction) -> Response:
@@ -33,7 +33,7 @@ def list_all(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/workflows/dlq/{id}`."""
+    """Show a failed run."""
 
     def job(tx: Transaction) -> Response:
         shape = _shape(tx, _letter_of_run(call, tx))
@@ -45,7 +45,7 @@ def get(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    """`DELETE /v2/workflows/dlq/{id}`."""
+    """Forget a failed run."""
 
     def job(tx: Transaction, _: Moment) -> Response:
         dead_letters.delete(tx, [_letter_of_run(call, tx)])
@@ -55,7 +55,7 @@ def delete(call: Call) -> Answer:
 
 
 def delete_many(call: Call) -> Answer:
-    """`DELETE /v2/workflows/dlq`: by ids or filters, a page at a time."""
+    """Forget failed runs by ids or filters, a page at a time."""
     filter_ = read_filter(call.query(), call.request.body, fields=RUN_LETTER_FIELDS, strict=True)
 
     def job(tx: Transaction, _: Moment) -> Response:
@@ -67,27 +67,27 @@ def delete_many(call: Call) -> Answer:
 
 
 def resume(call: Call) -> Answer:
-    """`POST /v2/workflows/dlq/resume/{id}`."""
+    """Go on with a failed run where it failed, as a new run."""
     return _one(call, again.resume)
 
 
 def restart(call: Call) -> Answer:
-    """`POST /v2/workflows/dlq/restart/{id}`."""
+    """Run a failed run again from the start, as a new run."""
     return _one(call, again.restart)
 
 
 def resume_many(call: Call) -> Answer:
-    """`POST /v2/workflows/dlq/resume`."""
+    """Go on with failed runs where they failed, as new runs."""
     return _many(call, again.resume)
 
 
 def restart_many(call: Call) -> Answer:
-    """`POST /v2/workflows/dlq/restart`."""
+    """Run failed runs again from the start, as new runs."""
     return _many(call, again.restart)
 
 
 def rerun_failure_function(call: Call) -> Answer:
-    """`POST /v2/workflows/dlq/callback/{id}`."""
+    """Call the failure function of a failed run again."""
 
     def job(tx: Transaction, moment: Moment) -> Response:
         run = again.rerun_failure_function(tx, _letter_of_run(call, tx), call.settings.limits, moment)
@@ -97,7 +97,7 @@ def rerun_failure_function(call: Call) -> Answer:
 
 
 def cancel_failure_function(call: Call) -> Answer:
-    """`DELETE /v2/workflows/dlq/callback/{id}`: answers 302, as the reference does."""
+    """Give up the failure function of a failed run; answers 302, as the reference does."""
 
     def job(tx: Transaction, _: Moment) -> Response:
         again.cancel_failure_function(tx, _letter_of_run(call, tx))

@@ -19,7 +19,7 @@ from ringback.wire.options import Options
 
 
 def create(call: Call) -> Answer:
-    """`POST /v2/schedules/{destination}`."""
+    """Make a schedule, or replace the one with its id."""
     target, query = split(call.names["destination"])
     return make(call, target, read_options(call.request.headers, query))
 
@@ -58,7 +58,7 @@ def make(call: Call, target: str, options: Options) -> Answer:
 
 
 def list_all(call: Call) -> Answer:
-    """`GET /v2/schedules`: a bare array."""
+    """List the schedules, as a bare array."""
 
     def job(tx: Transaction) -> Response:
         found = schedules.list_schedules(tx, call.tenant.name)
@@ -68,7 +68,7 @@ def list_all(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/schedules/{id}`."""
+    """Show a schedule."""
 
     def job(tx: Transaction) -> Response:
         schedule = schedules.known(tx, call.tenant.name, call.names["schedule"])
@@ -78,7 +78,7 @@ def get(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    """`DELETE /v2/schedules/{id}`: also when there is none."""
+    """Delete a schedule; also when there is none."""
 
     def job(tx: Transaction, _: Moment) -> Response:
         schedules.delete_schedule(tx, call.tenant.name, call.names["schedule"])
@@ -88,7 +88,7 @@ def delete(call: Call) -> Answer:
 
 
 def run(call: Call) -> Answer:
-    """`POST /v2/schedules/{id}/run`: a tick now, beside those it has; ours, not the reference's."""
+    """Let a schedule tick now, beside the ticks it has; ours, not the reference's."""
 
     def job(tx: Transaction, moment: Moment) -> Response:
         made = schedules.run_now(tx, call.tenant.name, call.names["schedule"], call.settings.limits, moment)
@@ -98,12 +98,12 @@ def run(call: Call) -> Answer:
 
 
 def pause(call: Call) -> Answer:
-    """`PATCH` and `POST /v2/schedules/{id}/pause`."""
+    """Let a schedule make nothing more."""
     return _set_paused(call, paused=True)
 
 
 def resume(call: Call) -> Answer:
-    """`PATCH` and `POST /v2/schedules/{id}/resume`."""
+    """Let a schedule go on; what it missed is not made up for."""
     return _set_paused(call, paused=False)
 
 

@@ -11,7 +11,7 @@ _USUAL = 60
 
 
 def get(call: Call) -> Answer:
-    """`GET /v2/statistics?minutes=60`: counts by the minute, and how much there is now."""
+    """Count by the minute what happened, and show how much there is now."""
     return _statistics(call, _minutes(dict(call.query()).get("minutes")))
 
 

@@ -29,7 +29,7 @@ class _WaitBody(Struct):
 
 
 def wait(call: Call) -> Answer:
-    """`POST /v2/wait/{event}`: a step waits."""
+    """Let a step wait for an event."""
     body = call.json(_WaitBody)
     options = options_of(body.headers)
     run_id = options.workflow.run_id if options.workflow else call.request.header("upstash-workflow-runid") or ""
@@ -45,7 +45,7 @@ def wait(call: Call) -> Answer:
 
 
 def notify(call: Call) -> Answer:
-    """`POST /v2/notify/{event}` and `/v2/notify/{run}/{event}`."""
+    """Wake the steps that wait for an event, of all runs or of one."""
     text = _event_id(call)
     first, slash, rest = text.partition("/")
 
@@ -66,7 +66,7 @@ def notify(call: Call) -> Answer:
 
 
 def waiters(call: Call) -> Answer:
-    """`GET /v2/waiters/{event}`."""
+    """List who waits for an event."""
     event = _event_id(call)
 
     def job(tx: Transaction) -> Response:
@@ -77,7 +77,7 @@ def waiters(call: Call) -> Answer:
 
 
 def hook(call: Call) -> Answer:
-    """`ANY /v2/workflows/hooks/{user}/{run}/{event}`: a third party calls the address a run has given it."""
+    """Take a third party's call of the address that a run has given it."""
     tenant, run_id = call.names["user"], call.names["run"]
     captured = msgspec.json.encode(_captured(call))
 

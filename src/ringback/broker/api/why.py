@@ -17,7 +17,7 @@ DEFAULT_LONGEST = "10m"
 
 
 def why(call: Call) -> Answer:
-    """`GET /v2/why/{id}`: why a message or a run is not further than it is."""
+    """Say why a message or a run is not further than it is."""
     asked, tenant = call.names["id"], call.tenant.name
     now = call.desk.clock()
 
@@ -37,7 +37,7 @@ def why(call: Call) -> Answer:
 
 
 def list_stalled(call: Call) -> Answer:
-    """`GET /v2/stalled?for=`: the messages and runs that have made no progress for so long, each with its cause."""
+    """List the messages and runs that have made no progress for so long, each with its cause."""
     longest = duration.parse(dict(call.query()).get("for") or DEFAULT_LONGEST)
     now = call.desk.clock()
 

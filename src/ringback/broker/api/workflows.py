@@ -29,7 +29,7 @@ _WISHES: dict[str | None, Wish] = {"false": "finish", "true": "cancel", None: "c
 
 
 def trigger(call: Call) -> Answer:
-    """`POST /v2/trigger/{url}`."""
+    """Start a run of the workflow at a URL."""
     target, query = split(call.names["destination"])
     options = read_options(call.request.headers, query)
     publication = _publication(call, classify(target), options, call.request.body)
@@ -43,7 +43,7 @@ def trigger(call: Call) -> Answer:
 
 
 def trigger_batch(call: Call) -> Answer:
-    """`POST /v2/batch/trigger`: several starts, all or none."""
+    """Start several runs, all or none."""
     items = read_batch(call.request.body)
     publications = [_publication(call, item.destination, item.options, item.body) for item in items]
 
@@ -74,7 +74,7 @@ def _publication(call: Call, destination: Destination, options: Options, body: b
 
 
 def entries(call: Call) -> Answer:
-    """`GET /v2/workflows/runs/{id}`: the whole list of an active run."""
+    """Show the whole list of an active run."""
     run_id = call.names["run"]
 
     def job(tx: Transaction) -> Response:
@@ -87,7 +87,7 @@ def entries(call: Call) -> Answer:
 
 
 def end(call: Call) -> Answer:
-    """`DELETE /v2/workflows/runs/{id}?cancel=`: finish with a result, or cancel."""
+    """Finish a run with a result, or cancel it, as `cancel` says."""
     asked = dict(call.query()).get("cancel")
     wish = _WISHES.get(asked)
     if wish is None:
@@ -102,7 +102,7 @@ def end(call: Call) -> Answer:
 
 
 def cancel_many(call: Call) -> Answer:
-    """`DELETE /v2/workflows/runs`: by ids, by filters, or all."""
+    """Cancel runs by ids, by filters, or all."""
     query = [pair for pair in call.query() if pair[0] not in ("workflowUrlExactMatch", "qstash_token")]
     exact = dict(call.query()).get("workflowUrlExactMatch", "false").lower() == "true"
     filter_ = read_filter(query, call.request.body, fields=RUN_CANCEL_FIELDS, strict=True)
@@ -116,7 +116,7 @@ def cancel_many(call: Call) -> Answer:
 
 
 def logs(call: Call) -> Answer:
-    """`GET /v2/workflows/logs`: runs with their steps, newest first."""
+    """List runs with their steps, newest first."""
     filter_ = read_filter(call.query(), b"", fields=RUN_FIELDS, strict=False)
     count = min(_MOST_RUNS if filter_.count is None else max(1, filter_.count), _MOST_RUNS)
     query = _query(call.tenant.name, filter_, count)
@@ -132,7 +132,7 @@ def logs(call: Call) -> Answer:
 
 
 def events(call: Call) -> Answer:
-    """`GET /v2/workflows/events`: grouped by run it is the same as the logs, else one line for each change of a state."""
+    """List runs by `groupBy`, as the logs do, or one line for each change of a state."""
     grouping = dict(call.query()).get("groupBy")
     if grouping == "workflowRunId":
         return logs(call)
@@ -210,7 +210,7 @@ def _trim(text: str | None) -> int | None:
 
 
 def heartbeat(call: Call) -> Answer:
-    """`POST /v2/workflows/runs/{id}/heartbeat`: a long step says that it is alive, and how far it is."""
+    """Say that a long step is alive, and how far it is."""
     body = call.json(dict[str, str | int | float | None])
     seq = parse_message_id(str(body.get("messageId") or ""))
     attempt = body.get("attempt")
