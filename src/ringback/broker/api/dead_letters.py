@@ -105,7 +105,7 @@ def retry_many(call: Call) -> Answer:
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        page = dead_letters.find(tx, call.tenant.name, filter_)
+        page = dead_letters.still_there(tx, dead_letters.find(tx, call.tenant.name, filter_))
         if filter_.ids and not page.letters:
             raise Refused(404, f"none of the {len(filter_.ids)} dead letters was found")
         made = [

@@ -121,7 +121,7 @@ def _many(call: Call, begin: _Again) -> Answer:
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        page = letters.find(tx, call.tenant.name, filter_)
+        page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, filter_))
         if filter_.ids and len(page.letters) < len(set(filter_.ids)):
             raise Refused(404, "some of the dead letters were not found")
         runs = [begin(tx, letter, changed, call.settings.limits, moment) for letter in in_asked_order(page, filter_)]

@@ -1,16 +1,27 @@
 """Canceling messages: those that wait go at once, one in flight is not tried again (protocol 2.5)."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import leave, release
+from ringback.broker.operations.settle import settle_needs
 from ringback.broker.records import Delivery, Event, Message
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 
 
+def prepare(tx: Transaction, seqs: Sequence[int]) -> None:
+    """Get ready what canceling messages looks at: lanes before deliveries, as everywhere."""
+    tx.load((Message, (seq,)) for seq in seqs)
+    messages = [message for seq in seqs if (message := tx.get(Message, seq))]
+    tx.load(need for message in messages for need in settle_needs(message))
+
+
 def cancel_message(tx: Transaction, tenant: str, seq: int, moment: Moment) -> bool:
     """Cancel one message; False if it is not pending, or canceled already."""
+    prepare(tx, [seq])
     delivery = tx.get(Delivery, seq)
     if delivery is None or delivery.tenant != tenant or delivery.cancel_requested:
         return False

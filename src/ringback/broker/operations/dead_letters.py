@@ -44,6 +44,12 @@ def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
     return Page(found[:count], more=len(found) > count)
 
 
+def still_there(tx: Transaction, page: Page) -> Page:
+    """Return the letters of a page that nobody else has taken meanwhile; nobody else takes them now."""
+    tx.load((DeadLetter, (letter.pos,)) for letter in page.letters)
+    return Page([letter for letter in page.letters if tx.get(DeadLetter, letter.pos) is not None], page.more)
+
+
 def delete(tx: Transaction, letters: list[DeadLetter]) -> None:
     """Remove dead letters."""
     tx.apply(Changes(drop=list(letters)))

@@ -11,6 +11,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.ids import SLOTS, Ids, slot_of
 from ringback.broker.operations.due import newest_number
 from ringback.broker.operations.lanes import release
+from ringback.broker.operations.settle import settle_needs
 from ringback.broker.records import Delivery, Message, Node
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction, Where
@@ -104,6 +105,9 @@ def held_by(tx: Transaction, number: int) -> list[Delivery]:
 
 def give_back(tx: Transaction, lost: Iterable[Delivery], moment: Moment) -> None:
     """Make messages due again whose attempts nobody will settle."""
+    lost = list(lost)
+    tx.load((Message, (one.seq,)) for one in lost)
+    tx.load(need for one in lost if (message := tx.get(Message, one.seq)) for need in settle_needs(message))
     for one in lost:
         delivery = tx.get(Delivery, one.seq)
         message = tx.get(Message, one.seq)

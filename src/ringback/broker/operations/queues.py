@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.operations.cancel import cancel_message
+from ringback.broker.operations.cancel import cancel_message, prepare
 from ringback.broker.operations.lanes import let_in
 from ringback.broker.records import Delivery, Lane, LaneKind
 from ringback.broker.rules import lanes
@@ -71,6 +71,7 @@ def delete_queue(tx: Transaction, tenant: str, name: str, moment: Moment) -> Non
     while True:
         where = (Where("tenant", "=", tenant), Where("queue", "=", name), Where("seq", ">", after))
         found = tx.find(Delivery, Query(where, order=("seq",), limit=_AT_ONCE))
+        prepare(tx, [delivery.seq for delivery in found])
         for delivery in found:
             cancel_message(tx, tenant, delivery.seq, moment)
             after = delivery.seq

@@ -86,7 +86,10 @@ def forget_runs(tx: Transaction, after: int, most: int, limits: Limits, moment: 
 def forget_lanes(tx: Transaction, moment: Moment) -> int:
     """Drop flow-control keys that nobody uses; return how many went."""
     flows = tx.find(Lane, Query((Where("kind", "=", "flow"),), limit=100_000))
-    gone = [flow for flow in flows if not is_known(flow, moment.now)]
+    unused = [flow for flow in flows if not is_known(flow, moment.now)]
+    tx.load((Lane, (flow.tenant, flow.kind, flow.name)) for flow in unused)
+    now = [tx.get(Lane, flow.tenant, flow.kind, flow.name) for flow in unused]
+    gone = [flow for flow in now if flow and not is_known(flow, moment.now)]  # or somebody uses it again
     tx.apply(Changes(drop=list(gone)))
     return len(gone)
 

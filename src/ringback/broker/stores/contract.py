@@ -53,6 +53,9 @@ class Transaction(Protocol):
     def get(self, kind: type[R], *key: Any) -> R | None:
         """Return the record with this key, or None; nobody else changes it, or creates it, before this job ends."""
 
+    def look(self, kind: type[R], *key: Any) -> R | None:
+        """Return the record with this key as it stands, or None; others may change it meanwhile."""
+
     def load(self, needs: Iterable[Need]) -> None:
         """Get several records ready in one go: each `get` of them that follows costs nothing where going to the store is dear."""
 

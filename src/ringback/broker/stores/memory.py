@@ -83,6 +83,8 @@ class MemoryTransaction:
         """See `Transaction.get`."""
         return self._rows[kind].get(key)  # type: ignore[return-value]
 
+    look = get
+
     def find(self, kind: type[R], query: Query) -> list[R]:
         """See `Transaction.find`."""
         found = list(self._matching(kind, query.where))

@@ -27,10 +27,10 @@ def place(tx: Transaction, run: Run, entry: Entry) -> Run:
 def load_delivery(tx: Transaction, message: Message) -> tuple[Run | None, list[Entry]]:
     """Return what is needed to deliver a message of a run: the run and, for a step, the list up to its entry."""
     reference = message.run
-    run = tx.get(Run, reference.run) if reference else None
+    run = tx.look(Run, reference.run) if reference else None
     if reference is None or run is None or message.kind != "step":
         return run, []
-    entry = tx.get(Entry, run.seq, reference.entry)
+    entry = tx.look(Entry, run.seq, reference.entry)
     last = entry.place if entry is not None and entry.place is not None else run.entries
     return run, entries_up_to(tx, run.seq, last)
 

@@ -48,7 +48,9 @@ def cancel_runs(
             *of_runs(filter_),
             *urls,
         ]
-        found = tx.find(Run, Query(tuple(where), order=("seq",), limit=max(1, filter_.count or 100)))
+        asked = tx.find(Run, Query(tuple(where), order=("seq",), limit=max(1, filter_.count or 100)))
+        tx.load((Run, (run.seq,)) for run in asked)
+        found = [run for one in asked if (run := tx.get(Run, one.seq)) and run.state == "RUN_STARTED"]
     for run in found:
         end_run(tx, run, "RUN_CANCELED", limits, moment)
     return len(found)

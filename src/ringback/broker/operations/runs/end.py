@@ -70,7 +70,7 @@ def fail_run(
 
 def _cancel_deliveries(tx: Transaction, run: Run, moment: Moment) -> None:
     """Remove what waits; what is in flight finds the run ended when it comes back."""
-    for delivery in tx.find(Delivery, Query((Where("run", "=", run.seq),), limit=_AT_ONCE)):
+    for delivery in tx.claim(Delivery, Query((Where("run", "=", run.seq),), limit=_AT_ONCE), wait=True):
         if delivery.lease is not None:
             continue
         canceled = Event(moment.new_id(), run.tenant, delivery.seq, "CANCELED", moment.now)

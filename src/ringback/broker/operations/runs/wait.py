@@ -72,8 +72,12 @@ def notify(
     if run is not None:
         where.append(Where("run", "=", run.seq))
     woken = []
-    for waiter in tx.find(Waiter, Query(tuple(where), order=("seq",), limit=_MOST_WAITERS)):
+    waiters = tx.find(Waiter, Query(tuple(where), order=("seq",), limit=_MOST_WAITERS))
+    tx.load((Run, (waiter.run,)) for waiter in waiters)
+    for waiter in waiters:
         waiting = tx.get(Run, waiter.run)
+        if tx.get(Waiter, tenant, event_id, waiter.seq) is None:
+            continue  # somebody else has woken it
         if waiting is not None and waiting.state == "RUN_STARTED":
             woken.append(Woken(waiting, _wake(tx, waiting, waiter, data, limits, moment), waiter))
     if run is not None and not woken:

@@ -17,7 +17,7 @@ import msgspec
 from ringback.broker.changes import Changes
 from ringback.broker.records import Record, SigningKeys
 from ringback.broker.stores.contract import Query, Store, StoreUnavailable
-from ringback.broker.stores.postgres.connections import LOST
+from ringback.broker.stores.postgres.connections import LOST, end
 from ringback.broker.stores.rows import CODECS, TABLES
 
 _log = logging.getLogger("ringback.postgres")
@@ -59,8 +59,7 @@ class Bell:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._connection is not None:
-            self._connection.terminate()
+        await end(self._connection)
 
     def is_told(self, record: Record) -> bool:
         """Whether the others are told of a change of this record."""

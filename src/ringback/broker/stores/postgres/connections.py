@@ -40,16 +40,28 @@ async def connect(url: str, timeout_ms: int) -> "asyncpg.Connection[Any]":
     Raises:
         StoreUnavailable: the server cannot be reached, or does not let us in.
     """
+    connection: asyncpg.Connection[Any] | None = None
     try:
         connection = await asyncpg.connect(
             url, timeout=_CONNECT_SECONDS, command_timeout=30, statement_cache_size=_STATEMENTS_KEPT
         )
         await connection.execute(_session(timeout_ms))
     except LOST as error:
+        await end(connection)
         raise StoreUnavailable(f"cannot reach the database at {place(url)}: {told(error)}") from error
     except (asyncpg.PostgresError, ValueError) as error:
+        await end(connection)
         raise StoreUnavailable(f"cannot open the database at {place(url)}: {told(error)}") from error
     return connection
+
+
+async def end(connection: "asyncpg.Connection[Any] | None") -> None:
+    """Close a connection, whatever state it is in."""
+    if connection is not None and not connection.is_closed():
+        try:
+            await connection.close(timeout=1)
+        except (*LOST, asyncpg.PostgresError):
+            connection.terminate()
 
 
 def place(url: str) -> str:

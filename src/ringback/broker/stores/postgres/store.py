@@ -12,7 +12,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.postgres import green, schema
 from ringback.broker.stores.postgres.bell import CHANNEL, Bell
-from ringback.broker.stores.postgres.connections import LOST, connect, told
+from ringback.broker.stores.postgres.connections import LOST, connect, end, told
 from ringback.broker.stores.postgres.transaction import PostgresTransaction
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ class PostgresStore:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         for _ in range(_READERS):
-            await _end(await self._readers.get())
+            await end(await self._readers.get())
 
     def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
         """See `Store.on_handed`."""
@@ -152,7 +152,7 @@ class PostgresStore:
                     connection = connection or await self._connect()
                     return await _read(connection, job)
                 except LOST as error:
-                    await _end(connection)
+                    await end(connection)
                     connection = None
                     if last:
                         raise StoreUnavailable(f"the database is away: {told(error)}") from error
@@ -167,7 +167,7 @@ class PostgresStore:
             while True:
                 connection = await self._serve(connection, await queue.take())
         finally:
-            await _end(connection)
+            await end(connection)
 
     async def _serve(self, connection: Any, batch: list[_Job]) -> Any:
         """Run a batch; return the connection, or None if it is lost."""
@@ -179,12 +179,12 @@ class PostgresStore:
             _fail(batch, error)
         except LOST as error:
             _fail(batch, StoreUnavailable(f"the database is away: {told(error)}"))
-            await _end(connection)
+            await end(connection)
             return None
         except Exception as error:  # noqa: BLE001 - those who wait must be answered whatever it is
             _log.exception("a batch of jobs broke off")
             _fail(batch, error)
-            await _end(connection)
+            await end(connection)
             return None
         return connection
 
@@ -269,14 +269,6 @@ async def _read(connection: Any, job: Callable[[Transaction], T]) -> T:
     finally:
         if tx.begun and not connection.is_closed():
             await connection.execute("ROLLBACK")
-
-
-async def _end(connection: Any) -> None:
-    if connection is not None and not connection.is_closed():
-        try:
-            await connection.close(timeout=1)
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            connection.terminate()
 
 
 def _fail(jobs: list[_Job], error: BaseException) -> None:

@@ -50,6 +50,13 @@ class PostgresTransaction:
             self.load((need,))
         return self._known[need]  # type: ignore[return-value]
 
+    def look(self, kind: type[R], *key: Any) -> R | None:
+        """See `Transaction.look`."""
+        need = (kind, key)
+        if need in self._known:
+            return self._known[need]  # type: ignore[return-value]
+        return self._rows(kind, [key], lock=False).get(key)
+
     def load(self, needs: Iterable[Need]) -> None:
         """See `Transaction.load`; kind after kind, and within one in the order of the keys."""
         missing: dict[type[Record], set[tuple[Any, ...]]] = defaultdict(set)
@@ -77,7 +84,8 @@ class PostgresTransaction:
         """See `Transaction.claim`."""
         self.flush()
         statement, values = sql.find_statement(kind, query)
-        found = self._records(kind, f"{statement} FOR UPDATE OF r{'' if wait else ' SKIP LOCKED'}", values)
+        locked = f" FOR UPDATE OF r{'' if wait else ' SKIP LOCKED'}" if self._lock else ""
+        found = self._records(kind, f"{statement}{locked}", values)
         key = CODECS[kind].key
         self._known.update({(kind, key(record)): record for record in found})
         return found
@@ -123,15 +131,18 @@ class PostgresTransaction:
         self._fetch("SELECT pg_notify($1, $2)", channel, payload)
 
     def _load(self, kind: type[Record], keys: list[tuple[Any, ...]], *, lock: bool) -> list[tuple[Any, ...]]:
-        """Read rows by their keys; return the keys that are not there."""
+        """Read rows by their keys and remember them; return the keys that are not there."""
+        found = self._rows(kind, keys, lock=lock)
+        for key in keys:
+            self._known[kind, key] = found.get(key)
+        return [key for key in keys if key not in found]
+
+    def _rows(self, kind: type[R], keys: list[tuple[Any, ...]], *, lock: bool) -> dict[tuple[Any, ...], R]:
         asked = {tuple(map(fitting, key)): key for key in keys}
         statement = statements.load_statement(kind, lock=lock)
         rows = self._fetch(statement, *(list(column) for column in zip(*asked, strict=True)))
         decode = CODECS[kind].record
-        found = {asked[tuple(row)[:-1]]: decode(row[-1]) for row in rows}
-        for key in keys:
-            self._known[kind, key] = found.get(key)
-        return [key for key in keys if key not in found]
+        return {asked[tuple(row)[:-1]]: decode(row[-1]) for row in rows}
 
     def _records(self, kind: type[R], statement: str, values: list[Any]) -> list[R]:
         record = CODECS[kind].record
