@@ -40,17 +40,18 @@ async def connect(url: str, timeout_ms: int) -> "asyncpg.Connection[Any]":
     Raises:
         StoreUnavailable: the server cannot be reached, or does not let us in.
     """
-    connection: asyncpg.Connection[Any] | None = None
     try:
         connection = await asyncpg.connect(
             url, timeout=_CONNECT_SECONDS, command_timeout=30, statement_cache_size=_STATEMENTS_KEPT
         )
-        await connection.execute(_session(timeout_ms))
+        try:
+            await connection.execute(_session(timeout_ms))
+        except BaseException:
+            connection.terminate()
+            raise
     except LOST as error:
-        await end(connection)
         raise StoreUnavailable(f"cannot reach the database at {place(url)}: {told(error)}") from error
     except (asyncpg.PostgresError, ValueError) as error:
-        await end(connection)
         raise StoreUnavailable(f"cannot open the database at {place(url)}: {told(error)}") from error
     return connection
 
