@@ -147,6 +147,17 @@ def test_keys_of_development_are_shown_and_not_rotated(cli: Commands) -> None:
     assert "development" in refused.output
 
 
+def test_tokens_are_listed_and_made(cli: Commands) -> None:
+    assert [one["role"] for one in cli.json("tokens", "list")] == ["full"]
+    assert cli.say("tokens", "new", "read-only").startswith("RINGBACK_READ_ONLY_TOKEN=")
+
+
+def test_a_broker_is_measured(cli: Commands) -> None:
+    told = cli.json("bench", "-n", "50", "--in-flight", "4")
+    assert told["delivered_per_s"] > 0
+    assert told["acknowledged_to_delivered_p99_ms"] >= told["acknowledged_to_delivered_p50_ms"]
+
+
 def test_wrong_input_names_what_was_expected(cli: Commands, endpoint: Endpoint) -> None:
     for line, word in (
         (("publish", endpoint.url, "-H", "nonsense"), "Name: value"),

@@ -9,6 +9,7 @@ from ringback import __version__
 COMMANDS = {
     "audit": "audit:audit",
     "batch": "messages:batch",
+    "bench": "bench:bench",
     "check-deploy": "check_deploy:check_deploy",
     "completion": "completion:completion",
     "copy": "database:copy",
@@ -31,6 +32,7 @@ COMMANDS = {
     "secrets": "serve:secrets",
     "serve": "serve:serve",
     "simulate": "simulate:simulate",
+    "tokens": "tokens:tokens",
     "why": "why:why",
 }
 """Where each command lives: file below `ringback.cli`, and its name there."""

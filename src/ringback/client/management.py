@@ -259,6 +259,11 @@ def reset_flow_rate(key: str) -> Call[None]:
 # Administration
 
 
+def account() -> Call[Shape]:
+    """Look at the account: its name, what this token may do, which tokens there are; an extension of ringback's broker."""
+    return Call("GET", "/v2/account", record)
+
+
 def audit(*, cursor: str | None = None, count: int = 100) -> Call[Page]:
     """List what administrators did, newest first; an extension of ringback's broker."""
     query = _query({"count": count, **({"cursor": cursor} if cursor else {})})
