@@ -42,7 +42,7 @@ class Ending:
 
     Attributes:
         disturbance: what went wrong.
-        states: of all runs, in the order they were started.
+        states: how the runs of each workflow ended; parallel children may have been started in any order.
         end: what the user's end state was; None when it was never reached.
         stuck: why it was not.
         story: what happened.
@@ -153,7 +153,7 @@ async def _play(
             raise
         except Stuck as error:
             stuck = str(error)
-        states = tuple(run.state for run in broker.runs)
+        states = tuple(sorted(f"{run.url.rpartition('/')[2]} {run.state}" for run in broker.runs))
         told = story(broker.delivered)
         return Ending(disturbance, states, end, stuck, told, broker.planned.waited, expected), broker
 
