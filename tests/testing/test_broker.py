@@ -313,3 +313,21 @@ def test_an_application_that_cannot_start_fails_the_test() -> None:
         broker.publish(f"{base}/look")
         with pytest.raises(AssertionError, match="no database"):
             broker.run_until_idle()
+
+
+async def rendering(context: Context[None]) -> Any:
+    hook = await context.create_webhook("address")
+    await context.call("start", url="https://render.test/jobs", method="POST", body={"notify": hook.url})
+    call = await context.wait_for_webhook("finished", hook, timeout="1h")
+    return None if call.request is None else [call.request.method, call.request.json(), call.request.headers["x-job"]]
+
+
+def test_a_third_party_calls_the_address_it_was_given(ringback_broker: TestBroker) -> None:
+    stub = ringback_broker.stub("start", {"id": 1})
+    run = ringback_broker.trigger(rendering)
+    ringback_broker.run_until_idle()
+    address = stub.asked[0].json()["notify"]
+    assert ringback_broker.call_webhook(address, {"video": "a.mp4"}, method="PUT", x_job="7") == 200
+    ringback_broker.run_until_idle()
+    assert run.result == ["PUT", {"video": "a.mp4"}, "7"]
+    assert ringback_broker.call_webhook(address, {"video": "a.mp4"}) == 404

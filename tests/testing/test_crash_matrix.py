@@ -175,3 +175,27 @@ def test_a_long_workflow_is_sampled_and_the_report_says_so() -> None:
     report = crash_matrix(scene, most=7)
     assert (len(report.endings), report.left_out) == (7, 35)
     assert "35 more were left out" in str(report)
+
+
+def test_a_webhook_is_called_early_late_twice_and_too_late() -> None:
+    def scene(broker: TestBroker) -> State:
+        async def render(context: Context[None]) -> Any:
+            hook = await context.create_webhook("address")
+            await context.call("start", url="https://render.test/jobs", method="POST", body={"notify": hook.url})
+            call = await context.wait_for_webhook("finished", hook, timeout="1h")
+            return call.request.json() if call.request else "looked myself"
+
+        broker.stub("start", {"id": 1})
+        broker.plan_webhook("address", {"video": "a.mp4"})
+        run = broker.trigger(render)
+        return lambda: run.result
+
+    report = crash_matrix(scene)
+    assert report.calm.end == {"video": "a.mp4"}
+    ends = {one.disturbance.kind: one.end for one in report.endings if one.disturbance.event}
+    assert ends == {
+        "event early": {"video": "a.mp4"},
+        "event at the last moment": {"video": "a.mp4"},
+        "event twice": {"video": "a.mp4"},
+        "event after the time-out": "looked myself",
+    }

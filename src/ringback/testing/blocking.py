@@ -37,6 +37,7 @@ class TestBroker:
 
     Args:
         at: where its clock begins; now unless given.
+        awaitable, loop: a broker that is open already, and the event loop (of another thread) on which it is.
 
     Attributes:
         awaitable: the same broker for asynchronous code on its own event loop.
@@ -44,18 +45,17 @@ class TestBroker:
 
     __test__ = False  # pytest: this is no test class
 
-    def __init__(self, *, at: datetime | None = None) -> None:
-        self.awaitable = AsyncTestBroker(at=at)
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(
+        self,
+        *,
+        at: datetime | None = None,
+        awaitable: AsyncTestBroker | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.awaitable = awaitable or AsyncTestBroker(at=at)
+        self._loop = loop
         self._thread: threading.Thread | None = None
         self._client: WorkflowClient | None = None
-
-    @classmethod
-    def over(cls, awaitable: AsyncTestBroker, loop: asyncio.AbstractEventLoop) -> Self:
-        """Return the blocking form of a broker that is open on a running event loop of another thread."""
-        broker = cls()
-        broker.awaitable, broker._loop = awaitable, loop
-        return broker
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -91,6 +91,7 @@ class TestBroker:
     trigger = _blocking(AsyncTestBroker.trigger)
     publish = _blocking(AsyncTestBroker.publish)
     notify = _blocking(AsyncTestBroker.notify)
+    call_webhook = _blocking(AsyncTestBroker.call_webhook)
     run_until_idle = _blocking(AsyncTestBroker.run_until_idle)
     turn = _blocking(AsyncTestBroker.turn)
     run_to_end = _blocking(AsyncTestBroker.run_to_end)
@@ -146,6 +147,10 @@ class TestBroker:
     def plan_event(self, event_id: str, data: object = None) -> None:
         """Send an event as soon as a run waits for it; see `AsyncTestBroker.plan_event`."""
         self.awaitable.plan_event(event_id, data)
+
+    def plan_webhook(self, step: str, body: object = None) -> None:
+        """Call a webhook as soon as the run waits for it; see `AsyncTestBroker.plan_webhook`."""
+        self.awaitable.plan_webhook(step, body)
 
     def connect(self, client: Any) -> None:
         """Let a client of the official `qstash` package reach this broker; see `AsyncTestBroker.connect`."""

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import Self
 
+import httpx
+
 from ringback.broker.ids import parse_message_id
 from ringback.broker.records import Delivery
 from ringback.broker.stores.contract import Where
@@ -14,9 +16,8 @@ from ringback.client import AsyncWorkflowClient, RunOptions, management
 from ringback.client.durations import Duration, seconds
 from ringback.testing.disturbances import NONE, Disturbance
 from ringback.testing.seen import SeenMessage, SeenRun
-from ringback.testing.stage import ROOM, Stage
-from ringback.testing.wires import reachable
-from ringback.wire.steps import dump
+from ringback.testing.stage import ROOM, Stage, as_body
+from ringback.testing.wires import AsyncWay, reachable
 from ringback.workflow.definition import Workflow, WorkflowFunction
 
 _MOST_IN_A_ROW = 10_000
@@ -114,7 +115,7 @@ class AsyncTestBroker(Stage):
             **headers: as on the wire, with underscores: `upstash_retries="0"`.
         """
         lines = {name.replace("_", "-"): value for name, value in headers.items()}
-        told = await self.client.transport.send(management.publish(url, _bytes(body), lines))
+        told = await self.client.transport.send(management.publish(url, as_body(body), lines))
         seq = parse_message_id(told["messageId"]) if isinstance(told, dict) else None
         if seq is None:
             raise ValueError("a URL group has several messages: publish to the URLs of its endpoints")
@@ -123,6 +124,19 @@ class AsyncTestBroker(Stage):
     async def notify(self, event_id: str, data: object = None, run: SeenRun | None = None) -> int:
         """Send an event now; return how many runs got it. With `run` it is kept for that one if it does not wait yet."""
         return len(await self.client.notify(event_id, data, run.id if run else None))
+
+    async def call_webhook(self, url: str, body: object = None, /, *, method: str = "POST", **headers: str) -> int:
+        """Do what a third party does with the address of a webhook; return the status of the answer.
+
+        Args:
+            url: as `create_webhook` has made it.
+            body: text and bytes as they are, anything else as JSON.
+            method: any.
+            **headers: with underscores for dashes.
+        """
+        lines = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with httpx.AsyncClient(transport=AsyncWay(self._door)) as http:
+            return (await http.request(method, url, content=as_body(body), headers=lines)).status_code
 
     async def run_until_idle(self) -> None:
         """Let everything happen that can happen without the clock moving.
@@ -187,12 +201,6 @@ class AsyncTestBroker(Stage):
             return f"{running[0]!r} has not ended: {running[0].why(self._at)}"
         left = self._store.look(lambda tx: tx.count(Delivery, Where("seq", "not null")))
         return f"{left} messages have not ended" if left else ""
-
-
-def _bytes(body: object) -> bytes:
-    if body is None or isinstance(body, bytes):
-        return body or b""
-    return (body if isinstance(body, str) else dump(body)).encode()
 
 
 def _restore(before: Mapping[str, str | None]) -> None:

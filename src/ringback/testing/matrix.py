@@ -110,7 +110,7 @@ def crash_matrix(scene: Scene, *, most: int = MOST_RUNS) -> Report:
     """
 
     async def play(broker: AsyncTestBroker) -> EndState:
-        return await asyncio.to_thread(scene, TestBroker.over(broker, asyncio.get_running_loop()))
+        return await asyncio.to_thread(scene, TestBroker(awaitable=broker, loop=asyncio.get_running_loop()))
 
     return asyncio.run(_matrix(play, most))
 

@@ -15,18 +15,21 @@ from ringback.broker.stores.contract import Query
 from ringback.broker.stores.memory import MemoryStore
 from ringback.client import AsyncTransport
 from ringback.client import Broker as Address
+from ringback.client.calls import Call, nothing
 from ringback.client.events import notify
+from ringback.errors import Refused
 from ringback.testing.answers import Stub
 from ringback.testing.apps import deliver_to_app, deliver_to_workflow, is_asgi
 from ringback.testing.attempts import Delivered, KnowingBroker
 from ringback.testing.disturbances import NONE, Disturbance
 from ringback.testing.lifespan import Lifespan
 from ringback.testing.places import Places
-from ringback.testing.planned import Planned
+from ringback.testing.planned import Plan, Planned
 from ringback.testing.postman import Postman, under_way
 from ringback.testing.seen import SeenRun
 from ringback.testing.wires import Door, connect
 from ringback.wire.guard import Policy
+from ringback.wire.steps import dump
 from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 
@@ -63,7 +66,7 @@ class Stage:
         settings = Settings("", 0, Path("-"), (tenant,), destinations=anywhere, in_flight=ROOM, in_flight_per_host=ROOM)
         self._broker = KnowingBroker(settings, self._store, self._postman, self._clock)
         self._door = Door(self._broker, _note)
-        self.planned = Planned(self._store, self._send_event, disturbance)
+        self.planned = Planned(self._store, self._send_planned, disturbance)
         self._lifespans: list[Lifespan] = []
         self._siblings: dict[str, Workflow] = {}
         self._served: dict[Callable[..., Any], str] = {}
@@ -138,7 +141,16 @@ class Stage:
 
     def plan_event(self, event_id: str, data: object = None) -> None:
         """Send an event as soon as a run waits for it; the crash matrix lets it come at other times too."""
-        self.planned.add(event_id, data)
+        self.planned.add(Plan(event_id, data))
+
+    def plan_webhook(self, step: str, body: object = None) -> None:
+        """Call a webhook as soon as the run waits for it; the crash matrix calls it at other times too.
+
+        Args:
+            step: name of the step that makes the webhook (`create_webhook`).
+            body: text and bytes as they are, anything else as JSON.
+        """
+        self.planned.add(Plan(step, body, is_webhook=True))
 
     def connect(self, client: Any) -> None:
         """Let a client of the official `qstash` package (`QStash`, `AsyncQStash`) reach this broker without a socket."""
@@ -158,8 +170,23 @@ class Stage:
     def _executions(self, run_id: str) -> Mapping[str, int]:
         return Counter(step for one in self.delivered if one.run_id == run_id for step in one.ran)
 
-    def _send_event(self, event_id: str, data: object, run_id: str | None) -> None:
-        self._door.send(notify(event_id, data, run_id), self.token)
+    def _send_planned(self, plan: Plan) -> None:
+        if not plan.is_webhook:
+            self._door.send(notify(plan.name, plan.data, plan.run_id or None), self.token)
+            return
+        path = self.address().webhook_url(plan.run_id, plan.event_id).removeprefix(self.url)
+        try:
+            self._door.send(Call("POST", path, nothing, body=as_body(plan.data)), self.token)
+        except Refused as error:
+            if error.status != 404:  # the run has ended: who calls now is told so
+                raise
+
+
+def as_body(value: object) -> bytes:
+    """Return a body: text and bytes as they are, anything else as JSON."""
+    if value is None or isinstance(value, bytes):
+        return value or b""
+    return (value if isinstance(value, str) else dump(value)).encode()
 
 
 def _note(call: str) -> None:
