@@ -51,6 +51,7 @@ def test_a_workflow_that_sleeps_three_weeks_is_tested_at_once(ringback_broker: T
     run = ringback_broker.trigger(remind, '"ada"')
     ringback_broker.run_until_idle()
     assert (run.state, run.result, run.steps) == ("RUN_STARTED", None, [])
+    assert run.waits_for.startswith("step 'three weeks' sleeps until ")
     ringback_broker.turn(timedelta(days=20))
     assert run.steps == []
     ringback_broker.turn("1d")

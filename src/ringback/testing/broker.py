@@ -198,7 +198,7 @@ class AsyncTestBroker(Stage):
         """Return what has not ended, "" for nothing."""
         running = [run for run in self.runs if run.state == "RUN_STARTED"]
         if running:
-            return f"{running[0]!r} has not ended: {running[0].why(self._at)}"
+            return f"{running[0]!r} has not ended: {running[0].waits_for}"
         left = self._store.look(lambda tx: tx.count(Delivery, Where("seq", "not null")))
         return f"{left} messages have not ended" if left else ""
 

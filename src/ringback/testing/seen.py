@@ -10,6 +10,7 @@ from ringback.broker.operations.why import run_causes
 from ringback.broker.records import DeadLetter, Entry, Event, Run, RunState, State
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.memory import MemoryStore
+from ringback.clock import Clock
 from ringback.wire.steps import Step, StepType, parse_step
 from ringback.workflow import steps as readers
 
@@ -47,12 +48,16 @@ class SeenRun:
         store: the broker's.
         seq: number of the run.
         executions: how often each step's function was called.
+        clock: the test's.
     """
 
-    def __init__(self, store: MemoryStore, seq: int, executions: Callable[[str], Mapping[str, int]]) -> None:
+    def __init__(
+        self, store: MemoryStore, seq: int, executions: Callable[[str], Mapping[str, int]], clock: Clock
+    ) -> None:
         self._store = store
         self._seq = seq
         self._executions = executions
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"<SeenRun {self.id} of {self.url}: {self.state}>"
@@ -108,9 +113,10 @@ class SeenRun:
         """Return how often the function of a step was really called; calls that the test made fail do not count."""
         return self._executions(self.id).get(step, 0)
 
-    def why(self, now: int) -> str:
-        """Return what it waits for, in words; `now` in milliseconds since the epoch."""
-        run = self._run
+    @property
+    def waits_for(self) -> str:
+        """What it waits for, in words, or how it has ended."""
+        run, now = self._run, self._clock()
         return "; ".join(cause.text for cause in self._store.look(lambda tx: run_causes(tx, run, now)))
 
     @property

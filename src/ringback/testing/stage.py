@@ -91,7 +91,7 @@ class Stage:
     def runs(self) -> list[SeenRun]:
         """All runs, oldest first."""
         found = self._store.look(lambda tx: tx.find(Run, Query(order=("seq",), limit=10_000)))
-        return [SeenRun(self._store, run.seq, self._executions) for run in found]
+        return [SeenRun(self._store, run.seq, self._executions, self._clock) for run in found]
 
     def serve(
         self, workflow: WorkflowFunction | Workflow, *, name: str | None = None, **options: Unpack[ServeOptions]

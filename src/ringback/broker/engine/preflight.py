@@ -77,6 +77,8 @@ class Preflights:
         news = [
             one for one in verdict.findings if one.state == "bad" and (before is None or one not in before.findings)
         ]
+        if before is None and verdict.is_good:
+            _log.info("%s: nothing stands in the way", verdict.url)
         for finding in news:
             _log.warning("%s: %s: %s -> %s", verdict.url, finding.subject, finding.text, finding.remedy)
 
