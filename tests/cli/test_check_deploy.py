@@ -96,7 +96,7 @@ def test_a_run_that_would_break_is_named_with_the_step_and_what_helps(
     assert "What helps:" in result.output
     told: dict[str, Any] = json.loads(check(code, "order", "--json").stdout)
     (wrong,) = told["wouldBreak"]
-    assert (wrong["workflow_run_id"], wrong["step"], wrong["url"]) == (
+    assert (wrong["workflowRunId"], wrong["step"], wrong["workflowUrl"]) == (
         "wfr_seven",
         step,
         "https://workflows.test/order",

@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,7 +49,7 @@ def check_deploy(told: Remote, target: str, prefix: str, most: int) -> None:
     found = asyncio.run(_play_all(runs, deliver, AsyncTransport(told.broker)))
     wrong = [(run, checked) for run, checked in zip(runs, found, strict=True) if checked.problem]
     if told.out.as_json:
-        shown = [asdict(checked) | {"url": run.url, "help": list(_help(checked))} for run, checked in wrong]
+        shown = [_shape(run, checked) for run, checked in wrong]
         told.out.record({"checked": len(runs), "inFlight": total, "wouldBreak": shown})
     else:
         _tell(runs, total, wrong)
@@ -128,6 +127,17 @@ def _tell(runs: Sequence[InFlight], total: int, wrong: Sequence[tuple[InFlight, 
         click.echo("\nWhat helps:")
         for line in dict.fromkeys(line for _, checked in wrong for line in _help(checked)):
             click.echo(f"  - {line}")
+
+
+def _shape(run: InFlight, checked: Checked) -> Shape:
+    return {
+        "workflowRunId": run.id,
+        "workflowUrl": run.url,
+        "step": checked.step,
+        "error": checked.error,
+        "problem": checked.problem,
+        "help": list(_help(checked)),
+    }
 
 
 def _help(checked: Checked) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def _tell(found: Shape) -> None:
         click.echo(f"{_MARKS[one['state']]:>4}  {one['subject']:<11}  {text}")
         if one.get("remedy"):
             click.echo(f"                    -> {one['remedy']}")
-    if not found["workflow"]:
+    if found["ok"] and not found["workflow"]:
         click.echo(
             "   ?  signature    only a workflow can be asked without consequences: --workflow if one is served there"
         )
