@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from ringback.simulate import Severity
 from ringback.simulate.findings import Life
@@ -37,7 +38,7 @@ def test_work_left_behind_is_found_with_its_place(simulate: Simulate, apps: Path
     assert "small.py" in told["work-after-responsea task wa"].where
     assert "in tick, after GET /background" in told["work-after-responsea task wa"].where
     assert "GET /thread" in told["work-after-responsea thread "].where
-    assert "time.sleep(60)" in told["process-after-responsea child p"].what
+    assert "time.sleep(60)" in told["process-after-responsea child p"].where
     assert simulation.report().exit_status == 20
 
 
@@ -89,7 +90,13 @@ def test_a_connection_used_across_a_freeze_is_found(simulate: Simulate, apps: Pa
 def test_what_one_package_does_by_itself_is_one_finding() -> None:
     ledger = Ledger()
     work = [
-        {"what": "task", "where": f"bullmq/worker.py:{line} in run", "own": False, "packages": ["bullmq", "redis"]}
+        {
+            "what": "task",
+            "id": line,
+            "where": f"bullmq/worker.py:{line} in run",
+            "own": False,
+            "packages": ["bullmq", "redis"],
+        }
         for line in (1, 2)
     ]
     ledger.started("instance 1", work, {})
@@ -99,3 +106,15 @@ def test_what_one_package_does_by_itself_is_one_finding() -> None:
         "a worker of bullmq starved: an instance without a request is frozen, which happened 2 times; "
         "it ran for 0.5 of 10.0 s. The jobs in its queue stay waiting"
     )
+
+
+@pytest.mark.parametrize(("requests", "rule"), [(2, "work-after-response"), (5, "starved-loop")])
+def test_a_task_that_outlives_many_requests_is_a_loop_and_one_that_outlives_a_few_is_not(
+    requests: int, rule: str
+) -> None:
+    ledger = Ledger()
+    for number in range(requests):
+        one = {"what": "task", "id": 1, "where": "shop.py:1 in tick", "own": True, "packages": []}
+        other = one | {"id": 100 + number, "where": "shop.py:9 in mail"}
+        ledger.ended("instance 1", "GET /", {"work": [one, other], "connections": {}, "state": {}})
+    assert [one.rule for one in ledger.findings({})] == [rule, "work-after-response"]

@@ -6,10 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ringback.client import Broker, LogFilter, WorkflowClient
 from ringback.simulate.inside.events import NotAnAnswer, answer_of, event_of
 from ringback.simulate.inside.loading import NotAnApplication, interface_of
 from ringback.simulate.pytest import Simulate
+from simulate.conftest import variables
 from support.endpoint import eventually
+from support.process import BrokerProcess
 
 CONTEXT = {"domainName": "x.lambda-url.test", "requestId": "1", "sourceIp": "10.0.0.1", "timeEpoch": 5}
 
@@ -118,3 +121,13 @@ def test_interfaces_are_told_apart() -> None:
     for wrong in ("text", lambda: None):
         with pytest.raises(NotAnApplication):
             interface_of(wrong, "vercel")
+
+
+def test_a_workflow_in_a_lambda_handler_comes_to_its_end(simulate: Simulate, apps: Path, broker: BrokerProcess) -> None:
+    simulation = simulate("lambda", "handlers:workflow", folder=apps, environment=variables(broker))
+    with WorkflowClient(Broker(broker.url, broker.token)) as client:
+        started = client.trigger(url=f"{simulation.url}/welcome", body="ann")
+        mine = LogFilter(workflow_run_id=started.workflow_run_id)
+        eventually(lambda: client.logs(mine).items[0]["workflowState"] == "RUN_SUCCESS", 60)
+        assert client.logs(mine).items[0]["workflowRunResponse"] == '"hello ANN"'
+    assert simulation.findings == []

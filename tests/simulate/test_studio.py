@@ -15,8 +15,9 @@ from ringback.simulate.pytest import Simulate
 from ringback_video.providers.contract import Look
 from ringback_video.settings import PHOTOS
 from ringback_video.templates import TEMPLATES
+from simulate.conftest import variables
 from support.endpoint import Answer, Received, eventually, listening
-from support.process import BrokerProcess, running
+from support.process import BrokerProcess
 
 STEPS = ("update-status", "generate-video", "poll-completion", "save-result")
 
@@ -45,12 +46,6 @@ class VideoService:
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[BrokerProcess]:
-    with running() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A still picture as long and as large as the template wants it."""
     wanted, target = TEMPLATES["runway"], tmp_path_factory.mktemp("video") / "still.mp4"
@@ -73,11 +68,8 @@ def deployed(
             folder=apps,
             writable=[folder],
             duration_s=3,
-            environment={
-                "QSTASH_URL": broker.url,
-                "QSTASH_TOKEN": broker.token,
-                "QSTASH_CURRENT_SIGNING_KEY": broker.current_key,
-                "QSTASH_NEXT_SIGNING_KEY": broker.next_key,
+            environment=variables(broker)
+            | {
                 "STUDIO_URL": "{url}",
                 "STUDIO_DATA": str(folder),
                 "DATABASE_URL": f"sqlite:///{folder / 'studio.db'}",

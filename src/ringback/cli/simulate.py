@@ -19,6 +19,7 @@ from ringback.simulate.platforms import NAMES, Platform, platform
 F = TypeVar("F", bound=Callable[..., Any])
 URL_VARIABLE = "RINGBACK_SIMULATED_URL"
 _DEFAULT_PORT = 8000
+_BETWEEN_LOOKS_S = 0.05
 
 
 def _limits(command: F) -> F:
@@ -115,10 +116,12 @@ def simulate(name: str, target: str, command: tuple[str, ...], as_json: bool, **
         raise click.ClickException(f"{error.name} is missing: pip install 'ringback[simulate]'") from error
     limits = {limit.name: options[limit.name] for limit in LIMITS if options[limit.name] is not None}
     rules = platform(name, front=options["front"], **limits)
-    signal.signal(signal.SIGTERM, _interrupt)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     live = sys.stdin.isatty() and sys.stdout.isatty() and not command and not as_json
     try:
-        report, status = _run(terminal, target, rules, command, options, live=live, as_json=as_json)
+        report, status = _run(terminal, target, rules, command, {**options, "live": live, "as_json": as_json}, stop)
     except (RingbackError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(report.as_json() if as_json else f"\n{report.words()}", nl=not as_json or sys.stdout.isatty())
@@ -126,7 +129,12 @@ def simulate(name: str, target: str, command: tuple[str, ...], as_json: bool, **
 
 
 def _run(
-    terminal: Any, target: str, rules: Platform, command: tuple[str, ...], options: Any, *, live: bool, as_json: bool
+    terminal: Any,
+    target: str,
+    rules: Platform,
+    command: tuple[str, ...],
+    options: dict[str, Any],
+    stop: threading.Event,
 ) -> tuple[Any, int]:
     """Simulate until told to stop; return the report and the command's exit status."""
     from rich.console import Console
@@ -135,6 +143,7 @@ def _run(
     from ringback.simulate.simulation import simulated
 
     console = Console()
+    live, as_json = options["live"], options["as_json"]
 
     def listen(happening: Any) -> None:
         if not live:
@@ -163,20 +172,21 @@ def _run(
         )
         status = 0
         if live:
-            terminal.watch(simulation, console)
+            terminal.watch(simulation, console, stop)
         else:
             click.echo(f"{target} on {rules.name} at {simulation.url}", err=as_json)
-            status = _until_told(simulation.url, variables, command)
+            status = _until_told(simulation.url, variables, command, stop)
     return simulation.report(), status
 
 
-def _until_told(url: str, variables: dict[str, str], command: tuple[str, ...]) -> int:
-    with contextlib.suppress(KeyboardInterrupt):
-        if command:
-            return subprocess.call(command, env={**os.environ, **variables, URL_VARIABLE: url})
-        threading.Event().wait()
-    return 0
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _until_told(url: str, variables: dict[str, str], command: tuple[str, ...], stop: threading.Event) -> int:
+    """Wait for the end of the command or to be told to stop; return the command's exit status."""
+    if not command:
+        stop.wait()
+        return 0
+    with subprocess.Popen(command, env={**os.environ, **variables, URL_VARIABLE: url}) as process:
+        while process.poll() is None and not stop.wait(_BETWEEN_LOOKS_S):
+            pass
+        process.terminate()
+        status = process.wait()
+    return 0 if stop.is_set() else status

@@ -92,8 +92,8 @@ def child_left(command: str, request: str) -> Finding:
     return Finding(
         "process-after-response",
         Severity.ERROR,
-        f"a child process was still working when the response was sent, and is frozen with the instance: {command}",
-        f"after {request}",
+        f"a child process was still working when the response to {request} was sent, and is frozen with the instance",
+        command,
         "run it before answering if it is short; else move it to a service of its own",
     )
 
@@ -238,6 +238,11 @@ def refused(request: str, most: int) -> Finding:
         request,
         "answer sooner, allow more instances, or let a queue limit the rate",
     )
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _times(count: int) -> str:

@@ -65,7 +65,8 @@ class Front:
 
 
 def snapshot(deployment: Deployment) -> dict[str, Any]:
-    """Return the present state: instances, the last requests, numbers."""
+    """Return the present state: instances, the last requests, numbers, what was found so far."""
+    found = deployment.report().findings
     return {
         "platform": deployment.platform.name,
         "application": deployment.application.target,
@@ -93,6 +94,7 @@ def snapshot(deployment: Deployment) -> dict[str, Any]:
             }
             for one in deployment.answered
         ],
+        "findings": [{"severity": one.severity.name.lower(), "what": one.what, "where": one.where} for one in found],
     }
 
 

@@ -10,23 +10,34 @@ from ringback.simulate.findings import Finding, Life
 MOST_FINDINGS = 200
 """What comes beyond them is more of the same, or the report is hopeless anyway."""
 
+MANY_REQUESTS = 5
+"""A task or thread that outlives so many requests is a loop; a short one may outlive a few, because it is frozen with them."""
+
 
 @dataclass(slots=True)
 class _Work:
-    """One piece of work that went on without a request; `seen` has how often, by instance."""
+    """Work at one place that went on without a request.
+
+    Attributes:
+        request: after which it was first seen.
+        instances: where it was seen.
+        counts: after how many requests each task or thread that goes on was seen, by instance and its id.
+        is_loop: whether it began before any request, outlived many, or is the worker of a queue.
+    """
 
     what: str
     where: str
     own: bool
     packages: tuple[str, ...]
     request: str
-    seen: dict[str, int] = field(default_factory=dict)
-    from_start: bool = False
+    is_loop: bool = False
+    instances: set[str] = field(default_factory=set)
+    counts: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def finding(self, lives: Mapping[str, Life]) -> Finding:
-        """What began before any request, or outlived several, is a loop that starves; the rest was left behind."""
-        if self.from_start or any(times > 1 for times in self.seen.values()):
-            life = sum((lives[name] for name in self.seen if name in lives), Life())
+        """A loop starves; anything else was left behind."""
+        if self.is_loop:
+            life = sum((lives[name] for name in self.instances if name in lives), Life())
             return findings.starved(self.what, self.where, self.packages, life, own=self.own)
         return findings.left_behind(self.what, self.where, self.request, own=self.own)
 
@@ -61,7 +72,7 @@ class Ledger:
         """Take in what an instance was doing and holding when it was ready for its first request."""
         self._first[instance] = dict(state)
         for one in work:
-            self._piece(one, "its start").from_start = True
+            self._piece(one, "its start").is_loop = True
 
     def ended(self, instance: str, request: str, said: Mapping[str, Any]) -> None:
         """Take in what was left when a request ended.
@@ -70,9 +81,8 @@ class Ledger:
             instance, request: their names.
             said: the instance's report.
         """
-        for one in said["work"] or ():
-            seen = self._piece(one, request).seen
-            seen[instance] = seen.get(instance, 0) + 1
+        if said["work"] is not None:
+            self._take_work(instance, request, said["work"])
         self._connections[instance] = {key: (peer, count) for key, (peer, count) in said["connections"].items()}
         for key, (peer, count) in self._connections[instance].items():
             if count > self._frozen.get(instance, {}).get(key, count):
@@ -95,16 +105,27 @@ class Ledger:
         Args:
             lives: of all instances there have been, by name.
         """
-        seen = [one for one in self._work.values() if one.seen]
+        seen = [one for one in self._work.values() if one.instances]
         found = [*(one.finding(lives) for one in seen), *self._noted.values()]
         return sorted(found, key=lambda one: -one.severity)
+
+    def _take_work(self, instance: str, request: str, work: Sequence[Mapping[str, Any]]) -> None:
+        going_on = {(instance, one["id"]) for one in work}
+        for piece in self._work.values():
+            piece.counts = {key: count for key, count in piece.counts.items() if key[0] != instance or key in going_on}
+        for one in work:
+            piece, key = self._piece(one, request), (instance, one["id"])
+            piece.instances.add(instance)
+            piece.counts[key] = piece.counts.get(key, 0) + 1
+            piece.is_loop |= piece.counts[key] >= MANY_REQUESTS
 
     def _piece(self, told: Mapping[str, Any], request: str) -> _Work:
         """Return the work that is meant; a worker, and what a package does by itself, is one piece of many tasks."""
         packages = tuple(told["packages"])
         queues = [one for one in packages if one in findings.QUEUES]
         key = f"package {(queues or packages)[0]}" if queues or (packages and not told["own"]) else told["where"]
-        piece = self._work.setdefault(key, _Work(told["what"], told["where"], told["own"], packages, request))
+        new = _Work(told["what"], told["where"], told["own"], packages, request, is_loop=bool(queues))
+        piece = self._work.setdefault(key, new)
         if told["own"] and not piece.own:
             piece.where, piece.own = told["where"], True
         return piece

@@ -4,7 +4,7 @@ import json
 import textwrap
 from dataclasses import asdict, dataclass
 
-from ringback.simulate.findings import Finding
+from ringback.simulate.findings import Finding, counted
 
 _GUARDS = {
     "kernel": "read-only but for the temporary folder, held by the kernel (Landlock) for the application and its children",
@@ -39,10 +39,9 @@ class Report:
 
     def words(self) -> str:
         """Return it for a person."""
-        starts = f"{self.cold_starts} cold start{'' if self.cold_starts == 1 else 's'}"
-        asked = f"{self.requests} request{'' if self.requests == 1 else 's'}"
+        numbers = f"{counted(self.requests, 'request')}, {counted(self.cold_starts, 'cold start')}"
         lines = [
-            f"{self.application} on {self.platform}: {asked}, {starts}",
+            f"{self.application} on {self.platform}: {numbers}",
             f"file system: {_GUARDS[self.guard]}",
             "",
         ]

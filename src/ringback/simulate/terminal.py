@@ -5,6 +5,7 @@ import os
 import select
 import sys
 import termios
+import threading
 import tty
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
@@ -14,12 +15,21 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ringback.simulate.findings import counted
 from ringback.simulate.happenings import Answered, Changed, Happening, Logged
 from ringback.simulate.simulation import Simulation
 
 _ROWS = 12
+_FINDINGS = 6
 _REFRESH_S = 0.25
-_COLOURS = {"frozen": "cyan", "working": "green", "starting": "yellow", "working, replaced": "magenta"}
+_COLOURS = {
+    "frozen": "cyan",
+    "working": "green",
+    "starting": "yellow",
+    "working, replaced": "magenta",
+    "warning": "yellow",
+    "error": "red",
+}
 
 
 def line_of(happening: Happening) -> str:
@@ -38,7 +48,7 @@ def picture(state: dict[str, Any], url: str) -> Group:
     """Return the live view of a state as `Simulation.snapshot` gives it."""
     head = Text.assemble(
         (f"{state['application']} on {state['platform']}", "bold"),
-        f"  {url}  {state['requests']} requests, {state['coldStarts']} cold starts",
+        f"  {url}  {counted(state['requests'], 'request')}, {counted(state['coldStarts'], 'cold start')}",
     )
     instances = Table("instance", "state", "working on", "served", "MiB", "awake", "alive", expand=True)
     for one in state["instances"]:
@@ -55,14 +65,18 @@ def picture(state: dict[str, Any], url: str) -> Group:
     for one in state["answered"][-_ROWS:]:
         status = Text(str(one["status"]), "red" if one["status"] >= 500 else "")
         requests.add_row(one["request"], status, f"{one['seconds']:.3f}", one["instance"], one["note"])
-    return Group(head, instances, requests, Text("r redeploy   q end and report", "dim"))
+    found = [
+        Text.assemble((f"{one['severity']} ", _COLOURS[one["severity"]]), f"{one['what']} ({one['where']})")
+        for one in state["findings"][:_FINDINGS]
+    ]
+    return Group(head, instances, requests, *found, Text("r redeploy   q end and report", "dim"))
 
 
-def watch(simulation: Simulation, console: Console) -> None:
-    """Show the live view until `q` or Ctrl-C; `r` redeploys."""
+def watch(simulation: Simulation, console: Console, stop: threading.Event) -> None:
+    """Show the live view until `q` or until told to stop; `r` redeploys."""
     view = Live(get_renderable=lambda: picture(simulation.snapshot(), simulation.url), console=console, transient=True)
-    with contextlib.suppress(KeyboardInterrupt), _keys(sys.stdin) as pressed, view:
-        while (key := pressed(_REFRESH_S)) != "q":
+    with _keys(sys.stdin) as pressed, view:
+        while (key := pressed(_REFRESH_S)) != "q" and not stop.is_set():
             if key == "r":
                 simulation.redeploy()
 

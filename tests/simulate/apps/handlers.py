@@ -4,6 +4,9 @@ import base64
 import json
 import time
 
+from ringback.workflow import Context
+from ringback.workflow.adapters.aws_lambda import serve
+
 
 def echo(event, context):
     about = {"event": event, "remaining": context.get_remaining_time_in_millis(), "name": context.function_name}
@@ -24,3 +27,12 @@ def broken(event, context):
 
 def slow(event, context):
     time.sleep(60)
+
+
+async def welcome(context: Context[str]) -> str:
+    name = await context.run("name", context.request_payload.upper)
+    await context.sleep("wait", 1)
+    return await context.run("greet", lambda: f"hello {name}")
+
+
+workflow = serve(welcome)

@@ -14,7 +14,7 @@ MOST = 20
 
 
 def unfinished(ignored: frozenset[int] = frozenset()) -> list[dict[str, Any]]:
-    """Return the application's tasks and threads that have not ended: kind, where, own code or not, packages.
+    """Return the application's tasks and threads that have not ended: what, an id, where, own code or not, packages.
 
     Args:
         ignored: identities of threads that serve.
@@ -30,7 +30,7 @@ def unfinished(ignored: frozenset[int] = frozenset()) -> list[dict[str, Any]]:
             continue
         place = place_of(stack) or _built_in(stack, names.get(ident))
         if place and not _runs_a_loop(stack):
-            found.append({"what": "thread", **place._asdict()})
+            found.append({"what": "thread", "id": ident, **place._asdict()})
     for loop in loops:
         for task in asyncio.all_tasks(loop):
             if task is _current_task():
@@ -38,7 +38,7 @@ def unfinished(ignored: frozenset[int] = frozenset()) -> list[dict[str, Any]]:
             frames_of_task = list(_awaited(task.get_coro()))
             place = place_of(frames_of_task)
             if place and package_of(frames_of_task[0].f_code.co_filename) != "uvicorn":
-                found.append({"what": "task", **place._asdict()})
+                found.append({"what": "task", "id": id(task), **place._asdict()})
     return found[:MOST]
 
 
