@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -29,7 +30,11 @@ def server_cpu(server: Server) -> float:
     assert server.process is not None
     pid = server.process.pid
     children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True).stdout.split()
-    return cpu_seconds(pid, ended=True) + sum(cpu_seconds(int(child)) for child in children)
+    total = cpu_seconds(pid, ended=True)
+    for child in children:
+        with suppress(FileNotFoundError):  # a sweeper that has ended meanwhile
+            total += cpu_seconds(int(child))
+    return total
 
 
 async def measure(
@@ -83,6 +88,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--nodes", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--rate", type=float, help="messages a second in all; as fast as they are taken without")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     with serving(durable=True) as server:
@@ -94,7 +100,9 @@ def main() -> None:
                 asyncio.run(measure(brokers[:nodes], server, WARM_UP, options.connections))
             for _ in range(options.rounds):
                 for nodes in options.nodes:
-                    found = asyncio.run(measure(brokers[:nodes], server, options.messages, options.connections))
+                    found = asyncio.run(
+                        measure(brokers[:nodes], server, options.messages, options.connections, options.rate)
+                    )
                     results[nodes].append(found)
         finally:
             for process, _ in brokers:

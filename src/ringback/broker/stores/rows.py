@@ -186,6 +186,10 @@ class Codec:
         """Return key, columns and the whole record as bytes."""
         return (*self.columns(record), _ENCODER.encode(record))
 
+    def encode(self, record: Record) -> bytes:
+        """Return a record as it is stored."""
+        return _ENCODER.encode(record)
+
     def record(self, stored: bytes) -> Any:
         """Return the record that was stored as these bytes."""
         return self._decode(stored)

@@ -82,6 +82,8 @@ def _session(timeout_ms: int) -> str:
         "search_path": SCHEMA,
         "jit": "off",
         "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
         "plan_cache_mode": "force_generic_plan",
         "statement_timeout": "25s",
         "idle_in_transaction_session_timeout": f"{max(500, timeout_ms // 3)}ms",

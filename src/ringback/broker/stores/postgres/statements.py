@@ -67,24 +67,31 @@ def absent_lock(kind: type[Record], key: tuple[Any, ...]) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
 
 
+Verb = Literal["drop", "drop unchanged", "put"]
+
+
 @lru_cache(maxsize=512)
-def write_statement(shape: tuple[tuple[type[Record], bool, bool], ...]) -> str:
+def write_statement(shape: tuple[tuple[type[Record], Verb], ...]) -> str:
     """Return one statement that writes to all tables of a transaction.
 
     Args:
-        shape: for each table: its kind, whether keys are removed, whether rows are written. Its arguments follow in the same
-            order: the arrays of the keys, then the arrays of the columns.
+        shape: what is done to which table. The arguments follow in the same order: for `drop` the arrays of the keys, for `put`
+            those of the columns; for `drop unchanged` the keys, the records as they must still be, and how many there are:
+            where that is not so the statement fails, dividing by zero.
     """
-    parts, number = [], 1
-    for kind, drops, puts in shape:
+    parts, number, checks = [], 1, []
+    for kind, verb in shape:
         table = TABLES[kind]
-        if drops:
-            parts.append(_delete(table, number))
-            number += len(table.key)
-        if puts:
+        if verb == "put":
             parts.append(_upsert(table, number))
             number += len(CODECS[kind].names) + 1
-    return f"WITH {', '.join(f'w{i} AS ({part})' for i, part in enumerate(parts))} SELECT"
+            continue
+        parts.append(_delete(table, number, unchanged=verb == "drop unchanged"))
+        number += len(table.key)
+        if verb == "drop unchanged":
+            checks.append(f"1 / ((SELECT count(*) FROM w{len(parts) - 1}) = ${number + 1}::bigint)::int")
+            number += 2
+    return f"WITH {', '.join(f'w{i} AS ({part})' for i, part in enumerate(parts))} SELECT {', '.join(checks)}"
 
 
 @lru_cache(maxsize=2048)
@@ -92,6 +99,11 @@ def numbered(statement: str) -> str:
     """Return a statement with numbered instead of anonymous places for values."""
     first, *others = statement.split("?")
     return first + "".join(f"${number}{text}" for number, text in enumerate(others, 1))
+
+
+def fitting_all(column: Sequence[Any]) -> list[Any]:
+    """Return a column's values as PostgreSQL can hold them; numbers of records always fit."""
+    return [fitting(value) if isinstance(value, str) else value for value in column]
 
 
 def fitting(value: Any) -> Any:
@@ -103,12 +115,16 @@ def fitting(value: Any) -> Any:
     return value
 
 
-def _delete(table: Table, number: int) -> str:
-    if len(table.key) == 1:
+def _delete(table: Table, number: int, *, unchanged: bool) -> str:
+    if len(table.key) == 1 and not unchanged:
         return f'DELETE FROM {table.name} WHERE "{table.key[0]}" = ANY({_arrays(table, table.key, number)})'
     same = " AND ".join(f't."{name}" = k."{name}"' for name in table.key)
-    arrays = _arrays(table, table.key, number)
-    return f"DELETE FROM {table.name} t USING unnest({arrays}) AS k({_quoted(table.key)}) WHERE {same}"
+    arrays, names = _arrays(table, table.key, number), _quoted(table.key)
+    if unchanged:
+        arrays, names = f"{arrays}, ${number + len(table.key)}::bytea[]", f"{names}, record"
+        same = f"{same} AND t.record = k.record"
+    returned = " RETURNING 1" if unchanged else ""
+    return f"DELETE FROM {table.name} t USING unnest({arrays}) AS k({names}) WHERE {same}{returned}"
 
 
 def _upsert(table: Table, number: int) -> str:

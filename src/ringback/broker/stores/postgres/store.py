@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 import asyncpg
 
 from ringback.broker.changes import Changes
+from ringback.broker.records import Delivery
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.postgres import green, schema
 from ringback.broker.stores.postgres.bell import CHANNEL, Bell
 from ringback.broker.stores.postgres.connections import LOST, connect, end, told
-from ringback.broker.stores.postgres.transaction import PostgresTransaction
+from ringback.broker.stores.postgres.transaction import PostgresTransaction, Stale
 
 T = TypeVar("T")
 Connection = "asyncpg.Connection[Any]"
@@ -26,6 +27,7 @@ _WRITERS = 3
 _APART = 3
 _READERS = 2
 _TRIES = 5
+_OWN_AT_MOST = 20_000
 _RECONNECT_SECONDS = 3.0
 """How long jobs wait for a server that is being started again before they are refused."""
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -92,6 +94,7 @@ class PostgresStore:
         self._timeout_ms = timeout_ms
         self._together = _Queue(_WRITERS, _JOBS_AT_ONCE)
         self._apart = _Queue(_APART, 1)
+        self._own: dict[int, Delivery] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._readers: asyncio.Queue[Any] = asyncio.Queue()
         self._take: Callable[[Sequence[Changes]], None] = lambda _: None
@@ -191,16 +194,21 @@ class PostgresStore:
     async def _run(self, connection: Any, batch: list[_Job]) -> None:
         """Run jobs as one transaction; what other brokers hold them up with is tried again, what one of them broke one by one."""
         needs = [need for job in batch for need in job.needs]
+        reason: BaseException
+        own: dict[int, Delivery] | None = self._own
         for _ in range(_TRIES):
-            tx = PostgresTransaction(connection)
+            tx = PostgresTransaction(connection, own=own)
             try:
                 answers = await green.run(lambda tx=tx, needs=needs: self._run_jobs(tx, batch, needs))  # type: ignore[misc]
                 if tx.begun:
                     await connection.execute("COMMIT" if tx.applied else "ROLLBACK")
+            except (Stale, asyncpg.DivisionByZeroError) as error:
+                await connection.execute("ROLLBACK")
+                own, reason = None, error
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError) as error:
                 await connection.execute("ROLLBACK")
                 needs = [*needs, *tx.asked]  # known now: taken in the right order the next time
-                reason: BaseException = error
+                reason = error
             except (_Broken, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if connection.is_closed() or isinstance(error, LOST):
                     raise
@@ -223,7 +231,7 @@ class PostgresStore:
             applied = len(tx.applied)
             try:
                 answers.append((job.future, job.run(tx)))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except (Stale, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 raise
             except Exception as error:
                 if len(tx.applied) > applied:
@@ -245,10 +253,23 @@ class PostgresStore:
         _fail(open_jobs, cause or StoreUnavailable(f"the database refused: {told(error)}"))
 
     def _settle(self, applied: list[Changes], answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        self._note_own(applied)
         self._take(applied)
         for future, answer in answers:
             if not future.done():
                 future.set_result(answer)
+
+    def _note_own(self, applied: list[Changes]) -> None:
+        """Remember the deliveries that are leased to this broker from now on: settling them needs no read."""
+        own = self._own
+        for changes in applied:
+            for record in (*changes.drop, *changes.put):
+                if type(record) is Delivery:
+                    own.pop(record.seq, None)
+            for handed in changes.handed:
+                own[handed.message.seq] = handed.delivery
+        if len(own) > _OWN_AT_MOST:
+            own.clear()
 
     async def _connect(self) -> Any:
         """Return a new connection; a server that is being started again is given a moment."""

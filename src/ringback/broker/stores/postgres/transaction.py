@@ -1,7 +1,7 @@
 """One transaction on PostgreSQL, as jobs see it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import asyncpg
@@ -12,7 +12,7 @@ from ringback.broker.stores import sql
 from ringback.broker.stores.buffer import Buffer
 from ringback.broker.stores.contract import Need, Query, Where
 from ringback.broker.stores.postgres import green, statements
-from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, fitting
+from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, Verb, fitting, fitting_all
 from ringback.broker.stores.rows import CODECS
 
 R = TypeVar("R", bound=Record)
@@ -24,6 +24,10 @@ _OF_A_RUN = {Entry, SavedEvent, Progress, Waiter}
 """Kinds that are made and changed only by whoever holds the lock of their run."""
 
 
+class Stale(Exception):
+    """A delivery is not as it was assumed to be."""
+
+
 class PostgresTransaction:
     """Reads lock what they find, and what they do not find; writes are gathered and go out together.
 
@@ -31,13 +35,24 @@ class PostgresTransaction:
         connection: in no transaction yet; it begins one with the first read.
         begin: the statement for that.
         lock: whether reads lock; in a transaction that only reads they do not.
+        own: deliveries this broker has leased, as it has written them: they are taken to be so still, without being read, and the
+            write fails if they are not.
     """
 
-    def __init__(self, connection: "asyncpg.Connection[Any]", begin: str = "BEGIN", *, lock: bool = True) -> None:
+    def __init__(
+        self,
+        connection: "asyncpg.Connection[Any]",
+        begin: str = "BEGIN",
+        *,
+        lock: bool = True,
+        own: Mapping[int, Delivery] | None = None,
+    ) -> None:
         self._connection = connection
         self._begin = begin
         self._lock = lock
         self._buffer = Buffer()
+        self._own = own
+        self.assumed: dict[int, Delivery] = {}
         self._known: dict[Need, Record | None] = {}
         self.begun = False
         self.asked: list[Need] = []
@@ -60,9 +75,15 @@ class PostgresTransaction:
     def load(self, needs: Iterable[Need]) -> None:
         """See `Transaction.load`; kind after kind, and within one in the order of the keys."""
         missing: dict[type[Record], set[tuple[Any, ...]]] = defaultdict(set)
+        own = self._own
         for need in needs:
-            if need not in self._known:
-                missing[need[0]].add(need[1])
+            if need in self._known:
+                continue
+            kind, key = need
+            if own and kind is Delivery and key[0] in own:
+                self._known[need] = self.assumed[key[0]] = own[key[0]]
+            else:
+                missing[kind].add(key)
         for kind in sorted(missing, key=_RANK.__getitem__):
             keys = sorted(missing[kind])
             lock = self._lock and kind not in UNCHANGING
@@ -110,14 +131,17 @@ class PostgresTransaction:
         """Write what was gathered, in one statement; the last one of a transaction that has read nothing needs no other."""
         if self._buffer.empty:
             return
-        shape: list[tuple[type[Record], bool, bool]] = []
+        shape: list[tuple[type[Record], Verb]] = []
         values: list[Any] = []
         for kind, drops, rows in self._buffer.take():
-            shape.append((kind, bool(drops), bool(rows)))
+            if kind is Delivery and self.assumed:
+                drops = self._drop_assumed(drops, rows, shape, values)  # noqa: PLW2901 - the others remain
             if drops:
-                values += [list(map(fitting, column)) for column in zip(*drops, strict=True)]
+                shape.append((kind, "drop"))
+                values += map(fitting_all, zip(*drops, strict=True))
             if rows:
-                values += [list(map(fitting, column)) for column in zip(*rows, strict=True)]
+                shape.append((kind, "put"))
+                values += map(fitting_all, zip(*rows, strict=True))
         if not shape:
             return
         statement = statements.write_statement(tuple(shape))
@@ -125,6 +149,29 @@ class PostgresTransaction:
             green.wait(self._connection.fetch(statement, *values))
         else:
             self._fetch(statement, *values)
+
+    def _drop_assumed(
+        self,
+        drops: list[tuple[Any, ...]],
+        rows: list[tuple[Any, ...]],
+        shape: list[tuple[type[Record], Verb]],
+        values: list[Any],
+    ) -> list[tuple[Any, ...]]:
+        """Have what was not read removed only as it was assumed to be; look at what is to be changed; return the other drops."""
+        changed = [row[:1] for row in rows if row[0] in self.assumed]
+        if changed:
+            there = self._rows(Delivery, changed, lock=True)
+            if any(there.get(key) != self.assumed[key[0]] for key in changed):
+                raise Stale
+        unread = [key[0] for key in drops if key[0] in self.assumed]
+        if unread:
+            encode = CODECS[Delivery].encode
+            shape.append((Delivery, "drop unchanged"))
+            values += [unread, [encode(self.assumed[seq]) for seq in unread], len(unread)]
+        for seq in (*unread, *(key[0] for key in changed)):
+            del self.assumed[seq]  # from now on the row is ours
+        gone = set(unread)
+        return [key for key in drops if key[0] not in gone]
 
     def tell(self, channel: str, payload: str) -> None:
         """Send a notice to other connections when this transaction is durable."""
