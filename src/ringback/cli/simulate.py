@@ -110,10 +110,6 @@ def simulate(name: str, target: str, command: tuple[str, ...], as_json: bool, **
 
     Exit status: 0 nothing found, 10 warnings, 20 errors; COMMAND's own if that failed; 1 could not start; 2 wrong usage.
     """
-    try:
-        from ringback.simulate import terminal
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is missing: pip install 'ringback[simulate]'") from error
     limits = {limit.name: options[limit.name] for limit in LIMITS if options[limit.name] is not None}
     rules = platform(name, front=options["front"], **limits)
     stop = threading.Event()
@@ -121,7 +117,9 @@ def simulate(name: str, target: str, command: tuple[str, ...], as_json: bool, **
         signal.signal(number, lambda *_: stop.set())
     live = sys.stdin.isatty() and sys.stdout.isatty() and not command and not as_json
     try:
-        report, status = _run(terminal, target, rules, command, {**options, "live": live, "as_json": as_json}, stop)
+        report, status = _run(target, rules, command, {**options, "live": live, "as_json": as_json}, stop)
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install 'ringback[simulate]'") from error
     except (RingbackError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(report.as_json() if as_json else f"\n{report.words()}", nl=not as_json or sys.stdout.isatty())
@@ -129,7 +127,6 @@ def simulate(name: str, target: str, command: tuple[str, ...], as_json: bool, **
 
 
 def _run(
-    terminal: Any,
     target: str,
     rules: Platform,
     command: tuple[str, ...],
@@ -139,6 +136,7 @@ def _run(
     """Simulate until told to stop; return the report and the command's exit status."""
     from rich.console import Console
 
+    from ringback.simulate import terminal
     from ringback.simulate.happenings import Changed, Logged
     from ringback.simulate.simulation import simulated
 

@@ -1,6 +1,7 @@
 """The address of a deployment: this file is the ASGI application that callers reach, and the simulator's own calls."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from ringback.simulate.deployment import Deployment
 from ringback.simulate.exchange import Call, Exchange
 
 CONTROL = "/_sim"
+logger = logging.getLogger("ringback.simulate")
 
 
 class Front:
@@ -34,7 +36,13 @@ class Front:
             target += f"?{query}"
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         caller = scope["client"][0] if scope.get("client") else "127.0.0.1"
-        await self._deployment.answer(Exchange(Call(scope["method"], target, headers, body, caller), send))
+        try:
+            await self._deployment.answer(Exchange(Call(scope["method"], target, headers, body, caller), send))
+        except Exception:
+            logger.exception(
+                "the simulator itself failed"
+            )  # its server keeps silent, for answers are cut off on purpose
+            raise
 
     async def _body(self, receive: Any) -> bytes:
         """Read a body, at most one byte more than the platform takes."""

@@ -69,6 +69,8 @@ def _built_in(stack: list[FrameType], thread: threading.Thread | None) -> Place 
     """Return the place of a thread whose target is no Python code, None if it is another kind of thread."""
     if thread is None or not all(frame.f_code.co_filename == threading.__file__ for frame in stack):
         return None
+    if stack[-1].f_code.co_name not in ("run", "wait"):  # it is just starting or ending
+        return None
     return Place(f"thread {thread.name}", True, ())
 
 
