@@ -14,7 +14,7 @@ from support.endpoint import eventually
 def test_an_instance_is_killed_with_a_request_that_takes_too_long(
     simulate: Simulate, apps: Path, name: str, status: int
 ) -> None:
-    simulation = simulate(name, "small:app", folder=apps, duration_s=0.3)
+    simulation = simulate(name, "small:app", folder=apps, duration_s=1)
     assert httpx.get(f"{simulation.url}/slow").status_code == status
     eventually(lambda: simulation.snapshot()["instances"] == [])
     assert httpx.get(simulation.url).text == "ok"
@@ -40,7 +40,7 @@ def test_an_api_gateway_gives_up_before_the_function_is_killed(
 
 
 def test_work_after_the_last_byte_counts_on_vercel(simulate: Simulate, apps: Path) -> None:
-    simulation = simulate("vercel", "small:app", folder=apps, duration_s=0.2)
+    simulation = simulate("vercel", "small:app", folder=apps, duration_s=0.7)
     assert httpx.get(f"{simulation.url}/after").text == "ok"
     eventually(lambda: simulation.snapshot()["instances"] == [])
     assert "duration" in [one.rule for one in simulation.findings]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from ringback.simulate.pytest import Simulate
 from support.endpoint import eventually
 from support.redis import RedisServer, redis_running
 from video.conftest import free_port
+
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "simulator.md"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,7 @@ def test_jobs_of_a_worker_inside_the_application_stay_waiting_and_the_report_say
     assert "The jobs in its queue stay waiting" in starved.what
     assert "publish the job to a queue that calls this application back" in starved.remedy
     assert simulation.report().exit_status == 20
+    assert _numberless(starved.what) in _numberless(PAGE.read_text())
 
 
 def test_on_a_server_that_never_sleeps_the_same_jobs_are_done(apps: Path, redis: RedisServer) -> None:
@@ -64,6 +68,10 @@ def test_on_a_server_that_never_sleeps_the_same_jobs_are_done(apps: Path, redis:
         eventually(lambda: _answers(f"http://127.0.0.1:{port}/orders/scarf"))
         eventually(lambda: counts(redis)["completed"] > before)
         server.terminate()
+
+
+def _numberless(text: str) -> str:
+    return " ".join(re.sub(r"\d+(\.\d+)?", "#", text).split())
 
 
 def _answers(url: str) -> bool:

@@ -7,7 +7,7 @@ _HEAD = """# Limits of the simulated platforms
 
 What [`ringback simulate`](../guides/simulator.md) holds an application to. Each value can be set differently with the option
 named. The platforms change them: where the date is old, look again. Values marked as chosen are ours, because there is
-nothing to cite.
+nothing to cite; those marked as believed are common knowledge that was not checked against the page named.
 
 | limit | option | vercel | lambda | cloudrun |
 |---|---|---|---|---|

@@ -8,8 +8,8 @@ from ringback.errors import RingbackError
 from ringback.simulate.limits import LIMITS
 
 API_GATEWAY_S = 30
-"""An HTTP API gives up on a function after this many seconds, with 503, while the function works on
-(docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html, 2026-10)."""
+"""An HTTP API gives up on a function after this many seconds, while the function works on: integration timeout of API Gateway
+(docs.aws.amazon.com/apigateway/latest/developerguide/limits.html). The status 503 is believed."""
 
 
 class PlatformUnknown(RingbackError):

@@ -94,7 +94,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": status, "headers": length})
     await send({"type": "http.response.body", "body": text.encode()})
     if scope["path"] == "/after":
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1)
 
 
 async def consumer(scope, receive, send):
