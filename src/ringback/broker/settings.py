@@ -101,6 +101,7 @@ class Settings:
         email_url: address that the destination `api/email` stands for; none without it.
         in_flight: most attempts in flight at once.
         in_flight_per_host: most of them to one host.
+        console: whether the web console is served beside the API, where its libraries are installed.
         node_timeout_ms: after how long others take over from a broker that is not heard of.
         log_level, log_format: `debug` to `error`, and `text` or `json`.
     """
@@ -117,6 +118,7 @@ class Settings:
     in_flight: int = 1000
     in_flight_per_host: int = 256
     node_timeout_ms: int = 15_000
+    console: bool = True
     log_level: str = "info"
     log_format: str = "text"
 

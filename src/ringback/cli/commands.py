@@ -12,6 +12,7 @@ COMMANDS = {
     "bench": "bench:bench",
     "check-deploy": "check_deploy:check_deploy",
     "completion": "completion:completion",
+    "console": "console:console",
     "copy": "database:copy",
     "dev": "dev:dev",
     "dlq": "dlq:dlq",

@@ -155,6 +155,12 @@ SETTINGS = (
         _LIMITS.requests_per_second,
         "Most management calls in a second; empty for no limit.",
     ),
+    Setting(
+        "RINGBACK_CONSOLE",
+        _yes_or_no,
+        True,
+        "Whether the web console is served at /console, where `ringback[console]` is installed.",
+    ),
     Setting("RINGBACK_TRUSTED_PROXIES", _networks, (), "Networks of proxies whose X-Forwarded-For is believed."),
     Setting("RINGBACK_MAX_ENDPOINTS", _whole, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
     Setting(
@@ -208,6 +214,7 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         llm_url=value["RINGBACK_LLM_URL"],
         email_url=value["RINGBACK_EMAIL_URL"],
         in_flight=value["RINGBACK_IN_FLIGHT"],
+        console=value["RINGBACK_CONSOLE"],
         in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
         node_timeout_ms=max(_SHORTEST_NODE_TIMEOUT, value["RINGBACK_NODE_TIMEOUT"]),
         log_level=value["RINGBACK_LOG_LEVEL"],

@@ -14,6 +14,7 @@ import click
 from ringback.broker.app import Service
 from ringback.broker.settings import Settings
 from ringback.cli.beside import application
+from ringback.cli.console import serve_console
 from ringback.cli.logs import configure
 
 if TYPE_CHECKING:
@@ -65,9 +66,12 @@ async def _serve(settings: Settings, development: Development | None) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     click.echo(f"ringback is running at {url}\n")
     click.echo(f"QSTASH_URL={url}")
+    offered = settings.tenants[0] if development is not None else None
+    console = serve_console(service, settings, url, offered) if settings.console else ""
     with contextlib.ExitStack() as beside:
         if development is not None:
             _develop(service, settings, url, development, beside)
+        click.echo(console)
         await stop.wait()
     click.echo("stopping ...")
     await service.stop()

@@ -61,7 +61,7 @@ def cancel_messages(which: Filter) -> Call[int]:
     """
     if not which:
         raise ValueError("the filter is empty: name what to cancel")
-    return Call("DELETE", "/v2/messages", _number("cancelled"), _query(which))
+    return Call("DELETE", "/v2/messages", _number("cancelled"), pairs(which))
 
 
 # History
@@ -69,7 +69,7 @@ def cancel_messages(which: Filter) -> Call[int]:
 
 def events(which: Filter | None = None, *, cursor: str | None = None, count: int = 100) -> Call[Page]:
     """List what has happened to messages, newest first."""
-    query = _query({**(which or {}), "count": count, **({"cursor": cursor} if cursor else {})})
+    query = pairs({**(which or {}), "count": count, **({"cursor": cursor} if cursor else {})})
     return Call("GET", "/v2/events", lambda answer: page(answer, "events"), query)
 
 
@@ -177,7 +177,7 @@ def delete_url_group(name: str) -> Call[None]:
 
 def dead_letters(which: Filter | None = None, *, cursor: str | None = None, count: int = 100) -> Call[Page]:
     """List messages that failed for good, newest first."""
-    query = _query({**(which or {}), "count": count, **({"cursor": cursor} if cursor else {})})
+    query = pairs({**(which or {}), "count": count, **({"cursor": cursor} if cursor else {})})
     return Call("GET", "/v2/dlq", lambda answer: page(answer, "messages"), query)
 
 
@@ -194,7 +194,7 @@ def retry_dead_letters(which: Filter) -> Call[list[Shape]]:
     """
     if not which:
         raise ValueError("the filter is empty: name what to retry")
-    return Call("POST", "/v2/dlq/retry", _retried, _query(which), repeatable=False)
+    return Call("POST", "/v2/dlq/retry", _retried, pairs(which), repeatable=False)
 
 
 def delete_dead_letters(which: Filter) -> Call[int]:
@@ -205,7 +205,7 @@ def delete_dead_letters(which: Filter) -> Call[int]:
     """
     if not which:
         raise ValueError("the filter is empty: name what to delete")
-    return Call("DELETE", "/v2/dlq", _number("deleted"), _query(which))
+    return Call("DELETE", "/v2/dlq", _number("deleted"), pairs(which))
 
 
 # Flow control
@@ -241,13 +241,13 @@ def pin_flow(
 ) -> Call[None]:
     """Hold limits against what messages ask for; the period is in seconds."""
     given = {"parallelism": parallelism, "rate": rate, "period": period}
-    query = _query({name: value for name, value in given.items() if value is not None})
+    query = pairs({name: value for name, value in given.items() if value is not None})
     return Call("POST", f"/v2/flowControl/{segment(key)}/pin", nothing, query)
 
 
 def unpin_flow(key: str, *, parallelism: bool = True, rate: bool = True) -> Call[None]:
     """Let messages set the limits again."""
-    query = _query({"parallelism": str(parallelism).lower(), "rate": str(rate).lower()})
+    query = pairs({"parallelism": str(parallelism).lower(), "rate": str(rate).lower()})
     return Call("POST", f"/v2/flowControl/{segment(key)}/unpin", nothing, query)
 
 
@@ -266,7 +266,7 @@ def account() -> Call[Shape]:
 
 def audit(*, cursor: str | None = None, count: int = 100) -> Call[Page]:
     """List what administrators did, newest first; an extension of ringback's broker."""
-    query = _query({"count": count, **({"cursor": cursor} if cursor else {})})
+    query = pairs({"count": count, **({"cursor": cursor} if cursor else {})})
     return Call("GET", "/v2/audit", lambda answer: page(answer, "entries"), query)
 
 
@@ -283,11 +283,12 @@ def rotate_signing_keys() -> Call[Shape]:
     return Call("POST", "/v2/keys/rotate", record, repeatable=False)
 
 
-def _query(given: Filter) -> Query:
-    pairs: list[tuple[str, str]] = []
+def pairs(given: Filter) -> Query:
+    """Return query parameters; a sequence is the parameter given several times."""
+    found: list[tuple[str, str]] = []
     for name, value in given.items():
-        pairs += [(name, str(one)) for one in ([value] if isinstance(value, str | int) else value)]
-    return tuple(pairs)
+        found += [(name, str(one)) for one in ([value] if isinstance(value, str | int) else value)]
+    return tuple(found)
 
 
 def _dump(value: object) -> bytes:

@@ -21,13 +21,17 @@ def groups(history: RunHistory) -> list[Shape]:
     """Return the steps of a run: one by one, in parallel groups, and what is being executed now."""
     steps = [(entry, read_step(history.step_of(entry))) for entry in history.entries if entry.call_type == "step"]
     found: list[Shape] = []
+    plans = {entry.identity[1:]: entry for entry, _ in steps if entry.identity.startswith("p")}
+    before: Entry | None = None
     for entry, step in steps:
         if entry.identity == "init":
             found.append(_group("sequential", [_init(history, entry)]))
         elif entry.identity.startswith("p"):
             _add_plan(found, history, entry, step)
+            continue
         else:
-            _add_result(found, history, entry, step)
+            _add_result(found, history, entry, step, plans.get(entry.identity[1:], before))
+        before = entry
     _add_calls(found, history)
     pending = _next(history)
     return [_public(group) for group in found] + ([_group("next", [pending])] if pending else [])
@@ -45,9 +49,11 @@ def _add_plan(found: list[Shape], history: RunHistory, entry: Entry, step: Step 
         found.append({"type": "parallel", "steps": [member], "size": size})
 
 
-def _add_result(found: list[Shape], history: RunHistory, entry: Entry, step: Step | None) -> None:
+def _add_result(
+    found: list[Shape], history: RunHistory, entry: Entry, step: Step | None, executed_by: Entry | None
+) -> None:
     """A result takes the place of its plan in a parallel group, or stands for itself."""
-    shown = _step(history, entry, step)
+    shown = _step(history, entry, step) | _execution(history, executed_by)
     number = entry.identity[1:]
     for group in found:
         if group["type"] != "parallel":
@@ -76,6 +82,16 @@ def _add_calls(found: list[Shape], history: RunHistory) -> None:
             break
         else:
             found.append({"type": "sequential", "steps": [shown]})
+
+
+def _execution(history: RunHistory, executed_by: Entry | None) -> Shape:
+    """Return when the delivery began that executed a step, and which of its attempts failed; an addition of ours."""
+    attempt = history.attempts.get(executed_by.message) if executed_by else None
+    if attempt is None:
+        return {}
+    began = next((event.at for event in attempt.events if event.state == "ACTIVE"), None)
+    errors = [_error(event) for event in attempt.events if event.state == "ERROR"]
+    return ({"startedAt": began} if began is not None else {}) | ({"failedAttempts": errors} if errors else {})
 
 
 def _init(history: RunHistory, entry: Entry) -> Shape:

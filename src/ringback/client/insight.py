@@ -1,0 +1,48 @@
+"""The calls that look at how an account is doing, as values (additions of ours to the reference's API)."""
+
+from typing import Any
+
+from ringback.client.calls import Call, record, segment
+from ringback.client.management import Filter, pairs
+from ringback.client.runs import Page, page
+
+Shape = dict[str, Any]
+
+
+def account() -> Call[Shape]:
+    """Ask whose token this is, and what it may do: `name`, `role` (`full`, `publish` or `read`), `tokens`."""
+    return Call("GET", "/v2/account", record)
+
+
+def settings_in_force() -> Call[Shape]:
+    """Ask what the broker was told at start; secrets are hidden, durations in milliseconds."""
+    return Call("GET", "/v2/settings", record)
+
+
+def statistics(minutes: int = 60) -> Call[Shape]:
+    """Ask for counts by the minute, and how much there is now."""
+    return Call("GET", "/v2/statistics", record, (("minutes", str(minutes)),))
+
+
+def runs(which: Filter | None = None, *, cursor: str | None = None, count: int = 10) -> Call[Page]:
+    """List runs with their steps, newest first, by the filters of the reference; at most ten on a page."""
+    asked = {**(which or {}), "groupBy": "workflowRunId", "count": count, **({"cursor": cursor} if cursor else {})}
+    return Call("GET", "/v2/workflows/events", lambda answer: page(answer, "runs"), pairs(asked))
+
+
+def failed_runs(which: Filter | None = None, *, cursor: str | None = None, count: int = 100) -> Call[Page]:
+    """List dead letters of runs by the filters of the reference."""
+    asked = {**(which or {}), "count": count, **({"cursor": cursor} if cursor else {})}
+    return Call("GET", "/v2/workflows/dlq", lambda answer: page(answer, "messages"), pairs(asked))
+
+
+def publish_again(message_id: str) -> Call[str]:
+    """Publish a message once more, ended or not; says the new message's id."""
+    path = f"/v2/messages/{segment(message_id)}/again"
+    return Call("POST", path, lambda answer: str(record(answer)["messageId"]), repeatable=False)
+
+
+def run_schedule(schedule_id: str) -> Call[list[str]]:
+    """Let a schedule tick now; says the ids of the messages it made."""
+    path = f"/v2/schedules/{segment(schedule_id)}/run"
+    return Call("POST", path, lambda answer: list(record(answer)["messageIds"]), repeatable=False)

@@ -1,0 +1,71 @@
+"""What every request passes and every answer carries: same-origin checks, a bound on bodies, and headers for the browser."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LARGEST_BODY = 12 * 1024 * 1024
+_SAFE = frozenset({"GET", "HEAD"})
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Guard:
+    """Refuses what another site sent, and tells browsers what these pages may do.
+
+    Args:
+        app: what is guarded.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if not scope["path"].startswith("/console/static/"):
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        headers = Headers(scope=scope)
+        refused = reason(scope["method"], headers)
+        if refused:
+            await PlainTextResponse(refused, 403)(scope, receive, send_guarded)
+        elif int(headers.get("content-length") or 0) > LARGEST_BODY:
+            await PlainTextResponse("the form is too large", 413)(scope, receive, send_guarded)
+        else:
+            await self._app(scope, receive, send_guarded)
+
+
+def reason(method: str, headers: Mapping[str, str]) -> str | None:
+    """Return why a request is refused that may come from another site, None if it is ours."""
+    if method in _SAFE:
+        return None
+    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return "this request comes from another site"
+    origin = headers.get("origin")
+    if origin is None:
+        return "this request does not say which site it comes from"
+    if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        return "this request comes from another site"
+    return None

@@ -1,0 +1,121 @@
+"""Messages and events: found by filters, followed as they come, one looked at from its beginning to its end."""
+
+import asyncio
+
+from ringback.client import Page
+from ringback.client.diagnosis import why
+from ringback.client.insight import publish_again
+from ringback.client.management import cancel_message, cancel_messages, events, message
+from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
+from ringback.console.views import history as views
+from ringback.errors import Refused
+
+_NAMES = (*(name for name, _ in views.FILTERS), "state", "fromDate", "toDate", "order")
+_CANCEL = (
+    "url",
+    "host",
+    "path",
+    "queueName",
+    "topicName",
+    "label",
+    "flowControlKey",
+    "scheduleId",
+    "callerIp",
+    "fromDate",
+    "toDate",
+)
+_PAGE = 50
+_MOST_EVENTS = 500
+_MOST_ROUNDS = 50
+
+
+async def load_messages(visit: Visit) -> Values:
+    """Messages by their newest event."""
+    found = await _page(visit, _PAGE * 2)
+    return {**_shown(visit, found), "events": views.newest_of_each(found.items)}
+
+
+async def load_events(visit: Visit) -> Values:
+    """Everything that happened, line by line."""
+    found = await _page(visit, _PAGE)
+    return {**_shown(visit, found), "events": found.items}
+
+
+async def _page(visit: Visit, count: int) -> Page:
+    which = views.api_filter(visit.given, _NAMES)
+    return await visit.ask(events(which, cursor=visit.one("cursor") or None, count=count))
+
+
+def _shown(visit: Visit, found: Page) -> Values:
+    which = views.api_filter(visit.given, _NAMES)
+    return {
+        "filters": views.FILTERS,
+        "states": views.STATES,
+        "given": which,
+        "cursor": found.cursor,
+        "paged": bool(visit.one("cursor")),
+        "cancelable": {name: values for name, values in which.items() if name in _CANCEL},
+    }
+
+
+async def load_life(visit: Visit) -> Values:
+    """One message."""
+    id_ = visit.path["message"]
+    told, causes = await asyncio.gather(
+        visit.ask(events({"messageId": id_, "order": "earliestFirst"}, count=_MOST_EVENTS)), _causes(visit, id_)
+    )
+    life = views.life(told.items, more=told.cursor is not None)
+    if life is None:
+        known = await visit.ask(message(id_))  # its history may have been forgotten before it
+        life = views.life([{**known, "time": known["createdAt"], "state": "CREATED"}], more=False)
+    return {"id": id_, "life": life, "causes": causes}
+
+
+async def _causes(visit: Visit, id_: str) -> list[dict[str, object]]:
+    try:
+        return list((await visit.ask(why(id_)))["causes"])
+    except Refused as error:
+        if error.status == 404:
+            return []
+        raise
+
+
+async def cancel(visit: Visit) -> Done:
+    """Cancel one message."""
+    id_ = visit.path["message"]
+    await visit.ask(cancel_message(id_))
+    return Done("The message is canceled; an attempt in flight is the last.", f"{ROOT}/messages/{id_}")
+
+
+async def again(visit: Visit) -> Done:
+    """Publish one message once more."""
+    new = await visit.ask(publish_again(visit.path["message"]))
+    return Done("Published again, as this new message.", f"{ROOT}/messages/{new}")
+
+
+async def cancel_all(visit: Visit) -> Done:
+    """Cancel what fits a filter."""
+    which = views.api_filter(visit.given, _CANCEL)
+    if not which:
+        raise ValueError("The filter is empty: name what to cancel.")
+    total = 0
+    for _ in range(_MOST_ROUNDS):
+        canceled = await visit.ask(cancel_messages(which))
+        total += canceled
+        if not canceled:
+            break
+    return Done(f"{total} messages are canceled.", f"{ROOT}/messages")
+
+
+SECTION = Section(
+    (
+        Screen("/messages", "messages.html", load_messages, "Messages", "Watch", live=True),
+        Screen("/events", "events.html", load_events, "Events", "Watch", live=True),
+        Screen("/messages/{message}", "message.html", load_life, "Message", live=True),
+    ),
+    (
+        Deed("/messages/cancel", cancel_all),
+        Deed("/messages/{message}/cancel", cancel),
+        Deed("/messages/{message}/again", again),
+    ),
+)

@@ -1,0 +1,1 @@
+"""From the broker's answers to what pages show: values in, values out."""
