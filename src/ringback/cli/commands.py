@@ -38,7 +38,7 @@ COMMANDS = {
 }
 """Where each command lives: file below `ringback.cli`, and its name there."""
 
-EXTRAS = {"import": "importer"}
+EXTRAS = {"console": "console", "import": "importer"}
 """Which extra brings the libraries of a command; `server` unless named."""
 
 

@@ -52,6 +52,10 @@ class Renderer:
             "json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
         }
 
+        for file in ("macros.html", "meter.html", "filters.html"):
+            module = self._environment.get_template(file).module
+            self._environment.globals |= {name: value for name, value in vars(module).items() if callable(value)}
+
     def page(self, template: str, values: Values) -> str:
         """Return a whole page."""
         return self._environment.get_template(template).render(values)
