@@ -1,71 +1,21 @@
-"""The web console: served by the broker beside its API, or by `ringback console` for a broker elsewhere."""
+"""`ringback console`: the web console for a broker elsewhere."""
 
 import asyncio
 import contextlib
-import hashlib
 import os
 from importlib.util import find_spec
 from typing import Any
 
 import click
 
-from ringback.broker.api.api import explain
-from ringback.broker.app import Service
-from ringback.broker.settings import Settings, Tenant
 from ringback.cli.remote import find_broker
-from ringback.wire.http import Request, Response, Stream
 
 _LIBRARIES = ("cron_descriptor", "cryptography", "jinja2", "starlette")
-_REMEDY = "pip install 'ringback[console]'"
+REMEDY = "pip install 'ringback[console]'"
 
 
-def serve_console(service: Service, settings: Settings, url: str, offered: Tenant | None) -> str:
-    """Serve the console at `/console` of a broker that runs; return a line that tells where, or what is missing for it.
-
-    Its libraries are loaded on a thread, so that the broker is up before they are.
-
-    Args:
-        service: the broker.
-        settings: what it was told; its secrets make the key of the console's cookies, so that every node can read them.
-        url: the broker's address.
-        offered: an account whose token is public, for development.
-    """
-    missing = _missing()
-    if missing:
-        return f"No console: {missing} is missing ({_REMEDY})"
-    making = asyncio.ensure_future(asyncio.to_thread(_make, service, settings, url, offered))
-
-    async def page(request: Request) -> Response | Stream:
-        respond = await making
-        answer: Response | Stream = await respond(request)
-        return answer
-
-    service.broker.api.serve_beside("console", page)
-    return f"Console: {url}/console"
-
-
-def _make(service: Service, settings: Settings, url: str, offered: Tenant | None) -> Any:
-    from ringback.console.app import Console, Offer
-    from ringback.console.door import Door
-    from ringback.console.mounted import Inside, mounted
-    from ringback.console.session import Seal
-
-    api = service.broker.api
-    door = Door(url, lambda: Inside(api.respond, explain))
-    offer = Offer(offered.name, offered.token) if offered else None
-    return mounted(Console(door, Seal(_secret(settings)), offer).application())
-
-
-def _secret(settings: Settings) -> bytes:
-    """Return what only the brokers of this installation know: it changes when a token does, and everybody is logged out."""
-    digest = hashlib.sha256(b"ringback console")
-    for tenant in settings.tenants:
-        for text in (tenant.name, *tenant.tokens(), tenant.keys.current, tenant.keys.next):
-            digest.update(hashlib.sha256(text.encode()).digest())
-    return digest.digest()
-
-
-def _missing(*more: str) -> str | None:
+def missing(*more: str) -> str | None:
+    """Return the first library of the console that is not installed, None if all are."""
     return next((name for name in (*_LIBRARIES, *more) if find_spec(name) is None), None)
 
 
@@ -79,9 +29,9 @@ def console(url: str | None, host: str, port: int) -> None:
     A broker serves its own console at /console; this is for one that cannot, such as the hosted service's. Whoever logs in
     brings a token. RINGBACK_CONSOLE_SECRET keeps log-ins over a restart.
     """
-    missing = _missing("uvicorn")
-    if missing:
-        raise click.ClickException(f"{missing} is missing; install it with: {_REMEDY}")
+    lacking = missing("uvicorn")
+    if lacking:
+        raise click.ClickException(f"{lacking} is missing; install it with: {REMEDY}")
     import uvicorn
 
     from ringback.console.app import Console

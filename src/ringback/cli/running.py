@@ -14,8 +14,8 @@ import click
 from ringback.broker.app import Service
 from ringback.broker.settings import Settings
 from ringback.cli.beside import application
-from ringback.cli.console import serve_console
 from ringback.cli.logs import configure
+from ringback.cli.pages import serve_console
 
 if TYPE_CHECKING:
     from ringback.broker.engine.tracing import Tracing
