@@ -11,8 +11,9 @@ from ringback import clock
 from ringback.errors import SignatureInvalid
 from ringback.wire import signing
 from support.endpoint import Answer, Endpoint, Received, eventually, listening
-from support.nodes import NodeProcess, two_nodes
+from support.nodes import NodeProcess, running, two_nodes
 from support.postgres import Server
+from support.proxy import way_to
 
 
 def publish_until(enough: Callable[[], bool], node: NodeProcess, endpoint: Endpoint, acknowledged: list[str]) -> None:
@@ -109,6 +110,41 @@ def test_a_node_that_hangs_is_taken_over_and_settles_nothing_when_it_comes_back(
         eventually(lambda: all_settled(postgres, address))
         assert set(ends_of(postgres, address).values()) == {1}
         assert postgres.query(address.rpartition("/")[2], "SELECT count(*) FROM ringback.nodes") == "2"
+
+
+def test_a_node_that_is_cut_off_is_taken_over_and_finds_back(postgres: Server) -> None:
+    address = postgres.fresh()
+    gate = threading.Event()
+    attempts = iter(range(10**9))
+
+    def respond(request: Received) -> Answer:
+        if request.path == "/slow" and next(attempts) == 0:
+            gate.wait(30)
+        return Answer()
+
+    def is_ready(node: NodeProcess) -> bool:
+        return node.call("GET", "/readyz").status_code == 200
+
+    with (
+        way_to(postgres.port) as way,
+        listening(respond) as endpoint,
+        running(address.replace(str(postgres.port), str(way.port))) as cut_off,
+        running(address) as other,
+    ):
+        cut_off.call("POST", f"/v2/publish/{endpoint.url}/slow")
+        endpoint.wait_for(1, "/slow")
+        way.cut()
+        endpoint.wait_for(2, "/slow")
+        eventually(lambda: not is_ready(cut_off))
+        assert is_ready(other)
+        gate.set()
+        eventually(lambda: all_settled(postgres, address))
+        way.mend()
+        eventually(lambda: is_ready(cut_off), 30)
+        eventually(lambda: cut_off.call("POST", f"/v2/publish/{endpoint.url}/after").status_code == 200, 30)
+        endpoint.wait_for(1, "/after")
+        eventually(lambda: all_settled(postgres, address))
+    assert set(ends_of(postgres, address).values()) == {1}
 
 
 def test_lane_limits_are_exact_across_nodes(postgres: Server) -> None:

@@ -299,3 +299,24 @@ async def test_a_session_that_hangs_in_a_transaction_does_not_block_the_others(p
         await hung.execute("COMMIT")
     hung.terminate()
     await store.close()
+
+
+@pytest.mark.parametrize("error", [asyncpg.InternalClientError("in a strange state"), ConnectionResetError()])
+async def test_a_lost_connection_is_nobodys_own_fault(
+    two: tuple[PostgresStore, PostgresStore], error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that the server has ended shows in strange ways: whoever waits is told that the store is away."""
+    store, _ = two
+    await store.write(lambda tx: tx.apply(Changes(put=[Lane("t", "flow", "k")])))
+
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ringback.broker.stores.postgres.transaction.PostgresTransaction._fetch", broken)
+        with pytest.raises(StoreUnavailable):
+            await store.write(lambda tx: tx.get(Lane, "t", "flow", "k"))
+        with pytest.raises(StoreUnavailable):
+            await store.read(lambda tx: tx.get(Lane, "t", "flow", "k"))
+    assert await store.write(lambda tx: tx.get(Lane, "t", "flow", "k")) is not None
+    assert await store.read(lambda tx: tx.get(Lane, "t", "flow", "k")) is not None

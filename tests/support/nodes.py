@@ -65,14 +65,17 @@ def start(address: str, **settings: str) -> NodeProcess:
 
 
 @contextmanager
+def running(address: str, **settings: str) -> Iterator[NodeProcess]:
+    """Run a broker on a database for the length of a block."""
+    node = start(address, **settings)
+    try:
+        yield node
+    finally:
+        node.end()
+
+
+@contextmanager
 def two_nodes(address: str, **settings: str) -> Iterator[tuple[NodeProcess, NodeProcess]]:
     """Run two brokers on one database for the length of a block."""
-    first = start(address, **settings)
-    try:
-        second = start(address, **settings)
-        try:
-            yield first, second
-        finally:
-            second.end()
-    finally:
-        first.end()
+    with running(address, **settings) as first, running(address, **settings) as second:
+        yield first, second

@@ -50,6 +50,9 @@ class Loop:
             except StoreUnavailable as error:
                 _log.warning("%s: %s", self._name, error)
                 due = self._clock() + _PAUSE_AFTER_ERROR
+            except Exception:  # noqa: BLE001 - a fault of ours must not end what has to go on by itself
+                _log.exception("%s: a turn broke off", self._name)
+                due = self._clock() + _PAUSE_AFTER_ERROR
             await self._sleep(due)
 
     async def _sleep(self, due: Instant | None) -> None:

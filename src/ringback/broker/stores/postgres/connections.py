@@ -10,6 +10,8 @@ from ringback.broker.stores.contract import StoreUnavailable
 SCHEMA = "ringback"
 """The schema that holds everything, so that a database can be shared with an application."""
 _CONNECT_SECONDS = 5
+_LEAST_PATIENCE = 10
+"""Seconds a statement is given at least; a server that does not answer for longer counts as away."""
 _STATEMENTS_KEPT = 1000
 
 LOST = (
@@ -40,12 +42,13 @@ async def connect(url: str, timeout_ms: int) -> "asyncpg.Connection[Any]":
     Raises:
         StoreUnavailable: the server cannot be reached, or does not let us in.
     """
+    patience = max(_LEAST_PATIENCE, timeout_ms // 1000)
     try:
         connection = await asyncpg.connect(
-            url, timeout=_CONNECT_SECONDS, command_timeout=30, statement_cache_size=_STATEMENTS_KEPT
+            url, timeout=_CONNECT_SECONDS, command_timeout=patience + 1, statement_cache_size=_STATEMENTS_KEPT
         )
         try:
-            await connection.execute(_session(timeout_ms))
+            await connection.execute(_session(timeout_ms, patience))
         except BaseException:
             connection.terminate()
             raise
@@ -76,7 +79,7 @@ def told(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _session(timeout_ms: int) -> str:
+def _session(timeout_ms: int, patience: int) -> str:
     """Every query of ours is made for an index: plans must not depend on what the statistics say at the moment."""
     settings = {
         "search_path": SCHEMA,
@@ -85,7 +88,7 @@ def _session(timeout_ms: int) -> str:
         "enable_hashjoin": "off",
         "enable_mergejoin": "off",
         "plan_cache_mode": "force_generic_plan",
-        "statement_timeout": "25s",
+        "statement_timeout": f"{patience}s",
         "idle_in_transaction_session_timeout": f"{max(500, timeout_ms // 3)}ms",
         "application_name": "ringback",
     }

@@ -231,8 +231,8 @@ class PostgresStore:
             applied = len(tx.applied)
             try:
                 answers.append((job.future, job.run(tx)))
-            except (Stale, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                raise
+            except (Stale, asyncpg.PostgresError, *LOST):
+                raise  # not the job's own
             except Exception as error:
                 if len(tx.applied) > applied:
                     raise _Broken from error
