@@ -27,15 +27,18 @@ class VideoService:
 
     def __init__(self, video: bytes) -> None:
         self._video = video
-        self._looks: dict[str, int] = {}
+        self.looks: dict[str, int] = {}
 
     def start(self, operation_id: str, order: object) -> str:
-        self._looks.setdefault(operation_id, 0)
+        self.looks.setdefault(operation_id, 0)
         return operation_id
 
+    def look_up(self, operation_id: str) -> str | None:
+        return operation_id if operation_id in self.looks else None
+
     def poll(self, operation_id: str) -> Look:
-        self._looks[operation_id] += 1
-        return Look("running", 50) if self._looks[operation_id] < 2 else Look("done", 100)
+        self.looks[operation_id] += 1
+        return Look("running", 50) if self.looks[operation_id] < 2 else Look("done", 100)
 
     def fetch(self, operation_id: str) -> bytes:
         return self._video
@@ -58,10 +61,10 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @contextmanager
 def deployed(
-    simulate: Simulate, apps: Path, folder: Path, broker: BrokerProcess, video: bytes, name: str, moment: str
+    simulate: Simulate, apps: Path, folder: Path, broker: BrokerProcess, service: VideoService, name: str, moment: str
 ) -> Iterator[Simulation]:
     (folder / "holds").mkdir()
-    with listening(VideoService(video).respond) as service:
+    with listening(service.respond) as listener:
         yield simulate(
             name,
             "studio:app",
@@ -73,7 +76,7 @@ def deployed(
                 "STUDIO_URL": "{url}",
                 "STUDIO_DATA": str(folder),
                 "DATABASE_URL": f"sqlite:///{folder / 'studio.db'}",
-                "RENDER_URL": service.url,
+                "RENDER_URL": listener.url,
                 "HOLDS": str(folder / "holds"),
                 "HOLD_MOMENT": moment,
             },
@@ -103,7 +106,8 @@ def state_of_runs(broker: BrokerProcess, jobs: list[str]) -> list[str]:
 def test_every_job_ends_done_and_is_counted_once(
     simulate: Simulate, apps: Path, tmp_path: Path, broker: BrokerProcess, video: bytes, name: str, moment: str
 ) -> None:
-    with deployed(simulate, apps, tmp_path, broker, video, name, moment) as simulation:
+    service = VideoService(video)
+    with deployed(simulate, apps, tmp_path, broker, service, name, moment) as simulation:
         jobs = [order(simulation, "first"), order(simulation, "second")]
         for step in STEPS[:3]:
             eventually((tmp_path / "holds" / step).exists, 60)
@@ -119,6 +123,7 @@ def test_every_job_ends_done_and_is_counted_once(
         assert [one["status"] for one in found] == ["done", "done"]
         assert httpx.get(httpx.URL(simulation.url).join(found[0]["videoUrl"]), timeout=60).content == video
         assert httpx.get(f"{simulation.url}/api/shops/demo-shop", timeout=60).json()["videosUsed"] == 2
+        assert set(service.looks) == set(jobs)
         assert simulation.snapshot()["coldStarts"] >= 4
         wrong = {one.rule: one for one in simulation.findings if one.severity.name == "ERROR"}
         assert set(wrong) == {"duration"}, wrong  # ours: we held it

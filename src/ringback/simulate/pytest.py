@@ -24,6 +24,7 @@ class Simulate(Protocol):
         *,
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        inherits: bool = True,
         writable: Sequence[Path] = (),
         **limits: Any,
     ) -> Simulation:
@@ -32,7 +33,7 @@ class Simulate(Protocol):
         Args:
             name: `vercel`, `lambda` or `cloudrun`.
             target: `MODULE:APP`.
-            folder, environment, writable: see `simulated`.
+            folder, environment, inherits, writable: see `simulated`.
             limits: those that are to be different, such as `duration_s=2`.
 
         Raises:
@@ -51,11 +52,14 @@ def simulate() -> Iterator[Simulate]:
             *,
             folder: Path | None = None,
             environment: Mapping[str, str] | None = None,
+            inherits: bool = True,
             writable: Sequence[Path] = (),
             **limits: Any,
         ) -> Simulation:
             rules = platform(name, **limits)
-            deployment = simulated(target, rules, folder=folder, environment=environment, writable=writable)
+            deployment = simulated(
+                target, rules, folder=folder, environment=environment, inherits=inherits, writable=writable
+            )
             return stack.enter_context(deployment)
 
         yield deploy

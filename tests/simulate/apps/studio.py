@@ -73,6 +73,9 @@ class Elsewhere(LocalProvider):
     def start(self, operation_id, order, *rest, **named):
         return self._ask("start", operation_id, order)
 
+    def look_up(self, operation_id):
+        return self._ask("look_up", operation_id)
+
     def poll(self, operation_id):
         return self._ask("poll", operation_id)
 
