@@ -4,10 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC
-from typing import Annotated, Any
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Header, Query, UploadFile
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +19,7 @@ from ringback_video.ordering import OrderRequest, cancel_job, order_again, place
 from ringback_video.photos import MOST_BYTES, PhotoRefused, prepare
 from ringback_video.problems import Problem
 from ringback_video.settings import PHOTOS
+from ringback_video.storage import FolderStorage, Storage, StorageUnavailable
 from ringback_video.studio import DEMO_SHOP, Studio
 from ringback_video.templates import GALLERY, SIZES, Template, in_format
 
@@ -134,15 +137,19 @@ def _files(studio: Studio) -> APIRouter:
         """Keep a photo; the answer has the address to order with."""
         data = photo.file.read(MOST_BYTES + 1)
         try:
-            name = studio.uploads.keep(prepare(data, "The photo"), ".jpg")
+            prepared = prepare(data, "The photo")
         except PhotoRefused as error:
             raise Problem(422, "Photo refused", str(error), "photo") from error
+        with NamedTemporaryFile(suffix=".jpg") as file:
+            file.write(prepared)
+            file.flush()
+            name = studio.uploads.keep(Path(file.name), ".jpg", "image/jpeg")
         return {"url": f"{studio.settings.public_url}/uploads/{name}"}
 
     @router.get("/uploads/{name}")
-    def get_upload(name: str) -> FileResponse:
-        """An uploaded photo."""
-        return _file(studio.uploads.path(name), "image/jpeg")
+    def get_upload(name: str) -> RedirectResponse:
+        """An uploaded photo: leads to a link that is good for ten minutes."""
+        return _link(studio.uploads, name, "image/jpeg")
 
     @router.get("/photos/{name}")
     def get_photo(name: str) -> FileResponse:
@@ -151,9 +158,17 @@ def _files(studio: Studio) -> APIRouter:
         return _file(known.get(name), "image/jpeg")
 
     @router.get("/videos/{name}")
-    def get_video(name: str) -> FileResponse:
-        """A finished video; ranges are served, so that players can seek."""
-        return _file(studio.videos.path(name), "video/mp4")
+    def get_video(name: str) -> RedirectResponse:
+        """A finished video: leads to a link that is good for ten minutes."""
+        return _link(studio.videos, name, "video/mp4")
+
+    @router.get("/files/{kind}/{name}")
+    def get_file(kind: Literal["uploads", "videos"], name: str, until: int, signature: str) -> FileResponse:
+        """A file in our own folder, for whoever has a link; ranges are served, so that players can seek."""
+        storage = studio.uploads if kind == "uploads" else studio.videos
+        if not isinstance(storage, FolderStorage):
+            raise Problem(404, "Not found", "There is no such file.")
+        return _file(storage.served(name, until, signature), "image/jpeg" if kind == "uploads" else "video/mp4")
 
     return router
 
@@ -231,3 +246,13 @@ def _file(path: Any, media_type: str) -> FileResponse:
     if path is None:
         raise Problem(404, "Not found", "There is no such file.")
     return FileResponse(path, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _link(storage: Storage, name: str, media_type: str) -> RedirectResponse:
+    try:
+        link = storage.link(name, media_type)
+    except StorageUnavailable as error:
+        raise Problem(503, "Storage not reachable", str(error)) from error
+    if link is None:
+        raise Problem(404, "Not found", "There is no such file.")
+    return RedirectResponse(link, 307, {"Cache-Control": "no-store"})

@@ -1,6 +1,8 @@
 """The workflow that makes a video: four steps, each a request of its own, tried again on its own."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ringback.workflow import Context, Failure, NonRetryableError
 from ringback_video.jobs import Job, Status, Usage, move, now
@@ -108,17 +110,18 @@ class ProcessVideo:
 
     def save_result(self, job_id: str, operation_id: str) -> str:
         """Keep the finished video; `done` and the shop's usage are written together, once for each job."""
-        data = self._studio.provider.fetch(operation_id)
-        name = self._studio.videos.keep(data, ".mp4", job_id)
-        path = self._studio.videos.path(name)
         with self._studio.database.transaction() as session:
-            job = self._job(session.get(Job, job_id, with_for_update=True), job_id)
-            if path is None:
-                raise FileNotFoundError(name)
+            template = TEMPLATES[self._job(session.get(Job, job_id), job_id).template_id]
+        with TemporaryDirectory(prefix="studio-") as folder:
+            file = Path(folder) / "video.mp4"
+            file.write_bytes(self._studio.provider.fetch(operation_id))
             try:
-                check_video(path, TEMPLATES[job.template_id])
+                check_video(file, template)
             except NotTheVideo as error:
                 raise NonRetryableError(str(error)) from error
+            name = self._studio.videos.keep(file, ".mp4", "video/mp4", job_id)
+        with self._studio.database.transaction() as session:
+            job = self._job(session.get(Job, job_id, with_for_update=True), job_id)
             if move(session, job, Status.DONE, "the video is finished"):
                 job.step, job.progress, job.video = "save-result", 100, name
                 session.add(Usage(job_id=job.id, shop_id=job.shop_id, at=now()))
@@ -141,8 +144,7 @@ class ProcessVideo:
             path = PHOTOS / url.rpartition("/")[2]
             return path.read_bytes() if path.is_file() else None
         if url.startswith(f"{base}/uploads/"):
-            kept = self._studio.uploads.path(url.rpartition("/")[2])
-            return kept.read_bytes() if kept else None
+            return self._studio.uploads.load(url.rpartition("/")[2])
         return None
 
     def _note(self, job_id: str, step: str, progress: int, operation_id: str | None = None) -> None:

@@ -1,5 +1,6 @@
 """Settings of Video Studio, read once from the environment."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ class Settings:
         signing_keys: the keys its deliveries may be signed with, the current one first.
         quota: finished videos a new shop may have.
         private_sources: whether photos may be fetched from loopback and private addresses.
+        secret: signs links to files.
+        bucket: S3 bucket that uploads and videos are kept in; empty for folders below `data`.
+        s3_url: address of an S3-compatible store that is not Amazon's.
     """
 
     data: Path
@@ -31,6 +35,9 @@ class Settings:
     signing_keys: tuple[str, ...]
     quota: int = 1000
     private_sources: bool = False
+    secret: str = ""
+    bucket: str = ""
+    s3_url: str = ""
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -52,7 +59,15 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         ),
         quota=_whole(environment, "STUDIO_QUOTA", 1000),
         private_sources=environment.get("STUDIO_PRIVATE_SOURCES", "").lower() in ("1", "true"),
+        secret=environment.get("STUDIO_SECRET") or _derived_secret(environment),
+        bucket=environment.get("STUDIO_S3_BUCKET", ""),
+        s3_url=environment.get("STUDIO_S3_URL", ""),
     )
+
+
+def _derived_secret(environment: Mapping[str, str]) -> str:
+    """Return a secret that all instances share without being told: made from the broker's token, which it does not give away."""
+    return hashlib.sha256(b"video studio links " + _needed(environment, "QSTASH_TOKEN").encode()).hexdigest()
 
 
 def _needed(environment: Mapping[str, str], name: str) -> str:

@@ -9,7 +9,7 @@ from ringback_video.jobs import Shop
 from ringback_video.providers.contract import Provider
 from ringback_video.providers.local import LocalProvider
 from ringback_video.settings import Settings
-from ringback_video.storage import Storage
+from ringback_video.storage import FolderStorage, Storage
 
 DEMO_SHOP = "demo-shop"
 
@@ -47,6 +47,15 @@ def build(settings: Settings) -> Studio:
         database,
         QStash(settings.qstash_token, base_url=settings.qstash_url, retry={"retries": 2, "backoff": lambda _: 200}),
         LocalProvider(settings.data / "operations"),
-        Storage(settings.data / "uploads"),
-        Storage(settings.data / "videos"),
+        _storage(settings, "uploads"),
+        _storage(settings, "videos"),
     )
+
+
+def _storage(settings: Settings, kind: str) -> Storage:
+    """Return where files of one kind are kept: a folder, unless a bucket is named."""
+    if not settings.bucket:
+        return FolderStorage(settings.data / kind, f"{settings.public_url}/files/{kind}", settings.secret)
+    from ringback_video.storage.s3 import S3Storage
+
+    return S3Storage(settings.bucket, f"{kind}/", settings.s3_url or None)
