@@ -87,7 +87,7 @@ def test_the_format_is_chosen_apart_from_the_template(studio: World, page: Page)
     with page.expect_request("**/api/generate") as sent:
         page.get_by_role("button", name="Generate video").click()
     assert sent.value.post_data_json["templateId"] == "story-square"
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#reason")).to_contain_text("Canceled by the shop", timeout=20_000)
 
 
@@ -96,7 +96,7 @@ def test_a_job_is_canceled_tried_again_and_followed_after_a_reload(studio: World
     page.get_by_role("radio", name="Runway").check(force=True)
     page.get_by_label("Caption", exact=True).fill("Changed my mind")
     page.get_by_role("button", name="Generate video").click()
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#reason")).to_contain_text("Canceled by the shop", timeout=20_000)
     page.locator("#again").click()
     expect(page.locator("#working")).to_be_visible()
@@ -189,7 +189,7 @@ def test_a_film_is_ordered_by_keyboard_alone(studio: World, page: Page) -> None:
     assert "format" in reached
     expect(page.locator("#result-title")).to_be_focused()
     expect(page.locator("#result-title")).to_have_text("Your film is on its way")
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#reason")).not_to_be_empty(timeout=20_000)
 
 
