@@ -121,7 +121,10 @@ def test_every_job_ends_done_and_is_counted_once(
         eventually(lambda: all(one["state"] == "frozen" for one in simulation.snapshot()["instances"]), 30)
         found = [httpx.get(f"{simulation.url}/api/jobs/{one}", timeout=60).json() for one in jobs]
         assert [one["status"] for one in found] == ["done", "done"]
-        assert httpx.get(httpx.URL(simulation.url).join(found[0]["videoUrl"]), timeout=60, follow_redirects=True).content == video
+        assert (
+            httpx.get(httpx.URL(simulation.url).join(found[0]["videoUrl"]), timeout=60, follow_redirects=True).content
+            == video
+        )
         assert httpx.get(f"{simulation.url}/api/shops/demo-shop", timeout=60).json()["videosUsed"] == 2
         assert set(service.looks) == set(jobs)
         assert simulation.snapshot()["coldStarts"] >= 4

@@ -41,7 +41,9 @@ def test_a_job_is_queued_processed_and_done_and_counted_once(studio: World) -> N
     assert studio.used() == before + 1
     video = studio.http.get(str(job["videoUrl"]), follow_redirects=True)
     assert (video.status_code, video.headers["content-type"]) == (200, "video/mp4")
-    assert studio.http.get(str(job["videoUrl"]), headers={"Range": "bytes=0-99"}, follow_redirects=True).status_code == 206
+    assert (
+        studio.http.get(str(job["videoUrl"]), headers={"Range": "bytes=0-99"}, follow_redirects=True).status_code == 206
+    )
 
 
 def test_each_step_is_a_request_of_its_own(studio: World) -> None:
