@@ -139,7 +139,7 @@ def test_a_waterfall_places_steps_one_after_the_other_and_side_by_side() -> None
     assert [(bar.name, bar.began, bar.ended) for bar in fall.bars] == [
         ("a", 50, 100),
         ("b", 110, 300),
-        ("nap", 600, 600),
+        ("nap", 100, 600),
         ("c", 600, 1000),
     ]
     assert fall.bars[0].marks == [75]

@@ -149,12 +149,12 @@ def _spells(run: Shape, begun: int, now: int) -> list[_Spell]:
 def _spell(step: Shape, before: int, over: int | None, now: int, *, parallel: bool) -> _Spell:
     """Return from when to when a step went on."""
     at = step.get("createdAt", before)
-    before = step.get("startedAt", before)
+    earlier, before = before, step.get("startedAt", before)
     errors = [error["time"] for error in errors_of(step)]
     goes_on = step["state"] in ("STEP_PROGRESS", "STEP_RETRY")
     if step.get("sleepFor") is not None or step.get("sleepUntil") is not None:
         until = step["sleepUntil"] if step.get("sleepUntil") is not None else at + step["sleepFor"]
-        began = before if parallel else min(before, at)
+        began = earlier if parallel else min(before, at)
         if parallel and not goes_on:
             until = at  # the result comes when the sleep is over; alone, it is written down when it begins
         return _Spell(step, began, None if goes_on and until > now else min(until, over or until), parallel, errors)

@@ -6,7 +6,19 @@ from typing import Any
 from ringback.console.views.words import count, duration, size
 
 _GROUPS = {
-    "Server": ("host", "port", "database", "accounts", "node_timeout_ms", "trusted_proxies", "llm_url", "console"),
+    "Server": (
+        "host",
+        "port",
+        "database",
+        "accounts",
+        "node_timeout_ms",
+        "trusted_proxies",
+        "llm_url",
+        "email_url",
+        "log_level",
+        "log_format",
+        "console",
+    ),
     "Deliveries": (
         "in_flight",
         "in_flight_per_host",
