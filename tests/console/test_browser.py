@@ -91,10 +91,16 @@ def page(browser: Browser, world: World, request: pytest.FixtureRequest) -> Iter
     opened.on("request", lambda one: problems.append(one.url) if not one.url.startswith(world.url) else None)
     opened.goto(f"{world.url}/console")
     opened.get_by_role("button", name="Go on as defaultUser").click()
-    expect(opened.get_by_role("heading", name="Overview")).to_be_visible()
+    _ready(opened, "Overview")
     yield opened
     context.close()
     assert problems == []
+
+
+def _ready(page: Page, heading: str) -> None:
+    """Wait for a page and for its script, which hears the keys."""
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    page.wait_for_function("typeof renew === 'function' && document.readyState !== 'loading'")
 
 
 LIGHT = {"viewport": {"width": 1280, "height": 900}}
@@ -138,10 +144,10 @@ def test_keys_lead_through_the_console(world: World, page: Page) -> None:
     page.keyboard.type("invoices")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="invoices").click()
-    expect(page.get_by_role("heading", name="invoices")).to_be_visible()
+    _ready(page, "invoices")
     page.keyboard.press("g")
     page.keyboard.press("m")
-    expect(page.get_by_role("heading", name="Messages")).to_be_visible()
+    _ready(page, "Messages")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="msg_")).to_be_visible()
