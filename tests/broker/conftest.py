@@ -21,6 +21,6 @@ async def ringed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         case "sqlite":
             store = SqliteStore(tmp_path / "ringback.db")
         case _:
-            store = PostgresStore(request.getfixturevalue("postgres").fresh(), 600_000)
+            store = PostgresStore(request.getfixturevalue("postgres").emptied(), 600_000)
     async with inprocess(store) as running:
         yield running

@@ -46,7 +46,7 @@ def another(request: pytest.FixtureRequest) -> Callable[[], Store]:
     if request.param == "memory":
         rows: dict[object, object] = {kind: {} for kind in TABLES}
         return lambda: MemoryStore(rows)  # type: ignore[arg-type]
-    address = request.getfixturevalue("postgres").fresh()
+    address = request.getfixturevalue("postgres").emptied()
     return lambda: PostgresStore(address, TIMEOUT_MS)
 
 
@@ -243,7 +243,7 @@ async def test_lanes_hold_across_nodes_and_both_take_their_part(two: tuple[InPro
 
 
 async def test_brokers_tell_each_other_what_they_hold_in_memory(postgres: object, elapsed: Elapsed) -> None:
-    address = postgres.fresh()  # type: ignore[attr-defined]
+    address = postgres.emptied()  # type: ignore[attr-defined]
     first, second = (InProcess(PostgresStore(address, TIMEOUT_MS)) for _ in range(2))
     await first.broker.open()
     await second.broker.open()

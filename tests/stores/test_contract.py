@@ -20,7 +20,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "sqlite":
         opened = SqliteStore(tmp_path / "store.db")
     elif request.param == "postgres":
-        opened = PostgresStore(request.getfixturevalue("postgres").fresh(), 15_000)
+        opened = PostgresStore(request.getfixturevalue("postgres").emptied(), 15_000)
     await opened.open()
     yield opened
     await opened.close()
