@@ -85,6 +85,7 @@ def let_in(tx: Transaction, lane: Lane, moment: Moment) -> None:
         if not waiting:
             lane = replace(lane, waiting=0)
             break
+        tx.load((Message, (delivery.seq,)) for delivery in waiting)
         for delivery in waiting:
             message = tx.get(Message, delivery.seq)
             current = tx.get(Lane, *key)
@@ -111,4 +112,11 @@ def _give_back(tx: Transaction, tenant: str, kind: LaneKind, name: str, moment: 
     lane = lanes.released(lane)
     tx.apply(Changes(put=[lane]))
     if lane.waiting:
+        tx.later((Lane, tenant, kind, name), lambda: _let_in_waiting(tx, (tenant, kind, name), moment))
+
+
+def _let_in_waiting(tx: Transaction, key: tuple[str, LaneKind, str], moment: Moment) -> None:
+    """Fill the slots that this transaction has freed."""
+    lane = tx.get(Lane, *key)
+    if lane is not None:
         let_in(tx, lane, moment)

@@ -5,7 +5,7 @@ it durable once, and answers each of them after that (group commit). A job may r
 be given up, so it has no effect but what it writes.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -70,6 +70,9 @@ class Transaction(Protocol):
 
         Those held by others are skipped, or waited for and seen as the others leave them.
         """
+
+    def later(self, key: Hashable, job: Callable[[], None]) -> None:
+        """Run a job at the end of this transaction, once for all that ask for the same key: together it costs less."""
 
     def apply(self, changes: Changes) -> None:
         """Write a rule's changes; what it hands over is passed on when they are durable."""

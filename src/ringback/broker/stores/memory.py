@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from ringback.broker.changes import Changes
 from ringback.broker.records import Message, Record
 from ringback.broker.stores.contract import Need, Query, Transaction, Where
+from ringback.broker.stores.later import Later
 from ringback.broker.stores.rows import CODECS, TABLES
 
 R = TypeVar("R", bound=Record)
@@ -54,6 +55,7 @@ class MemoryStore:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
             result = job(tx)
+            tx.finish()
         except Exception as error:  # noqa: BLE001 - it is the caller's: handed back through the future
             tx.undo()
             future.set_exception(error)
@@ -78,6 +80,9 @@ class MemoryTransaction:
         self._rows = rows
         self._before: list[tuple[type[Record], tuple[Any, ...], Record | None]] = []
         self.applied: list[Changes] = []
+        self._later = Later()
+        self.later = self._later.add
+        self.finish = self._later.run
 
     def get(self, kind: type[R], *key: Any) -> R | None:
         """See `Transaction.get`."""

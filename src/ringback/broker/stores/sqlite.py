@@ -16,6 +16,7 @@ from ringback.broker.stores import sql
 from ringback.broker.stores.buffer import Buffer
 from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
+from ringback.broker.stores.later import Later
 from ringback.broker.stores.rows import CODECS, TABLES, Table
 
 R = TypeVar("R", bound=Record)
@@ -149,6 +150,7 @@ class SqliteStore:
                     if len(tx.applied) > applied:
                         raise
                     _fail(job.future, error)
+            tx.finish()
             tx.flush()
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to one of the jobs
             self._give_up(batch, error)
@@ -208,6 +210,9 @@ class SqliteTransaction:
         self._connection = connection
         self._buffer = Buffer()
         self.applied: list[Changes] = []
+        self._later = Later()
+        self.later = self._later.add
+        self.finish = self._later.run
 
     def get(self, kind: type[R], *key: Any) -> R | None:
         """See `Transaction.get`."""

@@ -237,6 +237,12 @@ class PostgresStore:
                 if len(tx.applied) > applied:
                     raise _Broken from error
                 _fail([job], error)
+        try:
+            tx.finish()
+        except (Stale, asyncpg.PostgresError, *LOST):
+            raise
+        except Exception as error:
+            raise _Broken from error
         told_ = [record for changes in tx.applied for record in changes.put if self._bell.is_told(record)]
         tx.flush(last=not told_)
         for record in told_:

@@ -11,6 +11,7 @@ from ringback.broker.records import ActiveRun, Delivery, Entry, Lane, Node, Prog
 from ringback.broker.stores import sql
 from ringback.broker.stores.buffer import Buffer
 from ringback.broker.stores.contract import Need, Query, Where
+from ringback.broker.stores.later import Later
 from ringback.broker.stores.postgres import green, statements
 from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, Verb, fitting, fitting_all
 from ringback.broker.stores.rows import CODECS
@@ -57,6 +58,9 @@ class PostgresTransaction:
         self.begun = False
         self.asked: list[Need] = []
         self.applied: list[Changes] = []
+        self._later = Later()
+        self.later = self._later.add
+        self.finish = self._later.run
 
     def get(self, kind: type[R], *key: Any) -> R | None:
         """See `Transaction.get`."""
