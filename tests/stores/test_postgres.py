@@ -198,7 +198,7 @@ async def test_rows_are_loaded_and_removed_by_their_keys(filled: str, kind: type
     table = TABLES[kind]
     values: list[object] = [["x"] if statements.column_type(table, name) == "text" else [1] for name in table.key]
     for statement in (
-        statements.load_statement(kind, lock=True),
+        statements.load_statement(kind, lock="wait"),
         statements.write_statement(((kind, "drop"),)),
     ):
         told = await plan(filled, statement, values)

@@ -43,14 +43,17 @@ def create_statements(table: Table) -> Iterable[str]:
         yield f'CREATE INDEX {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
 
 
+Lock = Literal["none", "wait", "at once"]
+
+
 @lru_cache(maxsize=512)
-def load_statement(kind: type[Record], *, lock: bool) -> str:
+def load_statement(kind: type[Record], *, lock: Lock) -> str:
     """Return the statement that reads the rows with some keys; locks are taken in the order of the keys."""
     table = TABLES[kind]
     keys = ", ".join(f't."{name}"' for name in table.key)
     names = [f"k{number}" for number in range(len(table.key))]
     same = " AND ".join(f't."{column}" = k.{name}' for column, name in zip(table.key, names, strict=True))
-    order = f" ORDER BY {keys} FOR UPDATE OF t" if lock else ""
+    order = {"none": "", "wait": f" ORDER BY {keys} FOR UPDATE OF t", "at once": " FOR UPDATE OF t NOWAIT"}[lock]
     return (
         f"SELECT {keys}, t.record FROM unnest({_arrays(table, table.key, 1)}) AS k({', '.join(names)}) "
         f"JOIN {table.name} t ON {same}{order}"

@@ -26,10 +26,17 @@ _JOBS_AT_ONCE = 256
 _WRITERS = 3
 _APART = 3
 _READERS = 2
-_TRIES = 5
+_TRIES = 8
 _OWN_AT_MOST = 20_000
 _RECONNECT_SECONDS = 3.0
 """How long jobs wait for a server that is being started again before they are refused."""
+_IN_THE_WAY = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.UniqueViolationError,
+)
+"""What other brokers can hold a transaction up with."""
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -205,7 +212,7 @@ class PostgresStore:
             except (Stale, asyncpg.DivisionByZeroError) as error:
                 await connection.execute("ROLLBACK")
                 own, reason = None, error
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError) as error:
+            except _IN_THE_WAY as error:
                 await connection.execute("ROLLBACK")
                 needs = [*needs, *tx.asked]  # known now: taken in the right order the next time
                 reason = error

@@ -13,7 +13,7 @@ from ringback.broker.stores.buffer import Buffer
 from ringback.broker.stores.contract import Need, Query, Where
 from ringback.broker.stores.later import Later
 from ringback.broker.stores.postgres import green, statements
-from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, Verb, fitting, fitting_all
+from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, Lock, Verb, fitting, fitting_all
 from ringback.broker.stores.rows import CODECS
 
 R = TypeVar("R", bound=Record)
@@ -74,7 +74,7 @@ class PostgresTransaction:
         need = (kind, key)
         if need in self._known:
             return self._known[need]  # type: ignore[return-value]
-        return self._rows(kind, [key], lock=False).get(key)
+        return self._rows(kind, [key], "none").get(key)
 
     def load(self, needs: Iterable[Need]) -> None:
         """See `Transaction.load`; kind after kind, and within one in the order of the keys."""
@@ -91,11 +91,11 @@ class PostgresTransaction:
         for kind in sorted(missing, key=_RANK.__getitem__):
             keys = sorted(missing[kind])
             lock = self._lock and kind not in UNCHANGING
-            absent = self._load(kind, keys, lock=lock)
+            absent = self._load(kind, keys, "wait" if lock else "none")
             if absent and lock and kind not in NUMBERED and kind not in _OF_A_RUN:
                 locks = [statements.absent_lock(kind, key) for key in absent]
                 self._fetch(statements.LOCK_ABSENT, locks)
-                self._load(kind, absent, lock=lock)
+                self._load(kind, absent, "at once")  # made meanwhile: waiting now would be out of order
             if lock:
                 self.asked += [(kind, key) for key in keys]
 
@@ -164,7 +164,7 @@ class PostgresTransaction:
         """Have what was not read removed only as it was assumed to be; look at what is to be changed; return the other drops."""
         changed = [row[:1] for row in rows if row[0] in self.assumed]
         if changed:
-            there = self._rows(Delivery, changed, lock=True)
+            there = self._rows(Delivery, changed, "wait")
             if any(there.get(key) != self.assumed[key[0]] for key in changed):
                 raise Stale
         unread = [key[0] for key in drops if key[0] in self.assumed]
@@ -181,14 +181,14 @@ class PostgresTransaction:
         """Send a notice to other connections when this transaction is durable."""
         self._fetch("SELECT pg_notify($1, $2)", channel, payload)
 
-    def _load(self, kind: type[Record], keys: list[tuple[Any, ...]], *, lock: bool) -> list[tuple[Any, ...]]:
+    def _load(self, kind: type[Record], keys: list[tuple[Any, ...]], lock: Lock) -> list[tuple[Any, ...]]:
         """Read rows by their keys and remember them; return the keys that are not there."""
-        found = self._rows(kind, keys, lock=lock)
+        found = self._rows(kind, keys, lock)
         for key in keys:
             self._known[kind, key] = found.get(key)
         return [key for key in keys if key not in found]
 
-    def _rows(self, kind: type[R], keys: list[tuple[Any, ...]], *, lock: bool) -> dict[tuple[Any, ...], R]:
+    def _rows(self, kind: type[R], keys: list[tuple[Any, ...]], lock: Lock) -> dict[tuple[Any, ...], R]:
         asked = {tuple(map(fitting, key)): key for key in keys}
         statement = statements.load_statement(kind, lock=lock)
         rows = self._fetch(statement, *(list(column) for column in zip(*asked, strict=True)))
