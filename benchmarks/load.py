@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 
 import httptools
 
@@ -62,7 +63,7 @@ class Publisher(asyncio.Protocol):
         self._run.left -= self._run.batch
         self._parser = httptools.HttpResponseParser(self)
         self._body = b""
-        self._transport.write(self._run.request)  # type: ignore[attr-defined]
+        self._transport.write(self._run.request())  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -83,23 +84,38 @@ class Publisher(asyncio.Protocol):
 class Run:
     """What is published, and when it was acknowledged."""
 
-    def __init__(self, url: str, token: str, target: str, messages: int, rate: float | None, batch: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        target: str,
+        messages: int,
+        rate: float | None,
+        batch: int,
+        headers: Callable[[int], str],
+    ) -> None:
         self.left = messages
+        self._headers = headers
         self.batch = batch
         self.accepted: dict[bytes, float] = {}
         self._interval = batch / rate if rate else 0.0
         self._at = time.perf_counter()
-        path, body = f"/v2/publish/{target}", BODY
+        self._path, body = f"/v2/publish/{target}", BODY
         if batch > 1:
             headers = {"Content-Type": "application/json"}
             item = {"destination": target, "headers": headers, "body": BODY.decode()}
-            path, body = "/v2/batch", json.dumps([item] * batch).encode()
+            self._path, body = "/v2/batch", json.dumps([item] * batch).encode()
         host = url.removeprefix("http://")
-        self.request = (
-            f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+        self._head = (
+            f" HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            "Accept: */*\r\nUser-Agent: bench\r\nUpstash-Method: POST\r\nUpstash-Retries: 3\r\n\r\n"
-        ).encode() + body
+            "Accept: */*\r\nUser-Agent: bench\r\nUpstash-Method: POST\r\nUpstash-Retries: 3\r\n"
+        )
+        self._body = body
+
+    def request(self) -> bytes:
+        """Return the next request, with the headers that belong to its number."""
+        return f"POST {self._path}{self._head}{self._headers(self.left)}\r\n".encode() + self._body
 
     def wait(self) -> float:
         """Return the seconds until the next message is to be published."""

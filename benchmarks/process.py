@@ -3,6 +3,11 @@
 import os
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -18,15 +23,39 @@ def rss_mib(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def start(folder: str, core: int | None) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """Start a broker with a fresh file; return it with the settings it prints."""
-    return start_on(f"{folder}/bench.db", core)
+@dataclass(frozen=True)
+class Broker:
+    """A broker that runs."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    token: str
+    started_in: float
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self.process.pid
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a call to it has to carry."""
+        return {"Authorization": f"Bearer {self.token}"}
 
 
-def start_on(database: str, core: int | None) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """Start a broker on a database; return it with the settings it prints."""
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder for the length of a block; it lies in the checkout, because /tmp may be kept in memory."""
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def broker(database: Path, core: int | None = None) -> Iterator[Broker]:
+    """Run a broker on a database for the length of a block, on one core if told so."""
     pin = ["taskset", "-c", str(core)] if core is not None else []
-    command = [*pin, sys.executable, "-m", "ringback", "dev", "--port", "0", "--db", database]
+    command = [*pin, sys.executable, "-m", "ringback", "dev", "--port", "0", "--db", str(database)]
+    begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     told: dict[str, str] = {}
     assert process.stdout
@@ -35,5 +64,12 @@ def start_on(database: str, core: int | None) -> tuple[subprocess.Popen[str], di
         if separator:
             told[name] = value
         if name == "QSTASH_NEXT_SIGNING_KEY":
-            return process, told
-    raise SystemExit("the broker did not start")
+            break
+    else:
+        raise SystemExit("the broker did not start")
+    try:
+        yield Broker(process, told["QSTASH_URL"], told["QSTASH_TOKEN"], time.perf_counter() - begun)
+    finally:
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()

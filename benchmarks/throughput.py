@@ -8,22 +8,23 @@ import argparse
 import asyncio
 import json
 import os
-import tempfile
 import time
+from collections.abc import Callable
 
 from benchmarks.load import Publisher, Requests, Run
-from benchmarks.process import cpu_seconds, rss_mib, start
+from benchmarks.process import Broker, broker, cpu_seconds, rss_mib, scratch
+from benchmarks.report import machine, quantile
 
 WARM_UP = 5_000
 
 
-def quantile(values: list[float], q: float) -> float:
-    """Return a quantile of seconds, in milliseconds."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * q))] * 1000 if values else 0.0
-
-
 async def measure(
-    broker: dict[str, str], pid: int, options: argparse.Namespace, rate: float | None, messages: int
+    running: Broker,
+    rate: float | None,
+    messages: int,
+    connections: int = 64,
+    batch: int = 1,
+    headers: Callable[[int], str] = lambda _: "",
 ) -> dict[str, float]:
     """Publish messages, as fast as they are taken or at a rate, and wait until all have arrived."""
     arrived: dict[bytes, float] = {}
@@ -31,14 +32,14 @@ async def measure(
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Requests(arrived, done, messages), "127.0.0.1", 0, backlog=2048)
     target = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-    run = Run(broker["QSTASH_URL"], broker["QSTASH_TOKEN"], target, messages, rate, options.batch)
-    host, port = broker["QSTASH_URL"].removeprefix("http://").split(":")
-    before, own, begun = cpu_seconds(pid), time.process_time(), time.perf_counter()
-    for _ in range(options.connections):
+    run = Run(running.url, running.token, target, messages, rate, batch, headers)
+    host, port = running.url.removeprefix("http://").split(":")
+    before, own, begun = cpu_seconds(running.pid), time.process_time(), time.perf_counter()
+    for _ in range(connections):
         await loop.create_connection(lambda: Publisher(run), host, int(port))
     await asyncio.wait_for(done.wait(), 600)
     took = time.perf_counter() - begun
-    cpu, own = cpu_seconds(pid) - before, time.process_time() - own
+    cpu, own = cpu_seconds(running.pid) - before, time.process_time() - own
     server.close()
     delays = [at - run.accepted[name] for name, at in arrived.items() if name in run.accepted]
     return {
@@ -47,7 +48,7 @@ async def measure(
         "load_cpu_us_per_message": round(own / messages * 1e6, 1),
         "p50_ms": round(quantile(delays, 0.5), 2),
         "p99_ms": round(quantile(delays, 0.99), 2),
-        "broker_rss_mib": round(rss_mib(pid), 1),
+        "broker_rss_mib": round(rss_mib(running.pid), 1),
     }
 
 
@@ -62,22 +63,18 @@ def main() -> None:
     cores = os.cpu_count() or 1
     if cores > 1:
         os.sched_setaffinity(0, {0})
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        process, told = start(folder, 1 if cores > 1 else None)
-        try:
-            asyncio.run(measure(told, process.pid, options, None, WARM_UP))
-            full = asyncio.run(measure(told, process.pid, options, None, options.messages))
-            rate = full["messages_per_s"] / 2
-            half = asyncio.run(measure(told, process.pid, options, rate, options.messages // 4))
-        finally:
-            process.terminate()
-            process.wait(30)
+    with scratch() as folder, broker(folder / "bench.db", 1 if cores > 1 else None) as running:
+        asyncio.run(measure(running, None, WARM_UP, options.connections, options.batch))
+        full = asyncio.run(measure(running, None, options.messages, options.connections, options.batch))
+        rate = full["messages_per_s"] / 2
+        half = asyncio.run(measure(running, rate, options.messages // 4, options.connections, options.batch))
     result = full | {"p50_ms": half["p50_ms"], "p99_ms": half["p99_ms"]}
     if options.json:
         print(json.dumps(result))
         return
     for name, value in result.items():
         print(f"{name:28} {value:>12,}")
+    print(machine())
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ class Lane(Record, frozen=True, array_like=True):
 
 
 class Event(Record, frozen=True, array_like=True):
-    """One line of a message's history."""
+    """One line of a message's history; `facets` is what it is filtered by."""
 
     pos: int
     tenant: str
@@ -142,6 +142,37 @@ class Event(Record, frozen=True, array_like=True):
     status: int | None = None
     headers: HeaderLines = ()
     body: bytes = b""
+    facets: int = 0
+
+
+class Facets(Record, frozen=True, array_like=True):
+    """What messages of one sort have in common; see `rules.facets`.
+
+    Attributes:
+        id: a hash of all the rest, the day left out.
+        day: a day on which it was in use, counted from the epoch.
+        of_run: 1 for messages of workflow runs.
+    """
+
+    id: int
+    day: int
+    tenant: str
+    url: str
+    caller_ip: str
+    queue: str | None
+    group: str | None
+    schedule: str | None
+    flow_key: str | None
+    labels: tuple[str, ...]
+    of_run: int
+
+
+class FacetLabel(Record, frozen=True, array_like=True):
+    """One label of facets, so that they are found by it."""
+
+    tenant: str
+    label: str
+    facets: int
 
 
 class DeadLetter(Record, frozen=True, array_like=True):
@@ -156,6 +187,7 @@ class DeadLetter(Record, frozen=True, array_like=True):
     error: str | None = None
     retried: int = 0
     run: int = 0
+    facets: int = 0
 
 
 class Dedup(Record, frozen=True, array_like=True):

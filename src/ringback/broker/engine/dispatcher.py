@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from ringback.broker.changes import Changes, Handed
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.settle import settle, settle_needs
-from ringback.broker.records import Event
+from ringback.broker.records import Event, Message
+from ringback.broker.rules.facets import facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import StoreUnavailable, Transaction
@@ -140,7 +141,7 @@ class Dispatcher:
 
     async def _attempt(self, handed: Handed) -> None:
         message = handed.message
-        begun = Event(self._desk.ids.new(), message.tenant, message.seq, "ACTIVE", self._desk.clock())
+        begun = _begun(message, self._desk)
         self._expect_soon(begun)
         try:
             outbound = self._in_flight[message.seq] = self._request(handed)
@@ -196,6 +197,10 @@ class Dispatcher:
                 pause = min(5.0, pause * 2)
             else:
                 return
+
+
+def _begun(message: Message, desk: Desk) -> Event:
+    return Event(desk.ids.new(), message.tenant, message.seq, "ACTIVE", desk.clock(), facets=facets_of(message))
 
 
 def _report(future: "asyncio.Future[None]") -> None:

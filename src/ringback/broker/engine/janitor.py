@@ -34,6 +34,7 @@ class Janitor:
         await self._sweep_history()
         await self._sweep(retention.forget_messages)
         await self._sweep(retention.forget_runs)
+        await self._sweep(retention.forget_facets)
         await self._desk.write(retention.forget_lanes, apart=True)
         return self._desk.clock() + _EVERY_MS
 

@@ -6,6 +6,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import start
 from ringback.broker.records import Delivery, Event, Lane, Message
 from ringback.broker.rules import lanes
+from ringback.broker.rules.facets import described, facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 
@@ -15,7 +16,15 @@ def accept(tx: Transaction, message: Message, moment: Moment) -> None:
 
     A message that keeps a queue's slot for the one it reports on (`holds`) takes that slot now.
     """
-    created = Event(moment.new_id(), message.tenant, message.seq, "CREATED", moment.now, next_at=message.not_before)
+    created = Event(
+        moment.new_id(),
+        message.tenant,
+        message.seq,
+        "CREATED",
+        moment.now,
+        next_at=message.not_before,
+        facets=facets_of(message),
+    )
     delivery = Delivery(
         message.seq,
         message.tenant,
@@ -25,7 +34,7 @@ def accept(tx: Transaction, message: Message, moment: Moment) -> None:
         run=message.run.run if message.run else 0,
         queued=message.holds is not None,
     )
-    tx.apply(Changes(put=[message, created]))
+    tx.apply(Changes(put=[message, created, *described(message, moment.now)]))
     if message.flow or message.queue or message.holds:
         _prepare_lanes(tx, message, moment)
     if message.not_before > moment.now:

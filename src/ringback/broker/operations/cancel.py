@@ -8,6 +8,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import leave, release
 from ringback.broker.operations.settle import settle_needs
 from ringback.broker.records import Delivery, Event, Message
+from ringback.broker.rules.facets import described, facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 
@@ -25,14 +26,18 @@ def cancel_message(tx: Transaction, tenant: str, seq: int, moment: Moment) -> bo
     delivery = tx.get(Delivery, seq)
     if delivery is None or delivery.tenant != tenant or delivery.cancel_requested:
         return False
-    requested = Event(moment.new_id(), tenant, seq, "CANCEL_REQUESTED", moment.now)
+    message = tx.get(Message, seq)
+    facets = 0
+    if message is not None:
+        facets = facets_of(message)
+        tx.apply(Changes(put=described(message, moment.now)))
+    requested = Event(moment.new_id(), tenant, seq, "CANCEL_REQUESTED", moment.now, facets=facets)
     if delivery.lease is not None:
         tx.apply(Changes(put=[requested, replace(delivery, cancel_requested=True)]))
         return True
-    canceled = Event(moment.new_id(), tenant, seq, "CANCELED", moment.now)
+    canceled = Event(moment.new_id(), tenant, seq, "CANCELED", moment.now, facets=facets)
     tx.apply(Changes(put=[requested, canceled], drop=[delivery]))
     leave(tx, delivery, moment)
-    message = tx.get(Message, seq)
     if message is not None:
         release(tx, message, delivery, moment, ended=True)
     return True

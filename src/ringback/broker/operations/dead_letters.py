@@ -9,6 +9,7 @@ from ringback.broker.operations.accept import accept
 from ringback.broker.operations.publication import Publication
 from ringback.broker.operations.selection import about_message, beyond_cursor, of_messages, positions, within_dates
 from ringback.broker.records import DeadLetter, Dedup, Event, Message
+from ringback.broker.rules.facets import described, facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas, dedup_id, due_at, message_from
 from ringback.broker.settings import Limits
@@ -107,12 +108,20 @@ def bury(
         outcome.body,
         outcome.error,
         retried,
+        facets=facets_of(message),
     )
-    created = Event(moment.new_id(), tenant, message.seq, "CREATED", moment.now)
+    created = Event(moment.new_id(), tenant, message.seq, "CREATED", moment.now, facets=letter.facets)
     failed = Event(
-        moment.new_id(), tenant, message.seq, "FAILED", moment.now, error=outcome.error, status=outcome.status
+        moment.new_id(),
+        tenant,
+        message.seq,
+        "FAILED",
+        moment.now,
+        error=outcome.error,
+        status=outcome.status,
+        facets=letter.facets,
     )
-    changes.put += [message, created, failed, letter]
+    changes.put += [message, created, failed, letter, *described(message, moment.now)]
     tx.apply(changes)
     return Buried(message.seq, letter.pos)
 

@@ -7,10 +7,12 @@ from ringback.broker.operations.runs.append import append_entry, load_delivery
 from ringback.broker.records import Delivery, Lane, LaneKind, Message
 from ringback.broker.rules import lanes
 from ringback.broker.rules.admit import Lanes, admit
+from ringback.broker.rules.facets import described
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Need, Query, Transaction, Where
 
 _AT_ONCE = 64
+_LONG = 86_400_000
 
 
 def lanes_of(tx: Transaction, message: Message, moment: Moment) -> Lanes:
@@ -102,6 +104,8 @@ def _admit(tx: Transaction, message: Message, delivery: Delivery, moment: Moment
     for handed in changes.handed:
         if message.run is not None and message.kind != "call":
             handed.run, handed.entries = load_delivery(tx, message)
+    if message.created_at < moment.now - _LONG:  # what it is filtered by may have been forgotten while it waited
+        changes.put += described(message, moment.now)
     tx.apply(changes)
 
 

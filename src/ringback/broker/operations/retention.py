@@ -12,6 +12,7 @@ from ringback.broker.records import (
     Delivery,
     Entry,
     Event,
+    Facets,
     Lane,
     Message,
     MinuteCounts,
@@ -20,6 +21,7 @@ from ringback.broker.records import (
     Run,
 )
 from ringback.broker.rules.counting import MINUTE_MS
+from ringback.broker.rules.facets import labels_of, last_day
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
@@ -81,6 +83,18 @@ def forget_runs(tx: Transaction, after: int, most: int, limits: Limits, moment: 
         of_run = Query((Where("run", "=", run.seq),), limit=100_000)
         tx.apply(Changes(drop=[run, *tx.find(Entry, of_run), *tx.find(Progress, of_run)]))
     return old[-1].seq if old else after
+
+
+def forget_facets(tx: Transaction, after: int, most: int, limits: Limits, moment: Moment) -> int:
+    """Drop facets that no history carries any more; see `forget_messages` for arguments and answer."""
+    kept_ms = max(limits.log_retention_ms, limits.dlq_retention_ms)
+    where = (Where("id", ">", after), Where("day", "<", last_day(moment.now - kept_ms)))
+    old = tx.find(Facets, Query(where, order=("id",), limit=most))
+    for facets in old:
+        about = Query((Where("facets", "=", facets.id),), limit=1)
+        if not tx.find(Event, about) and not tx.find(DeadLetter, about):
+            tx.apply(Changes(drop=[facets, *labels_of(facets)]))
+    return old[-1].id if old else after
 
 
 def forget_lanes(tx: Transaction, moment: Moment) -> int:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ringback.broker.changes import Changes
 from ringback.broker.records import DeadLetter, Delivery, Event, Message, State
 from ringback.broker.rules.callbacks import callback_message
+from ringback.broker.rules.facets import facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.clock import Instant
 from ringback.wire import retry_after, retry_delay
@@ -48,15 +49,15 @@ def settle(
     settled = Settled(Changes())
     if refused is not None:
         outcome = replace_outcome(outcome, error=refused)
-        _log(settled, delivery, "ERROR", moment, outcome)
+        _log(settled, message, "ERROR", moment, outcome)
         _give_up(settled, message, delivery, outcome, moment)
         return settled
     if 200 <= outcome.status < 300:
-        _end(settled, delivery, "DELIVERED", moment, outcome)
+        _end(settled, message, delivery, "DELIVERED", moment, outcome)
     else:
-        _log(settled, delivery, "ERROR", moment, outcome)
+        _log(settled, message, "ERROR", moment, outcome)
         if delivery.cancel_requested:
-            _end(settled, delivery, "CANCELED", moment)
+            _end(settled, message, delivery, "CANCELED", moment)
             return settled
         if delivery.retried < message.retries and not is_final(outcome):
             _retry(settled, message, delivery, outcome, moment)
@@ -96,11 +97,11 @@ def _retry(settled: Settled, message: Message, delivery: Delivery, outcome: Outc
     at = moment.now + retry_wait(message, delivery.retried, outcome, moment.now)
     settled.ended = False
     settled.changes.put.append(replace(delivery, due_at=at, wake_at=at, lease=None, retried=delivery.retried + 1))
-    _log(settled, delivery, "RETRY", moment, next_at=at)
+    _log(settled, message, "RETRY", moment, next_at=at)
 
 
 def _give_up(settled: Settled, message: Message, delivery: Delivery, outcome: Outcome, moment: Moment) -> None:
-    _end(settled, delivery, "FAILED", moment, outcome)
+    _end(settled, message, delivery, "FAILED", moment, outcome)
     settled.letter = DeadLetter(
         pos=moment.new_id(),
         tenant=message.tenant,
@@ -111,6 +112,7 @@ def _give_up(settled: Settled, message: Message, delivery: Delivery, outcome: Ou
         error=outcome.error,
         retried=delivery.retried,
         run=message.run.run if message.run else 0,
+        facets=facets_of(message),
     )
     if message.callback:
         settled.follow.append(callback_message(message.callback, message, outcome, delivery.retried, moment))
@@ -120,9 +122,16 @@ def _give_up(settled: Settled, message: Message, delivery: Delivery, outcome: Ou
         )
 
 
-def _end(settled: Settled, delivery: Delivery, state: State, moment: Moment, outcome: Outcome | None = None) -> None:
+def _end(
+    settled: Settled,
+    message: Message,
+    delivery: Delivery,
+    state: State,
+    moment: Moment,
+    outcome: Outcome | None = None,
+) -> None:
     settled.changes.drop.append(delivery)
-    event = Event(moment.new_id(), delivery.tenant, delivery.seq, state, moment.now)
+    event = Event(moment.new_id(), message.tenant, message.seq, state, moment.now, facets=facets_of(message))
     if outcome is not None:
         event = replace(event, status=outcome.status, error=outcome.error if state == "FAILED" else None)
     settled.changes.put.append(event)
@@ -130,13 +139,15 @@ def _end(settled: Settled, delivery: Delivery, state: State, moment: Moment, out
 
 def _log(
     settled: Settled,
-    delivery: Delivery,
+    message: Message,
     state: State,
     moment: Moment,
     outcome: Outcome | None = None,
     next_at: Instant | None = None,
 ) -> None:
-    event = Event(moment.new_id(), delivery.tenant, delivery.seq, state, moment.now, next_at=next_at)
+    event = Event(
+        moment.new_id(), message.tenant, message.seq, state, moment.now, next_at=next_at, facets=facets_of(message)
+    )
     if outcome is not None:
         event = replace(
             event,

@@ -1,18 +1,47 @@
 """The writes of one transaction, gathered so that each table is written once, in one go."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Record
+from ringback.broker.records import Facets, Record
 from ringback.broker.stores.rows import CODECS, TABLES
 
 Key = tuple[Any, ...]
+_MOST_KNOWN = 100_000
+
+
+class Known:
+    """Facets of which a store knows that they are written; remembered when they are durable, for the day they are noted for."""
+
+    def __init__(self) -> None:
+        self._days: dict[int, int] = {}
+
+    def __contains__(self, record: Record) -> bool:
+        return isinstance(record, Facets) and self._days.get(record.id, -1) >= record.day
+
+    def learn(self, applied: Iterable[Changes]) -> None:
+        """Take up what has become durable."""
+        if len(self._days) > _MOST_KNOWN:
+            self._days.clear()
+        for changes in applied:
+            for record in changes.put:
+                if type(record) is Facets:
+                    self._days[record.id] = record.day
+            for record in changes.drop:
+                if type(record) is Facets:
+                    self._days.pop(record.id, None)
 
 
 class Buffer:
-    """Keeps the last word on each key until it is flushed; reads by key look here first."""
+    """Keeps the last word on each key until it is flushed; reads by key look here first.
 
-    def __init__(self) -> None:
+    Args:
+        known: facets that are durable, so that they are not written again with every message.
+    """
+
+    def __init__(self, known: "Known") -> None:
+        self._known = known
         self.pending: dict[type[Record], dict[Key, Record | None]] = {kind: {} for kind in TABLES}
         self.empty = True
 
@@ -24,6 +53,8 @@ class Buffer:
             pending[kind][CODECS[kind].key(record)] = None
         for record in changes.put:
             kind = type(record)
+            if kind is Facets and record in self._known:
+                continue
             pending[kind][CODECS[kind].key(record)] = record
         self.empty = False
 
@@ -36,6 +67,8 @@ class Buffer:
                 drops = [key for key, record in entries.items() if record is None]
                 rows = [codec.row(record) for record in entries.values() if record is not None]
                 taken.append((kind, drops, rows))
+                if kind is Facets:
+                    rows.sort()  # two brokers that write the same ones must not wait for each other
                 self.pending[kind] = {}
         self.empty = True
         return taken

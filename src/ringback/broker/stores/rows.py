@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ringback.broker import records
-from ringback.broker.records import Message, Record
+from ringback.broker.records import Facets, Message, Record
 
 Columns = dict[str, Callable[[Any], Any] | str]
 
@@ -25,6 +25,7 @@ class Table(Struct, frozen=True):
         columns: what can be asked for beside the key; an attribute of the same name, or a function of the record.
         sets: columns that hold several values (asked with `contains`).
         indexes: columns, joined by commas, of each index; rows whose first column is NULL are left out of it.
+        faceted: column of its own that it is filtered by beside its facets, if it has any (see `stores.pages`).
         about: key attribute that names the message the record is about, if any.
         told: other brokers on the same store are told of changes: they keep these records in memory, or act on them.
     """
@@ -36,6 +37,7 @@ class Table(Struct, frozen=True):
     sets: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     about: str | None = None
+    faceted: str | None = None
     told: bool = False
 
 
@@ -45,12 +47,17 @@ def _parts(url: str) -> tuple[str, str]:
     return parts.netloc, parts.path
 
 
-def _host(message: Message) -> str:
-    return _parts(message.url)[0]
+def _host(of: Message | Facets) -> str:
+    return _parts(of.url)[0]
 
 
-def _path(message: Message) -> str:
-    return _parts(message.url)[1]
+def host_key(of: Facets) -> str:
+    """Return what facets are found by: the host, cut where it is longer than a host can be."""
+    return _host(of)[:255]
+
+
+def _path(of: Message | Facets) -> str:
+    return _parts(of.url)[1]
 
 
 def _set(name: str) -> Callable[[Any], str | None]:
@@ -101,18 +108,32 @@ TABLES: dict[type[Record], Table] = {
             "events",
             records.Event,
             ("pos",),
-            _plain("tenant", "message", "state"),
-            indexes=("message,pos",),
+            _plain("tenant", "message", "state", "facets"),
+            indexes=("message,pos", "facets,state,pos"),
             about="message",
+            faceted="state",
         ),
         Table(
             "dead_letters",
             records.DeadLetter,
             ("pos",),
-            _plain("tenant", "message", "status", "run"),
-            indexes=("message", "run"),
+            _plain("tenant", "message", "status", "run", "facets"),
+            indexes=("message", "run", "facets,pos", "facets,status,pos"),
             about="message",
+            faceted="status",
         ),
+        Table(
+            "facets",
+            records.Facets,
+            ("id",),
+            {
+                **_plain("day", "tenant", "url", "caller_ip", "queue", "group", "schedule", "flow_key", "of_run"),
+                "host": host_key,
+                "path": _path,
+            },
+            indexes=("host", "caller_ip", "queue", "group", "schedule", "flow_key"),
+        ),
+        Table("facet_labels", records.FacetLabel, ("tenant", "label", "facets")),
         Table("daily_counts", records.DailyCount, ("tenant",)),
         Table("minute_counts", records.MinuteCounts, ("tenant", "minute", "node")),
         Table("bulk_actions", records.BulkAction, ("pos",), _plain("tenant")),

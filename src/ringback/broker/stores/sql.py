@@ -13,7 +13,7 @@ _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 def create_statements(table: Table) -> Iterable[str]:
     """Yield the statements that make a table and its indexes in SQLite."""
     names = CODECS[table.kind].names
-    if len(table.key) == 1 and table.key[0] in {"seq", "pos"}:
+    if len(table.key) == 1 and table.key[0] in {"seq", "pos", "id"}:
         columns = [f'"{table.key[0]}" INTEGER PRIMARY KEY', *(f'"{name}"' for name in names[1:])]
         options = ""
     else:
@@ -54,36 +54,35 @@ def all_statement(table: Table) -> str:
 def find_statement(kind: type[Record], query: Query) -> tuple[str, list[Any]]:
     """Return the statement that reads the records a query asks for, and its values."""
     table = TABLES[kind]
-    condition, values = _conditions(table, query.where)
+    conditions, values = _conditions(table, query.where)
     order = ""
     if query.order:
         direction = " DESC" if query.descending else ""
         order = " ORDER BY " + ", ".join(f'r."{name}"{direction}' for name in query.order)
-    return f"SELECT r.record FROM {table.name} r{condition}{order} LIMIT ?", [*values, query.limit]
+    return f"SELECT r.record FROM {table.name} r{conditions}{order} LIMIT ?", [*values, query.limit]
 
 
 def count_statement(kind: type[Record], where: tuple[Where, ...]) -> tuple[str, list[Any]]:
     """Return the statement that counts the records that meet all conditions, and its values."""
     table = TABLES[kind]
-    condition, values = _conditions(table, where)
-    return f"SELECT count(*) FROM {table.name} r{condition}", values
+    conditions, values = _conditions(table, where)
+    return f"SELECT count(*) FROM {table.name} r{conditions}", values
 
 
 def _conditions(table: Table, where: tuple[Where, ...]) -> tuple[str, list[Any]]:
     """Conditions on the message are asked of it row by row: pages are short and read in the order of an index."""
     values: list[Any] = []
-    own = [_condition("r", one, values) for one in where if not one.column.startswith("message.")]
+    own = [condition("r", one, values) for one in where if not one.column.startswith("message.")]
     about = [one for one in where if one.column.startswith("message.")]
     if about:
-        asked = [
-            _condition("m", Where(one.column.removeprefix("message."), one.op, one.value), values) for one in about
-        ]
+        asked = [condition("m", Where(one.column.removeprefix("message."), one.op, one.value), values) for one in about]
         messages = TABLES[Message].name
         own.append(f'EXISTS (SELECT 1 FROM {messages} m WHERE m.seq = r."{table.about}" AND {" AND ".join(asked)})')
     return (" WHERE " + " AND ".join(own) if own else ""), values
 
 
-def _condition(alias: str, one: Where, values: list[Any]) -> str:
+def condition(alias: str, one: Where, values: list[Any]) -> str:
+    """Return one condition in SQL; its values are added to `values`."""
     column = f'{alias}."{one.column}"'
     match one.op:
         case "null":

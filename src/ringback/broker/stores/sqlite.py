@@ -12,8 +12,8 @@ import apsw
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Record
-from ringback.broker.stores import sql
-from ringback.broker.stores.buffer import Buffer
+from ringback.broker.stores import pages, sql
+from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
 from ringback.broker.stores.later import Later
@@ -51,6 +51,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._jobs: list[_Job] = []
+        self._known = Known()
         self._busy = False
         self._take: Callable[[Sequence[Changes]], None] = lambda _: None
         self._reader = ThreadPoolExecutor(_READERS, "ringback-read")
@@ -123,7 +124,7 @@ class SqliteStore:
         connection = self._idle_readers.pop()
         try:
             connection.execute("BEGIN")  # one snapshot for all reads of the job
-            return job(SqliteTransaction(connection))
+            return job(SqliteTransaction(connection, self._known))
         finally:
             connection.execute("ROLLBACK")
             self._idle_readers.append(connection)
@@ -138,7 +139,7 @@ class SqliteStore:
 
     def _run(self, batch: list[_Job]) -> None:
         """Run the jobs in one transaction and hand its commit to the thread."""
-        tx = SqliteTransaction(self._connection)
+        tx = SqliteTransaction(self._connection, self._known)
         answers: list[tuple[asyncio.Future[Any], Any]] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -174,6 +175,7 @@ class SqliteStore:
         self._settle(applied, answers)
 
     def _settle(self, applied: list[Changes], answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        self._known.learn(applied)
         self._take(applied)
         for future, answer in answers:
             if not future.done():
@@ -206,9 +208,9 @@ class SqliteStore:
 class SqliteTransaction:
     """One transaction; writes are gathered, and flushed before a read that could miss them."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, known: Known) -> None:
         self._connection = connection
-        self._buffer = Buffer()
+        self._buffer = Buffer(known)
         self.applied: list[Changes] = []
         self._later = Later()
         self.later = self._later.add
@@ -228,9 +230,8 @@ class SqliteTransaction:
     def find(self, kind: type[R], query: Query) -> list[R]:
         """See `Transaction.find`."""
         self.flush()
-        statement, values = sql.find_statement(kind, query)
         record = CODECS[kind].record
-        return [record(stored) for (stored,) in self._connection.execute(statement, values)]
+        return [record(row[0]) for row in pages.find(self._connection.execute, pages.merged_here, kind, query)]
 
     def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:  # noqa: ARG002 - one job at a time
         """See `Transaction.claim`; one process writes this file, one job at a time."""

@@ -24,6 +24,7 @@ from ringback.broker.records import (
     Waiter,
 )
 from ringback.broker.rules import runs
+from ringback.broker.rules.facets import facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.run_settle import failure_message
 from ringback.broker.settings import Limits
@@ -73,10 +74,11 @@ def _cancel_deliveries(tx: Transaction, run: Run, moment: Moment) -> None:
     for delivery in tx.claim(Delivery, Query((Where("run", "=", run.seq),), limit=_AT_ONCE), wait=True):
         if delivery.lease is not None:
             continue
-        canceled = Event(moment.new_id(), run.tenant, delivery.seq, "CANCELED", moment.now)
+        message = tx.get(Message, delivery.seq)
+        facets = facets_of(message) if message is not None else 0
+        canceled = Event(moment.new_id(), run.tenant, delivery.seq, "CANCELED", moment.now, facets=facets)
         tx.apply(Changes(put=[canceled], drop=[delivery]))
         leave(tx, delivery, moment)
-        message = tx.get(Message, delivery.seq)
         if message is not None:
             release(tx, message, delivery, moment, ended=True)
 

@@ -10,6 +10,7 @@ import asyncpg
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Delivery
+from ringback.broker.stores.buffer import Known
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.postgres import green, schema
 from ringback.broker.stores.postgres.bell import CHANNEL, Bell
@@ -102,6 +103,7 @@ class PostgresStore:
         self._together = _Queue(_WRITERS, _JOBS_AT_ONCE)
         self._apart = _Queue(_APART, 1)
         self._own: dict[int, Delivery] = {}
+        self._known = Known()
         self._workers: list[asyncio.Task[None]] = []
         self._readers: asyncio.Queue[Any] = asyncio.Queue()
         self._take: Callable[[Sequence[Changes]], None] = lambda _: None
@@ -160,7 +162,7 @@ class PostgresStore:
             for last in (False, True):
                 try:
                     connection = connection or await self._connect()
-                    return await _read(connection, job)
+                    return await _read(connection, self._known, job)
                 except LOST as error:
                     await end(connection)
                     connection = None
@@ -204,7 +206,7 @@ class PostgresStore:
         reason: BaseException
         own: dict[int, Delivery] | None = self._own
         for _ in range(_TRIES):
-            tx = PostgresTransaction(connection, own=own)
+            tx = PostgresTransaction(connection, self._known, own=own)
             try:
                 answers = await green.run(lambda tx=tx, needs=needs: self._run_jobs(tx, batch, needs))  # type: ignore[misc]
                 if tx.begun:
@@ -267,6 +269,7 @@ class PostgresStore:
 
     def _settle(self, applied: list[Changes], answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
         self._note_own(applied)
+        self._known.learn(applied)
         self._take(applied)
         for future, answer in answers:
             if not future.done():
@@ -296,8 +299,8 @@ class PostgresStore:
             await asyncio.sleep(0.1)
 
 
-async def _read(connection: Any, job: Callable[[Transaction], T]) -> T:
-    tx = PostgresTransaction(connection, _SNAPSHOT, lock=False)
+async def _read(connection: Any, known: Known, job: Callable[[Transaction], T]) -> T:
+    tx = PostgresTransaction(connection, known, _SNAPSHOT, lock=False)
     try:
         return await green.run(lambda: job(tx))
     finally:

@@ -8,8 +8,8 @@ import asyncpg
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import ActiveRun, Delivery, Entry, Lane, Node, Progress, Record, Run, SavedEvent, Waiter
-from ringback.broker.stores import sql
-from ringback.broker.stores.buffer import Buffer
+from ringback.broker.stores import pages, sql
+from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.contract import Need, Query, Where
 from ringback.broker.stores.later import Later
 from ringback.broker.stores.postgres import green, statements
@@ -35,6 +35,7 @@ class PostgresTransaction:
     Args:
         connection: in no transaction yet; it begins one with the first read.
         begin: the statement for that.
+        known: facets that need not be written again.
         lock: whether reads lock; in a transaction that only reads they do not.
         own: deliveries this broker has leased, as it has written them: they are taken to be so still, without being read, and the
             write fails if they are not.
@@ -43,6 +44,7 @@ class PostgresTransaction:
     def __init__(
         self,
         connection: "asyncpg.Connection[Any]",
+        known: Known,
         begin: str = "BEGIN",
         *,
         lock: bool = True,
@@ -51,7 +53,7 @@ class PostgresTransaction:
         self._connection = connection
         self._begin = begin
         self._lock = lock
-        self._buffer = Buffer()
+        self._buffer = Buffer(known)
         self._own = own
         self.assumed: dict[int, Delivery] = {}
         self._known: dict[Need, Record | None] = {}
@@ -102,8 +104,8 @@ class PostgresTransaction:
     def find(self, kind: type[R], query: Query) -> list[R]:
         """See `Transaction.find`."""
         self.flush()
-        statement, values = sql.find_statement(kind, query)
-        return self._records(kind, statement, values)
+        record = CODECS[kind].record
+        return [record(row[0]) for row in pages.find(self._ask, pages.merged_there, kind, query)]
 
     def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:
         """See `Transaction.claim`."""
@@ -199,6 +201,9 @@ class PostgresTransaction:
         record = CODECS[kind].record
         rows = self._fetch(statements.numbered(statement), *map(fitting, values))
         return [record(row[0]) for row in rows]
+
+    def _ask(self, statement: str, values: list[Any]) -> list[Any]:
+        return self._fetch(statements.numbered(statement), *map(fitting, values))
 
     def _fetch(self, statement: str, *values: Any) -> list[Any]:
         if not self.begun:

@@ -55,10 +55,12 @@ CREATE TABLE events (
   "tenant" text COLLATE "C",
   "message" bigint,
   "state" text COLLATE "C",
+  "facets" bigint,
   record bytea NOT NULL,
   PRIMARY KEY ("pos")
 );
 CREATE INDEX events_by_message_pos ON events ("message", "pos") WHERE "message" IS NOT NULL;
+CREATE INDEX events_by_facets_state_pos ON events ("facets", "state", "pos") WHERE "facets" IS NOT NULL;
 
 CREATE TABLE dead_letters (
   "pos" bigint NOT NULL,
@@ -66,11 +68,45 @@ CREATE TABLE dead_letters (
   "message" bigint,
   "status" bigint,
   "run" bigint,
+  "facets" bigint,
   record bytea NOT NULL,
   PRIMARY KEY ("pos")
 );
 CREATE INDEX dead_letters_by_message ON dead_letters ("message") WHERE "message" IS NOT NULL;
 CREATE INDEX dead_letters_by_run ON dead_letters ("run") WHERE "run" IS NOT NULL;
+CREATE INDEX dead_letters_by_facets_pos ON dead_letters ("facets", "pos") WHERE "facets" IS NOT NULL;
+CREATE INDEX dead_letters_by_facets_status_pos ON dead_letters ("facets", "status", "pos") WHERE "facets" IS NOT NULL;
+
+CREATE TABLE facets (
+  "id" bigint NOT NULL,
+  "day" bigint,
+  "tenant" text COLLATE "C",
+  "url" text COLLATE "C",
+  "caller_ip" text COLLATE "C",
+  "queue" text COLLATE "C",
+  "group" text COLLATE "C",
+  "schedule" text COLLATE "C",
+  "flow_key" text COLLATE "C",
+  "of_run" bigint,
+  "host" text COLLATE "C",
+  "path" text COLLATE "C",
+  record bytea NOT NULL,
+  PRIMARY KEY ("id")
+);
+CREATE INDEX facets_by_host ON facets ("host") WHERE "host" IS NOT NULL;
+CREATE INDEX facets_by_caller_ip ON facets ("caller_ip") WHERE "caller_ip" IS NOT NULL;
+CREATE INDEX facets_by_queue ON facets ("queue") WHERE "queue" IS NOT NULL;
+CREATE INDEX facets_by_group ON facets ("group") WHERE "group" IS NOT NULL;
+CREATE INDEX facets_by_schedule ON facets ("schedule") WHERE "schedule" IS NOT NULL;
+CREATE INDEX facets_by_flow_key ON facets ("flow_key") WHERE "flow_key" IS NOT NULL;
+
+CREATE TABLE facet_labels (
+  "tenant" text COLLATE "C" NOT NULL,
+  "label" text COLLATE "C" NOT NULL,
+  "facets" bigint NOT NULL,
+  record bytea NOT NULL,
+  PRIMARY KEY ("tenant", "label", "facets")
+);
 
 CREATE TABLE daily_counts (
   "tenant" text COLLATE "C" NOT NULL,

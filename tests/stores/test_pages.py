@@ -1,0 +1,150 @@
+"""Pages of filtered history are the same from every store, by whichever way they are found, and no way reads all rows."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from ringback.broker.changes import Changes
+from ringback.broker.operations.selection import about_message
+from ringback.broker.records import DeadLetter, Event, Facets, Message, Record, RunRef, State
+from ringback.broker.rules.facets import described, facets_of
+from ringback.broker.stores import pages
+from ringback.broker.stores.contract import Query, Store, Where
+from ringback.broker.stores.memory import MemoryStore
+from ringback.broker.stores.postgres.store import PostgresStore
+from ringback.broker.stores.sqlite import SqliteStore
+from ringback.wire.filters import Filter
+from ringback.wire.options import FlowControl
+
+LONG = "x" * 300
+STATES: tuple[State, ...] = ("CREATED", "ACTIVE", "ERROR", "DELIVERED", "FAILED")
+
+
+def records(chance: random.Random) -> list[Record]:
+    """Return history of messages of a few dozen sorts, of two tenants."""
+    written: list[Record] = []
+    for seq in range(1, 151):
+        message = Message(
+            seq,
+            chance.choice(("one", "two")),
+            f"https://{chance.choice('abc')}.example/{chance.choice('xy')}",
+            "POST",
+            (),
+            b"",
+            0,
+            0,
+            3,
+            1000,
+            labels=chance.choice(((), ("red",), ("red", LONG), ("blue",))),
+            flow=chance.choice((None, FlowControl("key", 1))),
+            caller_ip=chance.choice(("192.0.2.1", "192.0.2.2")),
+            queue=chance.choice((None, None, "q")),
+            run=chance.choice((None, RunRef(7))),
+        )
+        facets = facets_of(message)
+        written += [message, *described(message, 0)]
+        for number in range(chance.randrange(4)):
+            pos = seq * 10 + number
+            written.append(Event(pos, message.tenant, seq, chance.choice(STATES), 0, facets=facets))
+            run = 7 if message.run else 0
+            if chance.random() < 0.5:
+                status = chance.choice((500, 503))
+                written.append(DeadLetter(pos, message.tenant, seq, status, (), b"", run=run, facets=facets))
+    return written
+
+
+def asked(chance: random.Random) -> tuple[type[Record], Query]:
+    """Return a query as the calls for history make them."""
+    some = lambda *values: chance.choice(((), (), chance.sample(values, chance.randrange(1, len(values) + 1))))  # noqa: E731
+    filter_ = Filter(
+        urls=tuple(some("https://a.example/x", "https://b.example/y", "http://[")),
+        hosts=tuple(some("a.example", "c.example")),
+        paths=tuple(some("/x", "/y")),
+        labels=tuple(some("red", "blue", LONG, "none")),
+        queues=tuple(some("q")),
+        flow_keys=tuple(some("key")),
+        caller_ips=tuple(some("192.0.2.1")),
+    )
+    where = [Where("tenant", "=", chance.choice(("one", "two"))), *about_message(filter_)]
+    kind: type[Record] = Event
+    if chance.random() < 0.4:
+        kind = DeadLetter
+        where.append(Where("run", chance.choice(("=", ">")), 0))
+        where += [Where("status", "in", tuple(one)) for one in (some(500, 503),) if one]
+    else:
+        where += [Where("state", "in", tuple(one)) for one in (some(*STATES),) if one]
+    if chance.random() < 0.5:
+        where.append(Where("pos", chance.choice((">", "<", ">=")), chance.randrange(1500)))
+    return kind, Query(tuple(where), ("pos",), chance.random() < 0.5, chance.choice((3, 1000)))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    opened: Store = SqliteStore(tmp_path / "store.db")
+    if request.param == "postgres":
+        opened = PostgresStore(request.getfixturevalue("postgres").fresh(), 15_000)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize(("merged", "sorted_"), [(200, 20_000), (1, 20_000), (1, 0)])
+async def test_a_page_is_the_same_whichever_way_it_is_found(
+    store: Store, merged: int, sorted_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_MERGED", merged)
+    monkeypatch.setattr(pages, "_SORTED", sorted_)
+    model, chance = MemoryStore(), random.Random(11)
+    for one in (model, store):
+        await one.write(lambda tx: tx.apply(Changes(put=records(random.Random(3)))))
+    full = 0
+    for _ in range(120):
+        kind, query = asked(chance)
+        expected = await model.read(lambda tx, kind=kind, query=query: tx.find(kind, query))  # type: ignore[misc]
+        found = await store.read(lambda tx, kind=kind, query=query: tx.find(kind, query))  # type: ignore[misc]
+        assert found == expected, query
+        full += bool(found)
+    assert full > 20
+
+
+async def test_facets_are_written_once_a_day_and_again_when_they_were_dropped(store: Store) -> None:
+    message = Message(1, "t", "https://a.example", "POST", (), b"", 0, 0, 3, 1000)
+    (facets,) = described(message, 0)
+    statements: list[int] = []
+    for at in (0, 1000, 86_400_000):
+        await store.write(lambda tx, at=at: tx.apply(Changes(put=described(message, at))))  # type: ignore[misc]
+        found = await store.read(lambda tx: tx.find(Facets, Query()))
+        statements.append(found[0].day)
+    assert statements == [0, 0, 1]
+    await store.write(lambda tx: tx.apply(Changes(drop=[facets])))
+    await store.write(lambda tx: tx.apply(Changes(put=described(message, 5))))
+    assert await store.read(lambda tx: tx.find(Facets, Query())) == [replace(facets, day=0)]
+
+
+async def test_no_filter_reads_all_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+    await store.open()
+    await store.write(lambda tx: tx.apply(Changes(put=records(random.Random(3)))))
+    chance = random.Random(5)
+    plans: list[str] = []
+
+    def ask(statement: str, values: list[object]) -> list[tuple[object, ...]]:
+        plan = [row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+        if " r WHERE " in statement:
+            plans.append(" | ".join(plan))
+        return list(store._connection.execute(statement, values))
+
+    for number in range(120):
+        monkeypatch.setattr(pages, "_MERGED", 200 if number % 2 else 1)
+        kind, query = asked(chance)
+        pages.find(ask, pages.merged_here, kind, query)
+    await store.close()
+    assert any(" f" in plan for plan in plans)
+    assert any(" f" not in plan for plan in plans)
+    for plan in plans:
+        assert "SCAN r" not in plan, "every row is read"
+        assert "_by_facets_" in plan
+        assert "TEMP B-TREE" not in plan or " f" in plan, "only what is known to be little may be sorted"
