@@ -30,12 +30,16 @@ def serve_many(workflows: Mapping[str, WorkflowFunction | Workflow], **options: 
 
 async def answer(endpoint: Endpoint | Endpoints, scope: Scope, body: bytes) -> Response:
     """Return the endpoint's answer to an HTTP request whose body has been read."""
+    request = request_of(scope, body)
+    host = request.header("host") or "localhost"
+    return await endpoint.answer(request, f"{scope.get('scheme', 'http')}://{host}{request.target}")
+
+
+def request_of(scope: Scope, body: bytes) -> Request:
+    """Return an ASGI request."""
     headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
-    target = _target(scope)
-    host = next((value for name, value in headers if name == "host"), "localhost")
     client = scope.get("client")
-    request = Request(scope["method"], target, headers, body, client[0] if client else "")
-    return await endpoint.answer(request, f"{scope.get('scheme', 'http')}://{host}{target}")
+    return Request(scope["method"], _target(scope), headers, body, client[0] if client else "")
 
 
 async def send_response(response: Response, send: Send) -> None:
@@ -51,7 +55,7 @@ def _application(endpoint: Endpoint | Endpoints) -> Application:
         if scope["type"] == "lifespan":
             await _live(endpoint, receive, send)
         elif scope["type"] == "http":
-            body = await _body(receive)
+            body = await body_of(receive)
             response = too_large() if body is None else await answer(endpoint, scope, body)
             await send_response(response, send)
 
@@ -68,7 +72,7 @@ async def _live(endpoint: Endpoint | Endpoints, receive: Receive, send: Send) ->
         await send({"type": "lifespan.startup.complete"})
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def body_of(receive: Receive) -> bytes | None:
     """Return the body of a request, None if it is larger than any broker sends."""
     parts: list[bytes] = []
     size = 0

@@ -47,20 +47,22 @@ def serve_many(
 
 def _view(endpoint: Endpoint | Endpoints, blocking: bool) -> Callable[..., Any]:
     async def view(came: HttpRequest, **_: Any) -> HttpResponse:
-        return _response(await endpoint.answer(_request(came), came.build_absolute_uri()))
+        return response_of(await endpoint.answer(request_of(came), came.build_absolute_uri()))
 
     def blocking_view(came: HttpRequest, **_: Any) -> HttpResponse:
-        return _response(LOOPS.wait_for(endpoint.answer(_request(came), came.build_absolute_uri()), endpoint.close))
+        return response_of(LOOPS.wait_for(endpoint.answer(request_of(came), came.build_absolute_uri()), endpoint.close))
 
     # The broker sends no CSRF token; its signature is what it shows
     exempt: Callable[..., Any] = csrf_exempt(blocking_view if blocking else view)
     return exempt
 
 
-def _request(came: HttpRequest) -> Request:
+def request_of(came: HttpRequest) -> Request:
+    """Return a Django request."""
     headers = [(name.lower(), value) for name, value in came.headers.items()]
     return Request(came.method or "", came.get_full_path(), headers, came.body, came.META.get("REMOTE_ADDR", ""))
 
 
-def _response(response: Response) -> HttpResponse:
+def response_of(response: Response) -> HttpResponse:
+    """Return a response in Django's words."""
     return HttpResponse(response.body, status=response.status, headers=dict(response.headers))

@@ -40,25 +40,33 @@ def target_of(environ: WSGIEnvironment) -> str:
     return f"{path}?{query}" if query else path
 
 
-def _application(endpoint: Endpoint | Endpoints) -> WSGIApplication:
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        response = _answer(endpoint, environ)
-        length = ("Content-Length", str(len(response.body)))
-        start_response(_status(response.status), [*response.headers, length])
-        return [response.body]
-
-    return application
-
-
-def _answer(endpoint: Endpoint | Endpoints, environ: WSGIEnvironment) -> Response:
+def request_of(environ: WSGIEnvironment) -> Request | None:
+    """Return a WSGI request whole, None if it is larger than any broker sends."""
     size = environ.get("CONTENT_LENGTH") or "0"
     length = int(size) if size.isascii() and size.isdigit() else 0
     if length > LARGEST_BODY:
-        return too_large()
+        return None
     body: bytes = environ["wsgi.input"].read(length)
     peer = environ.get("REMOTE_ADDR", "")
-    request = Request(environ["REQUEST_METHOD"], target_of(environ), _headers(environ), body, peer)
-    return LOOPS.wait_for(endpoint.answer(request, request_uri(environ)), endpoint.close)
+    return Request(environ["REQUEST_METHOD"], target_of(environ), _headers(environ), body, peer)
+
+
+def respond(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+    """Return a response in WSGI's words."""
+    length = ("Content-Length", str(len(response.body)))
+    start_response(_status(response.status), [*response.headers, length])
+    return [response.body]
+
+
+def _application(endpoint: Endpoint | Endpoints) -> WSGIApplication:
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = request_of(environ)
+        if request is None:
+            return respond(too_large(), start_response)
+        answer = LOOPS.wait_for(endpoint.answer(request, request_uri(environ)), endpoint.close)
+        return respond(answer, start_response)
+
+    return application
 
 
 def _headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
