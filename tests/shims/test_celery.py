@@ -56,7 +56,7 @@ def shop(broker: BrokerProcess, endpoint: Endpoint) -> Iterator[Shop]:
     shop.receiver = push_tasks(shop.app, f"{endpoint.url}/tasks", broker=known, queues={"in-order"})
     endpoint.respond = shop.answer
     yield shop
-    shop.receiver._publisher.close()
+    shop.receiver.close()
     shop.transport.close()
     shop.app.close()
 

@@ -5,13 +5,11 @@ import io
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import unquote
 from wsgiref.util import setup_testing_defaults
 
-import django
 import httpx
-from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from fastapi import FastAPI
@@ -22,6 +20,7 @@ from ringback.workflow.adapters import asgi, aws_lambda, flask, starlette, verce
 from ringback.workflow.definition import ServeOptions
 from ringback.workflow.loops import LOOPS
 from ringback.workflow.many import Endpoints
+from support.django_project import Urls, configure
 from support.scripted_broker import Answer
 
 Workflows = Mapping[str, Callable[..., Any]]
@@ -118,19 +117,13 @@ async def _flask(workflows: Workflows, options: ServeOptions) -> AsyncIterator[A
         yield answer
 
 
-class _Urls:
-    urlpatterns: ClassVar[list[Any]] = []
-
-
 def _django_urls(workflows: Workflows, options: ServeOptions, *, blocking: bool) -> None:
-    if not settings.configured:
-        settings.configure(ROOT_URLCONF=_Urls, ALLOWED_HOSTS=["*"], SECRET_KEY="for tests only", USE_TZ=True)
-        django.setup()
+    configure()
     from django.urls import clear_url_caches
 
     from ringback.workflow.adapters.django import serve_many
 
-    _Urls.urlpatterns = [serve_many(PREFIX[1:], workflows, blocking=blocking, **options)]
+    Urls.urlpatterns = [serve_many(PREFIX[1:], workflows, blocking=blocking, **options)]
     clear_url_caches()
 
 

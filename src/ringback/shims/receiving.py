@@ -87,6 +87,10 @@ class Receiver:
         ran = self._run(task)
         return _final(ran.told) if ran.status == 489 else _answer(ran.status, ran.told)
 
+    def close(self) -> None:
+        """Give back the connections to the broker that publishing has opened."""
+        self._publisher.close()
+
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Be a WSGI application."""
         request = wsgi.request_of(environ)
