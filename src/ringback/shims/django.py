@@ -14,6 +14,7 @@ Works with `django.tasks` (Django 6.0 and later) and with its backport, the pack
 """
 
 import json
+import math
 import traceback
 from collections.abc import Callable
 from datetime import datetime
@@ -80,7 +81,7 @@ class RingbackBackend(_BaseTaskBackend):  # type: ignore[misc] # whichever of th
             "backend": self.alias,
             "enqueued_at": now.isoformat(),
         }
-        at = None if task.run_after is None else int(task.run_after.timestamp() * 1000)
+        at = None if task.run_after is None else math.ceil(task.run_after.timestamp() * 1000)
         self.publisher.publish(
             json.dumps(said), name=task.module_path, dedup=result.id, queue=task.queue_name, at_ms=at
         )
