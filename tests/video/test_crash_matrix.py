@@ -16,6 +16,7 @@ import pytest
 from ringback.testing import TestBroker, crash_matrix
 from ringback_video.app import create_app
 from ringback_video.providers.contract import Look
+from ringback_video.providers.local import LocalProvider
 from ringback_video.settings import Settings
 from ringback_video.studio import build
 from ringback_video.templates import TEMPLATES
@@ -26,6 +27,8 @@ TEMPLATE = TEMPLATES["runway"]
 
 class StubProvider:
     """Makes one video of the right size and length, ready at the second look."""
+
+    capabilities = LocalProvider.capabilities
 
     def __init__(self, video: bytes) -> None:
         self._video = video

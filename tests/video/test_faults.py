@@ -12,7 +12,7 @@ import httpx
 
 from ringback_video.jobs import Job, Status, Usage
 from ringback_video.process_video import ProcessVideo
-from ringback_video.providers.contract import Look, Provider
+from ringback_video.providers.contract import Capabilities, Look, Provider
 from ringback_video.rendering.operation import Operation, Order
 from ringback_video.settings import PHOTOS
 from support.endpoint import eventually
@@ -26,6 +26,10 @@ class Stumbling:
     def __init__(self, inner: Provider, failures: int) -> None:
         self.inner, self.failures = inner, failures
         self.starts = self.polls = 0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.inner.capabilities
 
     def start(self, operation_id: str, order: Order, photos: list[bytes]) -> str:
         self.starts += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from ringback_video.probing import check_video
+from ringback_video.probing import NotTheVideo, Wanted, check_video
 from ringback_video.rendering.captions import draw_caption
 from ringback_video.rendering.encoder import Quality, encode
 from ringback_video.rendering.frames import frame_count, frames
@@ -32,6 +32,10 @@ def photos(*names: str) -> list[Image.Image]:
     return [Image.open(PHOTOS / f"{name}.jpg").convert("RGB") for name in names or ("coffee", "dahlia", "pavilion")]
 
 
+def wanted(template: Template) -> Wanted:
+    return Wanted(template.width, template.height, template.seconds)
+
+
 def render(template: Template, target: Path, caption: str = "Same again") -> bytes:
     drawn = frames(photos(), template, caption, FEW.per_second)
     encode(drawn, (template.width, template.height), target, lambda _: None, FEW)
@@ -42,7 +46,7 @@ def render(template: Template, target: Path, caption: str = "Same again") -> byt
 def test_the_same_order_gives_the_same_bytes_of_the_right_size_and_length(name: str, tmp_path: Path) -> None:
     template = small(TEMPLATES[name])
     assert render(template, tmp_path / "one.mp4") == render(template, tmp_path / "two.mp4")
-    check_video(tmp_path / "one.mp4", template)
+    check_video(tmp_path / "one.mp4", wanted(template))
 
 
 def test_the_gallery_has_every_format_more_than_once() -> None:
@@ -120,7 +124,7 @@ def test_previews_are_made_on_demand_and_kept(tmp_path: Path) -> None:
         film = eventually(lambda: previews.path(name), 100)
     finally:
         previews.close()
-    check_video(film, small(TEMPLATES["showcase"]))
+    check_video(film, wanted(small(TEMPLATES["showcase"])))
     with Image.open(previews.path(still) or tmp_path) as picture:
         assert picture.format == "WEBP"
     assert film.stat().st_size < 250_000
@@ -132,3 +136,20 @@ def test_two_makers_do_not_do_the_same_work(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         make_missing(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".making"]
+
+
+def test_a_file_that_is_not_what_was_ordered_is_found_out(tmp_path: Path) -> None:
+    template = small(TEMPLATES["story"])
+    render(template, tmp_path / "film.mp4")
+    right = wanted(template)
+    check_video(tmp_path / "film.mp4", replace(right, width=720, height=1280, exact=False))
+    for other in (
+        replace(right, width=720, height=1280),
+        replace(right, width=1280, height=720, exact=False),
+        replace(right, seconds=right.seconds + 1),
+    ):
+        with pytest.raises(NotTheVideo, match="instead of"):
+            check_video(tmp_path / "film.mp4", other)
+    (tmp_path / "none.mp4").write_bytes(b"no film")
+    with pytest.raises(NotTheVideo, match="not a video that can be played"):
+        check_video(tmp_path / "none.mp4", right)

@@ -5,9 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ringback.workflow import Context, Failure, NonRetryableError
+from ringback_video import making
 from ringback_video.jobs import Job, Status, Usage, move, now
 from ringback_video.photos import PhotoRefused, PhotoUnreachable, fetch, prepare
 from ringback_video.probing import NotTheVideo, check_video
+from ringback_video.providers.asking import wanted_video
 from ringback_video.rendering.operation import Order
 from ringback_video.settings import PHOTOS
 from ringback_video.studio import Studio
@@ -87,8 +89,10 @@ class ProcessVideo:
         with self._studio.database.transaction() as session:
             job = self._job(session.get(Job, job_id), job_id)
             order, urls = Order(job.template_id, job.caption), list(job.source_image_urls)
+            if job.operation_id is not None:
+                return job.operation_id  # it was started, and only the answer to the broker was lost
         photos = [self._photo(number, url) for number, url in enumerate(urls, 1)]
-        operation_id = self._studio.provider.start(job_id, order, photos)
+        operation_id = making.start(self._studio.provider, job_id, order, photos)
         self._note(job_id, "generate-video", 8, operation_id)
         return operation_id
 
@@ -99,12 +103,7 @@ class ProcessVideo:
         if canceled:
             self._studio.provider.cancel(operation_id)
             return Seen(done=False, progress=0, canceled=True)
-        look = self._studio.provider.poll(operation_id)
-        match look.stage:
-            case "failed":
-                raise NonRetryableError(f"The video could not be rendered: {look.error}")
-            case "lost":
-                self._studio.provider.restart(operation_id)
+        look = making.look(self._studio.provider, operation_id)
         self._note(job_id, "poll-completion", 10 + look.progress * 85 // 100)
         return Seen(look.stage == "done", look.progress)
 
@@ -114,9 +113,9 @@ class ProcessVideo:
             template = TEMPLATES[self._job(session.get(Job, job_id), job_id).template_id]
         with TemporaryDirectory(prefix="studio-") as folder:
             file = Path(folder) / "video.mp4"
-            file.write_bytes(self._studio.provider.fetch(operation_id))
+            file.write_bytes(making.fetch(self._studio.provider, operation_id))
             try:
-                check_video(file, template)
+                check_video(file, wanted_video(self._studio.provider.capabilities, template))
             except NotTheVideo as error:
                 raise NonRetryableError(str(error)) from error
             name = self._studio.videos.keep(file, ".mp4", "video/mp4", job_id)

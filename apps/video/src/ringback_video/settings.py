@@ -25,6 +25,7 @@ class Settings:
         secret: signs links to files.
         bucket: S3 bucket that uploads and videos are kept in; empty for folders below `data`.
         s3_url: address of an S3-compatible store that is not Amazon's.
+        provider: what makes the videos: `local`, or a name in `providers/registry.py`.
     """
 
     data: Path
@@ -38,6 +39,7 @@ class Settings:
     secret: str = ""
     bucket: str = ""
     s3_url: str = ""
+    provider: str = "local"
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -62,6 +64,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         secret=environment.get("STUDIO_SECRET") or _derived_secret(environment),
         bucket=environment.get("STUDIO_S3_BUCKET", ""),
         s3_url=environment.get("STUDIO_S3_URL", ""),
+        provider=environment.get("STUDIO_PROVIDER") or "local",
     )
 
 

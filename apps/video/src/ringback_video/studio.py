@@ -1,5 +1,6 @@
 """Studio put together: what every part of it needs."""
 
+import os
 from dataclasses import dataclass
 
 from qstash import QStash
@@ -7,7 +8,7 @@ from qstash import QStash
 from ringback_video.database import Database
 from ringback_video.jobs import Shop
 from ringback_video.providers.contract import Provider
-from ringback_video.providers.local import LocalProvider
+from ringback_video.providers.registry import make_provider
 from ringback_video.settings import Settings
 from ringback_video.storage import FolderStorage, Storage
 
@@ -36,7 +37,11 @@ class Studio:
 
 
 def build(settings: Settings) -> Studio:
-    """Put Studio together; the demo shop exists from the start."""
+    """Put Studio together; the demo shop exists from the start.
+
+    Raises:
+        ValueError: the provider cannot be put together; the text says what is missing.
+    """
     settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     with database.transaction() as session:
@@ -46,7 +51,7 @@ def build(settings: Settings) -> Studio:
         settings,
         database,
         QStash(settings.qstash_token, base_url=settings.qstash_url, retry={"retries": 2, "backoff": lambda _: 200}),
-        LocalProvider(settings.data / "operations"),
+        make_provider(settings.provider, os.environ, settings.data / "operations"),
         _storage(settings, "uploads"),
         _storage(settings, "videos"),
     )

@@ -4,10 +4,24 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from ringback_video.providers.contract import Look
+from ringback_video.providers.contract import BadSignature, Capabilities, Look, Webhook
 from ringback_video.rendering.operation import Operation, Order, Said
+from ringback_video.templates import SIZES
+
+_CAPABILITIES = Capabilities(
+    name="local",
+    contract="ours",
+    formats=frozenset(SIZES),
+    most_photos=10,
+    captions=True,
+    exact=True,
+    progress=True,
+    look_up=True,
+    cancel="free",
+)
 
 
 class LocalProvider:
@@ -17,18 +31,24 @@ class LocalProvider:
         folder: where operations are kept.
     """
 
+    capabilities = _CAPABILITIES
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, operation_id: str, order: Order, photos: list[bytes]) -> str:
-        """See `Provider.start`."""
-        operation = self._operation(operation_id)
+    def start(self, job_id: str, order: Order, photos: list[bytes], callback_url: str | None = None) -> str:
+        """See `Provider.start`; the job's id is the operation's, so that starting twice begins one."""
+        operation = self._operation(job_id)
         if not operation.is_placed():
             operation.place(order, photos)
         if operation.said() is None:
-            self._begin(operation_id)
-        return operation_id
+            self._begin(job_id)
+        return job_id
+
+    def look_up(self, job_id: str) -> str | None:
+        """See `Provider.look_up`."""
+        return job_id if self._operation(job_id).is_placed() else None
 
     def poll(self, operation_id: str) -> Look:
         """See `Provider.poll`; a renderer that was killed is noticed by its process being gone."""
@@ -58,6 +78,10 @@ class LocalProvider:
         if said is not None and said.stage == "rendering" and self._is_alive(operation_id, said):
             os.kill(said.pid, signal.SIGTERM)
             operation.say("failed", error="canceled")
+
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Webhook:
+        """See `Provider.verify_webhook`."""
+        raise BadSignature("Our own renderer does not call back.")
 
     def _operation(self, operation_id: str) -> Operation:
         return Operation(self._folder / operation_id)

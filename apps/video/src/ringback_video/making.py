@@ -1,0 +1,70 @@
+"""What a provider says, in the words of a step: what is tried again, when, and what ends the job with a reason."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ringback.workflow import NonRetryableError, RetryAfterError
+from ringback_video.providers.contract import Ambiguous, Busy, Look, NotThere, Provider, Refused
+from ringback_video.rendering.operation import Order
+
+_BUSY_S = 30.0
+
+
+def start(provider: Provider, job_id: str, order: Order, photos: list[bytes]) -> str:
+    """Order a video; return the operation's id.
+
+    Raises:
+        NonRetryableError: it is refused, or it may have been ordered without our knowing: it is not ordered twice.
+        RetryAfterError: the provider takes nothing more just now.
+    """
+    try:
+        with _in_words_of_a_step():
+            return provider.start(job_id, order, photos)
+    except Ambiguous as error:
+        raise NonRetryableError(f"{error} To pay nothing twice it was not ordered again.") from error
+
+
+def look(provider: Provider, operation_id: str) -> Look:
+    """Look at an operation; one that was lost is begun again where that costs nothing.
+
+    Raises:
+        NonRetryableError: it has come to a bad end.
+        RetryAfterError: the provider does not want to be asked just now.
+    """
+    with _in_words_of_a_step():
+        found = provider.poll(operation_id)
+        match found.stage:
+            case "failed":
+                raise NonRetryableError(f"The video could not be rendered: {found.error}")
+            case "filtered":
+                raise NonRetryableError(f"The provider's moderation kept the video back: {found.error}")
+            case "canceled":
+                raise NonRetryableError(found.error or "The video was canceled at the provider.")
+            case "lost":
+                provider.restart(operation_id)
+    return found
+
+
+def fetch(provider: Provider, operation_id: str) -> bytes:
+    """Return the finished video.
+
+    Raises:
+        NonRetryableError: it is gone.
+        RetryAfterError: the provider does not want to be asked just now.
+    """
+    try:
+        with _in_words_of_a_step():
+            return provider.fetch(operation_id)
+    except NotThere as error:
+        raise NonRetryableError(str(error)) from error
+
+
+@contextmanager
+def _in_words_of_a_step() -> Iterator[None]:
+    """Whatever is not named here is tried again, as every step is."""
+    try:
+        yield
+    except Refused as error:
+        raise NonRetryableError(str(error)) from error
+    except Busy as error:
+        raise RetryAfterError(str(error), error.retry_after_s or _BUSY_S) from error
