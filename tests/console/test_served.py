@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from ringback.console.live import MOST, Live
-from ringback.console.mounted import mounted
+from ringback.console.mounted import Inside, mounted
 from ringback.wire.http import Request, Response, Stream
 from support.process import running
 
@@ -35,6 +35,24 @@ async def test_an_application_inside_the_broker_gets_the_request_as_it_came() ->
     assert isinstance(answer, Response)
     assert (answer.status, answer.headers) == (201, [("X-A", "1")])
     assert json.loads(answer.body) == ["/console/a b", "x=1", ["192.0.2.1", 0], "body"]
+
+
+async def test_what_a_page_asks_for_is_asked_for_by_who_looks_at_it() -> None:
+    asked: list[Request] = []
+
+    def respond(request: Request) -> Response:
+        asked.append(request)
+        return Response(200, [], b"{}")
+
+    async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        async with httpx.AsyncClient(transport=Inside(respond, lambda _: None)) as http:
+            await http.post("http://broker.example/v2/queues?a=1", content=b"x")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    page = Request("GET", "/console/", [("x-forwarded-for", "198.51.100.7")], b"", "192.0.2.1")
+    await mounted(app)(page)
+    assert (asked[0].target, asked[0].body, asked[0].peer) == ("/v2/queues?a=1", b"x", "192.0.2.1")
+    assert asked[0].header("x-forwarded-for") == "198.51.100.7"
 
 
 async def test_an_application_that_breaks_off_is_not_waited_for() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from urllib.parse import unquote
 
 import httpx
@@ -11,6 +12,10 @@ from ringback.wire.http import Request, Response, Stream
 
 Respond = Callable[[Request], "Response | Awaitable[Response | Stream]"]
 Explain = Callable[[BaseException], Response | None]
+
+
+_ASKED: ContextVar[Request | None] = ContextVar("asked", default=None)
+"""The request for a page that is being answered: what the page asks the broker for, it asks for whoever sent it."""
 
 
 class Inside(httpx.AsyncBaseTransport):
@@ -29,7 +34,12 @@ class Inside(httpx.AsyncBaseTransport):
         """Answer a request."""
         headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw]
         target = request.url.raw_path.decode("ascii")
-        response = await self._answer(Request(request.method, target, headers, await request.aread(), "127.0.0.1"))
+        asked = _ASKED.get()
+        forwarded = asked.header("x-forwarded-for") if asked else None
+        if forwarded is not None:
+            headers.append(("x-forwarded-for", forwarded))
+        peer = asked.peer if asked else ""
+        response = await self._answer(Request(request.method, target, headers, await request.aread(), peer))
         return httpx.Response(response.status, headers=response.headers, content=response.body)
 
     async def _answer(self, request: Request) -> Response:
@@ -50,6 +60,7 @@ def mounted(app: ASGIApp) -> Callable[[Request], Awaitable[Response | Stream]]:
     """Return an ASGI application as what the broker's server calls."""
 
     async def respond(request: Request) -> Response | Stream:
+        _ASKED.set(request)  # of this task alone, and of those it starts
         exchange = _Exchange(request)
         task = asyncio.get_running_loop().create_task(exchange.run(app))
         await exchange.begun(task)

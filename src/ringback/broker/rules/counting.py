@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from ringback.broker.records import Event, MinuteCounts
+from ringback.broker.records import MinuteCounts
 
 BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 900_000)
 """Upper bounds of the classes that attempts are sorted into by what they took; the last class has none."""
@@ -30,26 +30,17 @@ class Tally:
         self.attempt_ms = 0
         self.attempts = [0] * (len(BOUNDS_MS) + 1)
 
+    def add(self, state: str, took: int | None) -> None:
+        """Count an event by its state; an attempt's outcome with the milliseconds it took."""
+        self.states[state] = self.states.get(state, 0) + 1
+        if took is not None:
+            self.attempt_ms += took
+            self.attempts[bisect_left(BOUNDS_MS, took)] += 1
+
     def record(self, tenant: str, minute: int, node: int) -> MinuteCounts:
         """Return the counts as they are kept."""
         counted = {field: self.states.get(state, 0) for state, field in _FIELDS.items()}
         return MinuteCounts(tenant, minute, node, **counted, attempt_ms=self.attempt_ms, attempts=tuple(self.attempts))
-
-
-Tallies = dict[tuple[str, int], Tally]
-"""By account and minute."""
-
-
-def note(tallies: Tallies, event: Event, took: int | None) -> None:
-    """Count an event; an attempt's outcome with the milliseconds it took."""
-    key = (event.tenant, event.at // MINUTE_MS)
-    tally = tallies.get(key)
-    if tally is None:
-        tally = tallies[key] = Tally()
-    tally.states[event.state] = tally.states.get(event.state, 0) + 1
-    if took is not None:
-        tally.attempt_ms += took
-        tally.attempts[bisect_left(BOUNDS_MS, took)] += 1
 
 
 def summed(records: Iterable[MinuteCounts]) -> list[MinuteCounts]:
