@@ -92,3 +92,18 @@ async def test_settings_in_force_hide_their_secrets() -> None:
     assert told.json["limits.default_retries"] == 3
     assert "secret" not in json.dumps(told.json)
     assert TOKEN not in json.dumps(told.json)
+
+
+async def test_events_are_told_with_as_much_of_the_bodies_as_is_wanted(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    await ringed.publish("http://shop.example/a", b"0123456789", upstash_retries="0")
+    await ringed.settle()
+
+    async def bodies(query: str) -> set[tuple[str | None, str | None]]:
+        told = (await ringed.call("GET", f"/v2/events?state=ERROR{query}")).json["events"]
+        return {(one.get("body"), one.get("responseBody")) for one in told}
+
+    assert await bodies("") == {("MDEyMzQ1Njc4OQ==", "YW5zd2Vy")}
+    assert await bodies("&trimBody=3") == {("MDEy", "YW5z")}
+    assert await bodies("&trimBody=-1") == {(None, None)}
+    assert (await ringed.call("GET", "/v2/events?trimBody=few")).status == 400

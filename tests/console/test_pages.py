@@ -6,6 +6,7 @@ import pytest
 
 from console.conftest import Desk
 from ringback.console.pages import SECTIONS
+from ringback.wire.http import Outcome
 from support.inprocess import OTHER, PUBLISH_ONLY, READ_ONLY, answering
 
 PAGES = [screen.path for section in SECTIONS for screen in section.screens if "{" not in screen.path]
@@ -147,6 +148,17 @@ async def test_a_message_tells_its_life_and_is_published_again(desk: Desk) -> No
     answer = await desk.do(f"{about['message']}/again")
     assert answer.status_code == 303
     assert "Published again" in await desk.page(answer.headers["location"].removeprefix("/console"))
+
+
+async def test_a_page_stays_small_however_large_the_bodies_are(desk: Desk) -> None:
+    desk.broker.respond = lambda _: Outcome(500, [], b"no " * 300_000)
+    large = [await desk.broker.publish("http://shop.example/large", b"yes " * 300_000) for _ in range(3)]
+    await desk.broker.turn(60_000_000)
+    await desk.log_in()
+    about = await desk.page(f"/messages/{large[0]}")
+    assert "Only the beginning is shown" in about
+    assert len(about) < 500_000
+    assert len(await desk.page("/messages")) < 100_000
 
 
 async def test_a_pending_message_is_canceled(desk: Desk) -> None:

@@ -71,7 +71,8 @@ async def _serve(settings: Settings, development: Development | None) -> None:
     with contextlib.ExitStack() as beside:
         if development is not None:
             _develop(service, settings, url, development, beside)
-        click.echo(console)
+        if console:
+            click.echo(console)
         await stop.wait()
     click.echo("stopping ...")
     await service.stop()

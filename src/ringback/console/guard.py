@@ -43,8 +43,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                if not scope["path"].startswith("/console/static/"):
-                    headers["Cache-Control"] = "no-store"
+                is_file = scope["path"].startswith("/console/static/") and message["status"] == 200
+                headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_file else "no-store"
             await send(message)
 
         headers = Headers(scope=scope)

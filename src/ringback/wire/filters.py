@@ -241,12 +241,13 @@ _READERS: dict[str, _Read] = {
     "api": _ignored,
     "async": _ignored,
     "source": _ignored,
+    "trimBody": _ignored,
 }
 
 _ABOUT_MESSAGES = ("url", "topicName", "scheduleId", "queueName", "label", "flowControlKey", "callerIp", "callerIP")
 _PAGE = ("fromDate", "toDate", "count", "cursor")
 CANCEL_FIELDS = ("messageIds", "host", "path", "async", *_ABOUT_MESSAGES, *_PAGE)
-EVENT_FIELDS = ("messageId", "messageIds", "state", "host", "path", "order", *_ABOUT_MESSAGES, *_PAGE)
+EVENT_FIELDS = ("messageId", "messageIds", "state", "host", "path", "order", "trimBody", *_ABOUT_MESSAGES, *_PAGE)
 _ABOUT_RUNS = ("workflowUrl", "host", "path", "label", "flowControlKey", "callerIp", "callerIP")
 RUN_CANCEL_FIELDS = frozenset({"workflowRunIds", *_ABOUT_RUNS, *_PAGE})
 RUN_FIELDS = frozenset(

@@ -37,3 +37,18 @@ def checked_name(field: str, text: str) -> str:
     if not _NAME.fullmatch(text):
         raise Refused(400, f"invalid {field} {text!r}: use letters, digits, '.', '_' and '-', at most 255 of them")
     return text
+
+
+def read_trim(call: Call) -> int | None:
+    """Return how many bytes of bodies are wanted, from `trimBody`: None for all of them, -1 for none.
+
+    Raises:
+        Refused: 400 where it is no whole number.
+    """
+    text = dict(call.query()).get("trimBody")
+    if text is None:
+        return None
+    try:
+        return max(-1, int(text))
+    except ValueError as error:
+        raise Refused(400, f"invalid trimBody {text!r}: expected a whole number") from error

@@ -2,6 +2,7 @@
 
 from ringback.broker.api import shapes
 from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.checks import read_trim
 from ringback.broker.ids import position
 from ringback.broker.operations.selection import about_message, beyond_cursor, of_messages, within_dates
 from ringback.broker.records import Event, Message
@@ -26,10 +27,11 @@ def _events(call: Call, envelope: str) -> Answer:
     filter_ = read_filter(call.query(), b"", fields=EVENT_FIELDS, strict=False)
     count = min(_MOST if filter_.count is None else max(1, filter_.count), _MOST)
     query = _query(call.tenant.name, filter_, count)
+    trim = read_trim(call)
 
     def job(tx: Transaction) -> Response:
         found = tx.find(Event, query)
-        shown = [shapes.event(one, about) for one in found[:count] if (about := tx.get(Message, one.message))]
+        shown = [shapes.event(one, about, trim) for one in found[:count] if (about := tx.get(Message, one.message))]
         cursor = {"cursor": position(found[count - 1].pos)} if len(found) > count else {}
         return json_response(200, {envelope: shown} | cursor)
 

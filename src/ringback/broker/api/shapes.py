@@ -34,21 +34,21 @@ def dead_letter(letter: DeadLetter, record: Message) -> Shape:
     return shape | text_or_base64("responseBody", letter.body or (letter.error or "").encode())
 
 
-def event(record: Event, about: Message) -> Shape:
-    """Return one line of history, with what is known of its message."""
+def event(record: Event, about: Message, trim: int | None = None) -> Shape:
+    """Return one line of history, with what is known of its message; bodies are cut to `trim` bytes, -1 leaves them out."""
     shape: Shape = {"time": record.at, "state": record.state} | _identity(about) | _headers(about)
     body = redacted_body(about.body, about.redact)
     if body is not None:
         shape["body"] = body
-    elif about.body:
-        shape["body"] = base64.b64encode(about.body).decode()
+    elif about.body and trim != -1:
+        shape["body"] = base64.b64encode(about.body[:trim]).decode()
     shape |= _present(queueName=about.queue, scheduleId=about.schedule)
     shape |= {"maxRetries": about.retries, "timeout": about.timeout_ms}
     shape |= _present(retryDelayExpr=about.retry_delay, retryDelayExpression=about.retry_delay)
     shape |= _callbacks(about, "callbackHeaders", "failureCallbackHeaders")
     shape |= _labels(about) | flow_control(about.flow)
     shape |= {"callerIP": about.caller_ip, "callerIp": about.caller_ip}
-    return shape | _outcome(record)
+    return shape | _outcome(record, trim)
 
 
 def schedule(record: Schedule, default_retries: int) -> Shape:
@@ -78,12 +78,12 @@ def schedule(record: Schedule, default_retries: int) -> Shape:
     return shape | _present(lastScheduleTime=record.last_at, nextScheduleTime=record.wake_at, error=record.error)
 
 
-def _outcome(record: Event) -> Shape:
+def _outcome(record: Event, trim: int | None) -> Shape:
     shape = _present(nextDeliveryTime=record.next_at, error=record.error)
     if record.status is not None:
         shape["responseStatus"] = record.status
-    if record.body:
-        shape["responseBody"] = base64.b64encode(record.body).decode()
+    if record.body and trim != -1:
+        shape["responseBody"] = base64.b64encode(record.body[:trim]).decode()
     if record.headers:
         shape["responseHeader"] = shape["responseHeaders"] = grouped(record.headers)
     return shape

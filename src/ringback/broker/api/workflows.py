@@ -2,6 +2,7 @@
 
 from ringback.broker.api import run_shapes
 from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.checks import read_trim
 from ringback.broker.api.shapes import Shape
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at, parse_message_id, parse_position, position
@@ -120,7 +121,7 @@ def logs(call: Call) -> Answer:
     filter_ = read_filter(call.query(), b"", fields=RUN_FIELDS, strict=False)
     count = min(_MOST_RUNS if filter_.count is None else max(1, filter_.count), _MOST_RUNS)
     query = _query(call.tenant.name, filter_, count)
-    trim = _trim(dict(call.query()).get("trimBody"))
+    trim = read_trim(call)
 
     def job(tx: Transaction) -> Response:
         found = _narrowed(tx, tx.find(Run, query), filter_)
@@ -198,15 +199,6 @@ def _narrowed(tx: Transaction, found: list[Run], filter_: Filter) -> list[Run]:
     seq = parse_message_id(filter_.message_ids[0])
     entries = tx.find(Entry, Query((Where("message", "=", -1 if seq is None else seq),), limit=1))
     return [run for run in found if entries and run.seq == entries[0].run]
-
-
-def _trim(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError as error:
-        raise Refused(400, f"invalid trimBody {text!r}: expected a whole number") from error
 
 
 def heartbeat(call: Call) -> Answer:

@@ -8,6 +8,7 @@ from ringback.client.insight import publish_again
 from ringback.client.management import cancel_message, cancel_messages, events, message
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
 from ringback.console.views import history as views
+from ringback.console.views.words import body_of
 from ringback.errors import Refused
 
 _NAMES = (*(name for name, _ in views.FILTERS), "state", "fromDate", "toDate", "order")
@@ -26,6 +27,9 @@ _CANCEL = (
 )
 _PAGE = 50
 _MOST_EVENTS = 500
+_NO_BODIES = "-1"
+BODY_BYTES, ANSWER_BYTES = 100_000, 20_000
+"""How much of a body is shown: a page is sent again whenever it has changed."""
 _MOST_ROUNDS = 50
 
 
@@ -42,7 +46,7 @@ async def load_events(visit: Visit) -> Values:
 
 
 async def _page(visit: Visit, count: int) -> Page:
-    which = views.api_filter(visit.given, _NAMES)
+    which = {**views.api_filter(visit.given, _NAMES), "trimBody": _NO_BODIES}
     return await visit.ask(events(which, cursor=visit.one("cursor") or None, count=count))
 
 
@@ -61,14 +65,18 @@ def _shown(visit: Visit, found: Page) -> Values:
 async def load_life(visit: Visit) -> Values:
     """One message."""
     id_ = visit.path["message"]
-    told, causes = await asyncio.gather(
-        visit.ask(events({"messageId": id_, "order": "earliestFirst"}, count=_MOST_EVENTS)), _causes(visit, id_)
+    which = {"messageId": id_, "order": "earliestFirst"}
+    told, whole, causes = await asyncio.gather(
+        visit.ask(events({**which, "trimBody": ANSWER_BYTES}, count=_MOST_EVENTS)),
+        visit.ask(events({**which, "trimBody": BODY_BYTES}, count=1)),
+        _causes(visit, id_),
     )
     life = views.life(told.items, more=told.cursor is not None)
     if life is None:
         known = await visit.ask(message(id_))  # its history may have been forgotten before it
         life = views.life([{**known, "time": known["createdAt"], "state": "CREATED"}], more=False)
-    return {"id": id_, "life": life, "causes": causes}
+    body = body_of(whole.items[0] if whole.items else life.about if life else {}, "body", encoded=bool(whole.items))
+    return {"id": id_, "life": life, "causes": causes, "body": body, "most": BODY_BYTES, "answer_most": ANSWER_BYTES}
 
 
 async def _causes(visit: Visit, id_: str) -> list[dict[str, object]]:

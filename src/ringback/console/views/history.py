@@ -95,11 +95,6 @@ class Life:
         """Whether it can still be canceled."""
         return self.ended is None
 
-    @property
-    def body(self) -> str | None:
-        """What is delivered."""
-        return body_of(self.about, "body", encoded=True)
-
 
 _ENDS = frozenset({"DELIVERED", "FAILED", "CANCELED"})
 
