@@ -23,6 +23,7 @@ check: setup
 ## bench: speed of accept, deliver, settle; never part of the tests
 bench: setup
 	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.nodes
 
 ## simulate: random histories with crashes, SEEDS of them
 simulate: setup

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -15,10 +14,10 @@ from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.postgres import green, schema
 from ringback.broker.stores.postgres.bell import CHANNEL, Bell
 from ringback.broker.stores.postgres.connections import LOST, connect, end, told
+from ringback.broker.stores.postgres.queue import Job, Queue
 from ringback.broker.stores.postgres.transaction import PostgresTransaction, Stale
 
 T = TypeVar("T")
-Connection = "asyncpg.Connection[Any]"
 
 _log = logging.getLogger("ringback.postgres")
 
@@ -29,6 +28,7 @@ _APART = 3
 _READERS = 2
 _TRIES = 8
 _OWN_AT_MOST = 20_000
+"""Most deliveries that are remembered; beyond that they are read."""
 _RECONNECT_SECONDS = 3.0
 """How long jobs wait for a server that is being started again before they are refused."""
 _IN_THE_WAY = (
@@ -39,45 +39,6 @@ _IN_THE_WAY = (
 )
 """What other brokers can hold a transaction up with."""
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-
-
-class _Job(NamedTuple):
-    run: Callable[[Transaction], Any]
-    needs: Sequence[Need]
-    future: "asyncio.Future[Any]"
-
-
-class _Queue:
-    """Jobs for some writers; the ones that arrive while all are busy are taken together.
-
-    Args:
-        writers: how many take from it.
-        most: how many jobs one takes at once.
-    """
-
-    def __init__(self, writers: int, most: int) -> None:
-        self._writers, self._most = writers, most
-        self._jobs: deque[_Job] = deque()
-        self._free: list[asyncio.Event] = []
-        self.idle = asyncio.Event()
-
-    def add(self, job: _Job) -> None:
-        """Put a job in; a writer that is free takes it after whatever the loop does right now."""
-        self._jobs.append(job)
-        self.idle.clear()
-        if self._free:
-            self._free.pop().set()
-
-    async def take(self) -> list[_Job]:
-        """Wait for jobs and return those that are still wanted."""
-        while not self._jobs:
-            arrived = asyncio.Event()
-            self._free.append(arrived)
-            if len(self._free) == self._writers:
-                self.idle.set()
-            await arrived.wait()
-        batch = [self._jobs.popleft() for _ in range(min(self._most, len(self._jobs)))]
-        return [job for job in batch if not job.future.cancelled()]
 
 
 class _Broken(Exception):
@@ -100,8 +61,8 @@ class PostgresStore:
     def __init__(self, url: str, timeout_ms: int) -> None:
         self._url = url
         self._timeout_ms = timeout_ms
-        self._together = _Queue(_WRITERS, _JOBS_AT_ONCE)
-        self._apart = _Queue(_APART, 1)
+        self._together = Queue(_WRITERS, _JOBS_AT_ONCE)
+        self._apart = Queue(_APART, 1)
         self._own: dict[int, Delivery] = {}
         self._known = Known()
         self._workers: list[asyncio.Task[None]] = []
@@ -152,7 +113,7 @@ class PostgresStore:
     ) -> Awaitable[T]:
         """See `Store.write`."""
         future: asyncio.Future[T] = self._loop.create_future()
-        (self._apart if apart else self._together).add(_Job(job, needs, future))
+        (self._apart if apart else self._together).add(Job(job, needs, future))
         return future
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
@@ -172,7 +133,7 @@ class PostgresStore:
             self._readers.put_nowait(connection)
         raise AssertionError
 
-    async def _work(self, queue: "_Queue") -> None:
+    async def _work(self, queue: Queue) -> None:
         """One writer: takes what has arrived, runs it as one transaction, again and again."""
         connection: asyncpg.Connection[Any] | None = None
         try:
@@ -181,7 +142,7 @@ class PostgresStore:
         finally:
             await end(connection)
 
-    async def _serve(self, connection: Any, batch: list[_Job]) -> Any:
+    async def _serve(self, connection: Any, batch: list[Job]) -> Any:
         """Run a batch; return the connection, or None if it is lost."""
         try:
             if connection is None or connection.is_closed():
@@ -200,7 +161,7 @@ class PostgresStore:
             return None
         return connection
 
-    async def _run(self, connection: Any, batch: list[_Job]) -> None:
+    async def _run(self, connection: Any, batch: list[Job]) -> None:
         """Run jobs as one transaction; what other brokers hold them up with is tried again, what one of them broke one by one."""
         needs = [need for job in batch for need in job.needs]
         reason: BaseException
@@ -230,7 +191,7 @@ class PostgresStore:
         raise StoreUnavailable(f"the database is too busy: {told(reason)}")
 
     def _run_jobs(
-        self, tx: PostgresTransaction, batch: list[_Job], needs: Sequence[Need]
+        self, tx: PostgresTransaction, batch: list[Job], needs: Sequence[Need]
     ) -> list[tuple["asyncio.Future[Any]", Any]]:
         """Run jobs one after the other, up to the write of what they gathered."""
         if needs:
@@ -258,7 +219,7 @@ class PostgresStore:
             tx.tell(CHANNEL, self._bell.notice(record))
         return answers
 
-    async def _one_by_one(self, connection: Any, batch: list[_Job], error: BaseException) -> None:
+    async def _one_by_one(self, connection: Any, batch: list[Job], error: BaseException) -> None:
         open_jobs = [job for job in batch if not job.future.done()]
         if len(open_jobs) > 1:
             for job in open_jobs:
@@ -308,7 +269,7 @@ async def _read(connection: Any, known: Known, job: Callable[[Transaction], T]) 
             await connection.execute("ROLLBACK")
 
 
-def _fail(jobs: list[_Job], error: BaseException) -> None:
+def _fail(jobs: list[Job], error: BaseException) -> None:
     for job in jobs:
         if not job.future.done():
             job.future.set_exception(error)
