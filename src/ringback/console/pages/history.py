@@ -3,13 +3,12 @@
 import asyncio
 
 from ringback.client import Page
-from ringback.client.diagnosis import why
 from ringback.client.insight import publish_again
 from ringback.client.management import cancel_message, cancel_messages, events, message
+from ringback.console.pages.causes import causes_of
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
 from ringback.console.views import history as views
 from ringback.console.views.words import body_of
-from ringback.errors import Refused
 
 _NAMES = (*(name for name, _ in views.FILTERS), "state", "fromDate", "toDate", "order")
 _CANCEL = (
@@ -69,7 +68,7 @@ async def load_life(visit: Visit) -> Values:
     told, whole, causes = await asyncio.gather(
         visit.ask(events({**which, "trimBody": ANSWER_BYTES}, count=_MOST_EVENTS)),
         visit.ask(events({**which, "trimBody": BODY_BYTES}, count=1)),
-        _causes(visit, id_),
+        causes_of(visit, id_),
     )
     life = views.life(told.items, more=told.cursor is not None)
     if life is None:
@@ -77,15 +76,6 @@ async def load_life(visit: Visit) -> Values:
         life = views.life([{**known, "time": known["createdAt"], "state": "CREATED"}], more=False)
     body = body_of(whole.items[0] if whole.items else life.about if life else {}, "body", encoded=bool(whole.items))
     return {"id": id_, "life": life, "causes": causes, "body": body, "most": BODY_BYTES, "answer_most": ANSWER_BYTES}
-
-
-async def _causes(visit: Visit, id_: str) -> list[dict[str, object]]:
-    try:
-        return list((await visit.ask(why(id_)))["causes"])
-    except Refused as error:
-        if error.status == 404:
-            return []
-        raise
 
 
 async def cancel(visit: Visit) -> Done:

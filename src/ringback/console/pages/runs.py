@@ -6,8 +6,8 @@ import json
 from ringback.client import dead_letters as dlq
 from ringback.client import events as waking
 from ringback.client import runs as calls
-from ringback.client.diagnosis import why
 from ringback.client.insight import runs
+from ringback.console.pages.causes import causes_of
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
 from ringback.console.views import runs as views
 from ringback.console.views.history import api_filter
@@ -35,7 +35,7 @@ async def load_one(visit: Visit) -> Values:
     id_ = visit.path["run"]
     created = visit.one("createdAt")
     which = {"workflowRunId": id_, **({"workflowCreatedAt": created} if created else {})}
-    found, causes = await asyncio.gather(visit.ask(runs(which)), _causes(visit, id_))
+    found, causes = await asyncio.gather(visit.ask(runs(which)), causes_of(visit, id_))
     if not found.items:
         raise Refused(404, f"There is no run {id_}.")
     run = found.items[0]
@@ -47,15 +47,6 @@ async def load_one(visit: Visit) -> Values:
         "fall": views.waterfall(run, visit.now),
         "input": _input(run),
     }
-
-
-async def _causes(visit: Visit, id_: str) -> list[dict[str, object]]:
-    try:
-        return list((await visit.ask(why(id_)))["causes"])
-    except Refused as error:
-        if error.status == 404:
-            return []
-        raise
 
 
 def _input(run: dict[str, object]) -> str:
