@@ -12,14 +12,14 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from benchmarks.load import Publisher, Requests, Run
-from benchmarks.process import cpu_seconds, rss_mib, start_on
-from benchmarks.throughput import quantile
+from benchmarks.process import Broker, broker, cpu_seconds, rss_mib
+from benchmarks.report import quantile
 from support.postgres import Server, serving
 
 WARM_UP = 3_000
@@ -38,7 +38,7 @@ def server_cpu(server: Server) -> float:
 
 
 async def measure(
-    brokers: list[tuple["subprocess.Popen[str]", dict[str, str]]],
+    brokers: list[Broker],
     server: Server,
     messages: int,
     connections: int,
@@ -51,15 +51,15 @@ async def measure(
     endpoint = await loop.create_server(lambda: Requests(arrived, done, messages), "127.0.0.1", 0, backlog=2048)
     target = f"http://127.0.0.1:{endpoint.sockets[0].getsockname()[1]}/hook"
     share = messages // len(brokers)
-    pids = [process.pid for process, _ in brokers]
+    pids = [one.pid for one in brokers]
     before, before_server = sum(map(cpu_seconds, pids)), server_cpu(server)
     own, begun = time.process_time(), time.perf_counter()
     runs = []
-    for _, told in brokers:
+    for one in brokers:
         part = rate / len(brokers) if rate else None
-        run = Run(told["QSTASH_URL"], told["QSTASH_TOKEN"], target, share, part, 1)
+        run = Run(one.url, one.token, target, share, part, 1, lambda _: "")
         runs.append(run)
-        host, port = told["QSTASH_URL"].removeprefix("http://").split(":")
+        host, port = one.url.removeprefix("http://").split(":")
         for _ in range(connections // len(brokers)):
             await loop.create_connection(lambda run=run: Publisher(run), host, int(port))  # type: ignore[misc]
     await asyncio.wait_for(done.wait(), 600)
@@ -91,23 +91,19 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="messages a second in all; as fast as they are taken without")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    with serving(durable=True) as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(durable=True))
         server.query("postgres", "CREATE DATABASE bench")
-        brokers = [start_on(server.address("bench"), None) for _ in range(max(options.nodes))]
-        try:
-            results: dict[int, list[dict[str, float]]] = {nodes: [] for nodes in options.nodes}
+        brokers = [stack.enter_context(broker(server.address("bench"))) for _ in range(max(options.nodes))]
+        results: dict[int, list[dict[str, float]]] = {nodes: [] for nodes in options.nodes}
+        for nodes in options.nodes:
+            asyncio.run(measure(brokers[:nodes], server, WARM_UP, options.connections))
+        for _ in range(options.rounds):
             for nodes in options.nodes:
-                asyncio.run(measure(brokers[:nodes], server, WARM_UP, options.connections))
-            for _ in range(options.rounds):
-                for nodes in options.nodes:
-                    found = asyncio.run(
-                        measure(brokers[:nodes], server, options.messages, options.connections, options.rate)
-                    )
-                    results[nodes].append(found)
-        finally:
-            for process, _ in brokers:
-                process.terminate()
-                process.wait(30)
+                found = asyncio.run(
+                    measure(brokers[:nodes], server, options.messages, options.connections, options.rate)
+                )
+                results[nodes].append(found)
     medians = {
         nodes: {name: statistics.median(one[name] for one in found) for name in found[0]}
         for nodes, found in results.items()

@@ -51,7 +51,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def broker(database: Path, core: int | None = None) -> Iterator[Broker]:
+def broker(database: Path | str, core: int | None = None) -> Iterator[Broker]:
     """Run a broker on a database for the length of a block, on one core if told so."""
     pin = ["taskset", "-c", str(core)] if core is not None else []
     command = [*pin, sys.executable, "-m", "ringback", "dev", "--port", "0", "--db", str(database)]
