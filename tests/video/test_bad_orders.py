@@ -47,6 +47,7 @@ def sources() -> Iterator[Endpoint]:
         ({"shopId": "nobody"}, 404, "shopId"),
         ({"shopId": None}, 422, "shopId"),
         ({"caption": "x" * 81}, 422, "caption"),
+        ({"caption": "New \u65b0\u5546\u54c1"}, 422, "caption"),
     ],
 )
 def test_a_wrong_order_is_refused_at_once(studio: World, change: dict[str, object], status: int, field: str) -> None:

@@ -168,6 +168,15 @@ def test_an_order_without_photos_says_what_is_missing(studio: World, page: Page)
     expect(page.locator("#files")).to_be_focused()
 
 
+def test_a_caption_that_is_refused_is_marked(studio: World, page: Page) -> None:
+    open_with_samples(page, studio)
+    page.get_by_label("Caption", exact=True).fill("\u65b0\u5546\u54c1")
+    page.get_by_role("button", name="Generate video").click()
+    expect(page.locator("#problem")).to_contain_text("no letters for")
+    expect(page.locator("#caption")).to_be_focused()
+    expect(page.locator("#caption")).to_have_attribute("aria-invalid", "true")
+
+
 def test_a_film_is_ordered_by_keyboard_alone(studio: World, page: Page) -> None:
     page.goto(studio.url)
     reached: list[str] = []

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ringback_video.jobs import Change, Job, Shop, Status, in_progress, move, now, videos_used
 from ringback_video.photos import MOST_PHOTOS
 from ringback_video.problems import Problem
+from ringback_video.rendering.lettering import cannot_draw
 from ringback_video.studio import Studio
 from ringback_video.templates import TEMPLATES
 
@@ -39,6 +40,8 @@ def place_order(studio: Studio, request: OrderRequest) -> Job:
         Problem: what is wrong with the order, or that the broker cannot be reached.
     """
     _check(request)
+    if studio.provider.capabilities.captions:
+        _check_letters(request.caption or "")
     with studio.database.transaction() as session:
         job, is_new = _write_down(session, request)
     if is_new:
@@ -99,6 +102,14 @@ def _check(request: OrderRequest) -> None:
             )
     if request.caption is not None and len(request.caption) > LONGEST_CAPTION:
         raise Problem(422, "Caption too long", f"Use at most {LONGEST_CAPTION} characters.", "caption")
+
+
+def _check_letters(caption: str) -> None:
+    """An empty box in the picture is worse than a question now."""
+    unknown = cannot_draw(caption)
+    if unknown:
+        detail = f"The font of our films has no letters for {unknown!r}; use Latin, Greek or Cyrillic ones."
+        raise Problem(422, "Caption cannot be drawn", detail, "caption")
 
 
 def _write_down(session: Session, request: OrderRequest) -> tuple[Job, bool]:

@@ -18,13 +18,6 @@ from ringback_video.templates import GALLERY, SIZES, Template
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
-_RULES = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; media-src 'self' http: https:; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Nothing comes from elsewhere; a finished video may, where the storage serves it itself."""
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -45,7 +38,7 @@ def routes(studio: Studio) -> APIRouter:
             "most_megabytes": MOST_BYTES // 1024 // 1024,
             "longest_caption": LONGEST_CAPTION,
         }
-        return pages.TemplateResponse(request, "index.html", values, headers=_RULES)
+        return pages.TemplateResponse(request, "index.html", values, headers=_rules(studio))
 
     router.include_router(_previews(studio))
     return router
@@ -67,6 +60,20 @@ def _previews(studio: Studio) -> APIRouter:
         return FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
     return router
+
+
+def _rules(studio: Studio) -> dict[str, str]:
+    """Nothing comes from elsewhere; but where files are kept in a bucket, pictures and films are led to it."""
+    bucket = " http: https:" if studio.settings.bucket else ""
+    policy = (
+        f"default-src 'self'; img-src 'self' blob:{bucket}; media-src 'self'{bucket}",
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _samples() -> list[Path]:
