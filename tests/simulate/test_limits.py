@@ -103,6 +103,7 @@ def test_an_instance_that_ends_by_itself_is_told(simulate: Simulate, apps: Path)
 def test_only_the_temporary_folder_can_be_written(simulate: Simulate, apps: Path) -> None:
     simulation = simulate("vercel", "small:app", folder=apps)
     assert httpx.get(f"{simulation.url}/temp").status_code == 200
+    assert httpx.get(f"{simulation.url}/write-and-remove").text != "Read-only file system"
     assert httpx.get(f"{simulation.url}/write").text == "Read-only file system"
     [found] = [one for one in simulation.findings if one.rule == "write-outside-temp"]
     assert "small.py" in found.where

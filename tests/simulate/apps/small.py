@@ -44,6 +44,10 @@ async def answer(path, body):
             return str(len(orders))
         case "/write":
             Path("written.txt").write_text("x")
+        case "/write-and-remove":
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, "inner").mkdir()
+                Path(folder, "inner", "written.txt").write_text("x")
         case "/write-by-child":
             done = subprocess.run(
                 ["/bin/sh", "-c", "echo x > written.txt"], capture_output=True, text=True, check=False

@@ -13,15 +13,15 @@ from ringback.simulate.inside.places import calling, short
 from ringback.simulate.inside.reports import Reports
 
 _CHANGING = {
-    "os.mkdir": 0,
-    "os.rmdir": 0,
-    "os.remove": 0,
-    "os.truncate": 0,
-    "os.rename": 1,
-    "os.link": 1,
-    "os.symlink": 1,
+    "os.mkdir": (0, 2),
+    "os.rmdir": (0, 1),
+    "os.remove": (0, 1),
+    "os.truncate": (0, None),
+    "os.rename": (1, 3),
+    "os.link": (1, 3),
+    "os.symlink": (1, 2),
 }
-"""Audit events that change the file system, and which argument says where."""
+"""Audit events that change the file system: which argument says where, and which the open folder it is relative to."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SYSTEM = ("/dev", "/proc")
 
@@ -72,6 +72,19 @@ def _written(event: str, arguments: tuple[Any, ...]) -> str | bytes | None:
         named = isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path)
         return None if not named or ":memory:" in named or named.startswith("file:") else named
     if event in _CHANGING:
-        path = arguments[_CHANGING[event]]
-        return os.fspath(path) if isinstance(path, str | bytes | os.PathLike) else None
+        place, folder = _CHANGING[event]
+        path = arguments[place]
+        if not isinstance(path, str | bytes | os.PathLike):
+            return None
+        return _below(os.fsdecode(path), arguments[folder] if folder is not None else -1)
     return None
+
+
+def _below(path: str, folder: int) -> str | None:
+    """Return a path that is relative to an open folder, as `shutil.rmtree` names them; None where the system does not tell."""
+    if folder < 0 or Path(path).is_absolute():
+        return path
+    try:
+        return str(Path(f"/proc/self/fd/{folder}").readlink() / path)
+    except OSError:
+        return None
