@@ -4,25 +4,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import URL, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
-from ringback_video.jobs import Table
+from ringback_video.migrations import upgrade
 
 
 class Database:
-    """Gives sessions, each of them one transaction.
+    """Gives sessions, each of them one transaction; the schema is brought up to date first.
 
     Args:
-        url: SQLAlchemy URL.
+        url: SQLAlchemy URL; a plain `postgres://` or `postgresql://` is understood.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, pool_pre_ping=True)
+        self._engine = create_engine(_with_driver(url), pool_pre_ping=True)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
-        Table.metadata.create_all(self._engine)
+        with self._engine.begin() as connection:
+            upgrade(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -33,6 +34,12 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self._engine.dispose()
+
+
+def _with_driver(url: str) -> URL:
+    """Return the URL with our driver for PostgreSQL where it names none."""
+    parts = make_url(url)
+    return parts.set(drivername="postgresql+psycopg") if parts.drivername in ("postgres", "postgresql") else parts
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
