@@ -1,7 +1,7 @@
 """The broker put together: the only file that names concrete parts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +23,12 @@ from ringback.broker.engine.sender import HttpSender, SenderLimits
 from ringback.broker.engine.watchdog import Watchdog
 from ringback.broker.ids import Ids
 from ringback.broker.operations.desk import Desk
+from ringback.broker.records import Record
 from ringback.broker.rules.request import outbound
 from ringback.broker.rules.run_request import run_outbound
 from ringback.broker.settings import Settings
 from ringback.broker.stores.contract import Store, StoreUnavailable
+from ringback.broker.stores.rows import CODECS, Codec
 from ringback.broker.stores.sqlite import SqliteStore
 from ringback.clock import Clock
 from ringback.wire.http import Outbound
@@ -130,13 +132,26 @@ def store_for(settings: Settings) -> Store:
     Raises:
         StoreUnavailable: what PostgreSQL needs is not installed.
     """
+    codecs = _codecs(settings)
     if isinstance(settings.database, Path):
-        return SqliteStore(settings.database)
+        return SqliteStore(settings.database, codecs)
     try:
         from ringback.broker.stores.postgres.store import PostgresStore
     except ModuleNotFoundError as error:
         raise StoreUnavailable(f"{error.name} is missing; install it with: pip install 'ringback[postgres]'") from error
-    return PostgresStore(settings.database, settings.node_timeout_ms)
+    return PostgresStore(settings.database, settings.node_timeout_ms, codecs)
+
+
+def _codecs(settings: Settings) -> Mapping[type[Record], Codec]:
+    if not settings.encryption_keys:
+        return CODECS
+    try:
+        from ringback.broker.stores.seal import sealed
+    except ModuleNotFoundError as error:
+        raise StoreUnavailable(
+            f"{error.name} is missing; install it with: pip install 'ringback[encryption]'"
+        ) from error
+    return sealed(settings.encryption_keys)
 
 
 class Service:

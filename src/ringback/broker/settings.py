@@ -8,6 +8,8 @@ from ringback.broker.records import SigningKeys
 from ringback.wire.guard import Network, Policy
 
 Role = Literal["full", "publish", "read"]
+KEY_BYTES = 32
+"""Length of a key that payloads are encrypted with."""
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -103,6 +105,7 @@ class Settings:
         in_flight_per_host: most of them to one host.
         console: whether the web console is served beside the API, where its libraries are installed.
         node_timeout_ms: after how long others take over from a broker that is not heard of.
+        encryption_keys: master keys that payloads are sealed with, the newest first; none leaves them readable.
         log_level, log_format: `debug` to `error`, and `text` or `json`.
     """
 
@@ -119,6 +122,7 @@ class Settings:
     in_flight_per_host: int = 256
     node_timeout_ms: int = 15_000
     console: bool = True
+    encryption_keys: tuple[bytes, ...] = field(default=(), repr=False)
     log_level: str = "info"
     log_format: str = "text"
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "migrate": "database:migrate",
     "publish": "messages:publish",
     "queues": "queues:queues",
+    "reseal": "reseal:reseal",
     "runs": "runs:runs",
     "schedules": "schedules:schedules",
     "secrets": "serve:secrets",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ringback.broker.records import SigningKeys
-from ringback.broker.settings import DEVELOPMENT_TENANTS, Limits, Settings, Tenant
+from ringback.broker.settings import DEVELOPMENT_TENANTS, KEY_BYTES, Limits, Settings, Tenant
 from ringback.errors import Refused, RingbackError
 from ringback.wire import duration
 from ringback.wire.guard import Policy
@@ -67,6 +67,20 @@ def _one_of(*words: str) -> Callable[[str], str]:
         return text.lower()
 
     return read
+
+
+def _keys(text: str) -> tuple[bytes, ...]:
+    return tuple(_key(part) for part in _list(text))
+
+
+def _key(text: str) -> bytes:
+    try:
+        key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError("expected keys of 32 bytes in base64, as `ringback secrets --encryption-key` makes them")
+    return key
 
 
 def _milliseconds(text: str) -> int:
@@ -164,6 +178,12 @@ SETTINGS = (
     Setting("RINGBACK_TRUSTED_PROXIES", _networks, (), "Networks of proxies whose X-Forwarded-For is believed."),
     Setting("RINGBACK_MAX_ENDPOINTS", _whole, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
     Setting(
+        "RINGBACK_ENCRYPTION_KEYS",
+        _keys,
+        (),
+        "Keys that payloads are encrypted with at rest, the newest first, separated by commas.",
+    ),
+    Setting(
         "RINGBACK_LOG_LEVEL", _one_of("debug", "info", "warning", "error"), "info", "What is logged; a line a decision."
     ),
     Setting("RINGBACK_LOG_FORMAT", _one_of("text", "json"), "text", "Lines for people, or a JSON object a line."),
@@ -217,6 +237,7 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         console=value["RINGBACK_CONSOLE"],
         in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
         node_timeout_ms=max(_SHORTEST_NODE_TIMEOUT, value["RINGBACK_NODE_TIMEOUT"]),
+        encryption_keys=value["RINGBACK_ENCRYPTION_KEYS"],
         log_level=value["RINGBACK_LOG_LEVEL"],
         log_format=value["RINGBACK_LOG_FORMAT"],
     )
@@ -315,7 +336,8 @@ def _value(setting: Setting, text: str | None) -> Any:
     try:
         return setting.read(text)
     except ValueError as error:
-        raise SettingWrong(f"{setting.name} is {text!r}: {error}") from error
+        shown = "not what it should be" if setting.read is _keys else repr(text)
+        raise SettingWrong(f"{setting.name} is {shown}: {error}") from error
 
 
 def _refuse_development(value: Mapping[str, Any]) -> None:

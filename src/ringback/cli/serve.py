@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ringback.broker.operations.keys import random_word
+from ringback.broker.settings import KEY_BYTES
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.cli.configuration import SettingWrong, read_settings
 from ringback.cli.running import run
@@ -42,8 +43,12 @@ def serve(config: Path | None, host: str | None, port: int | None, db: str | Non
 
 @click.command()
 @click.option("--user", default="ringback", show_default=True, help="Name of the account; stands in webhook addresses.")
-def secrets(user: str) -> None:
+@click.option("--encryption-key", is_flag=True, help="Print a key for RINGBACK_ENCRYPTION_KEYS, and nothing else.")
+def secrets(user: str, encryption_key: bool) -> None:
     """Print a fresh token and signing keys, as lines for an environment file."""
+    if encryption_key:
+        click.echo(f"RINGBACK_ENCRYPTION_KEYS={random.token_urlsafe(KEY_BYTES)}")
+        return
     token = json.dumps({"UserID": user, "Password": random.token_urlsafe(24)}, separators=(",", ":"))
     click.echo(f"QSTASH_TOKEN={base64.b64encode(token.encode()).decode()}")
     click.echo(f"QSTASH_CURRENT_SIGNING_KEY=sig_{random_word(28)}")

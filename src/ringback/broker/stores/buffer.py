@@ -1,11 +1,11 @@
 """The writes of one transaction, gathered so that each table is written once, in one go."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Facets, Record
-from ringback.broker.stores.rows import CODECS, TABLES
+from ringback.broker.stores.rows import CODECS, TABLES, Codec
 
 Key = tuple[Any, ...]
 _MOST_KNOWN = 100_000
@@ -38,10 +38,12 @@ class Buffer:
 
     Args:
         known: facets that are durable, so that they are not written again with every message.
+        codecs: turn records into rows.
     """
 
-    def __init__(self, known: "Known") -> None:
+    def __init__(self, known: "Known", codecs: Mapping[type[Record], Codec] = CODECS) -> None:
         self._known = known
+        self._codecs = codecs
         self.pending: dict[type[Record], dict[Key, Record | None]] = {kind: {} for kind in TABLES}
         self.empty = True
 
@@ -63,7 +65,7 @@ class Buffer:
         taken = []
         for kind, entries in self.pending.items():
             if entries:
-                codec = CODECS[kind]
+                codec = self._codecs[kind]
                 drops = [key for key, record in entries.items() if record is None]
                 rows = [codec.row(record) for record in entries.values() if record is not None]
                 taken.append((kind, drops, rows))

@@ -2,7 +2,7 @@
 
 import asyncio
 import fcntl
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
 from ringback.broker.stores.later import Later
-from ringback.broker.stores.rows import CODECS, TABLES, Table
+from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -44,12 +44,14 @@ class SqliteStore:
 
     Args:
         path: the database file; its folder must exist.
+        codecs: turn records into rows; others than the plain ones seal them.
     """
 
     shared = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, codecs: Mapping[type[Record], Codec] = CODECS) -> None:
         self._path = path
+        self._codecs = codecs
         self._jobs: list[_Job] = []
         self._known = Known()
         self._busy = False
@@ -124,7 +126,7 @@ class SqliteStore:
         connection = self._idle_readers.pop()
         try:
             connection.execute("BEGIN")  # one snapshot for all reads of the job
-            return job(SqliteTransaction(connection, self._known))
+            return job(SqliteTransaction(connection, self._known, self._codecs))
         finally:
             connection.execute("ROLLBACK")
             self._idle_readers.append(connection)
@@ -139,7 +141,7 @@ class SqliteStore:
 
     def _run(self, batch: list[_Job]) -> None:
         """Run the jobs in one transaction and hand its commit to the thread."""
-        tx = SqliteTransaction(self._connection, self._known)
+        tx = SqliteTransaction(self._connection, self._known, self._codecs)
         answers: list[tuple[asyncio.Future[Any], Any]] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -208,9 +210,10 @@ class SqliteStore:
 class SqliteTransaction:
     """One transaction; writes are gathered, and flushed before a read that could miss them."""
 
-    def __init__(self, connection: apsw.Connection, known: Known) -> None:
+    def __init__(self, connection: apsw.Connection, known: Known, codecs: Mapping[type[Record], Codec]) -> None:
         self._connection = connection
-        self._buffer = Buffer(known)
+        self._codecs = codecs
+        self._buffer = Buffer(known, codecs)
         self.applied: list[Changes] = []
         self._later = Later()
         self.later = self._later.add
@@ -222,7 +225,7 @@ class SqliteTransaction:
         if key in pending:
             return pending[key]  # type: ignore[return-value]
         for (stored,) in self._connection.execute(_GET[kind], key):
-            return CODECS[kind].record(stored)  # type: ignore[no-any-return]
+            return self._codecs[kind].record(stored)  # type: ignore[no-any-return]
         return None
 
     look = get  # nobody else is there
@@ -230,7 +233,7 @@ class SqliteTransaction:
     def find(self, kind: type[R], query: Query) -> list[R]:
         """See `Transaction.find`."""
         self.flush()
-        record = CODECS[kind].record
+        record = self._codecs[kind].record
         return [record(row[0]) for row in pages.find(self._connection.execute, pages.merged_here, kind, query)]
 
     def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:  # noqa: ARG002 - one job at a time

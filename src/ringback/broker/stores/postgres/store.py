@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Delivery
+from ringback.broker.records import Delivery, Record
 from ringback.broker.stores.buffer import Known
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.postgres import green, schema
@@ -16,6 +16,7 @@ from ringback.broker.stores.postgres.bell import CHANNEL, Bell
 from ringback.broker.stores.postgres.connections import LOST, connect, end, told
 from ringback.broker.stores.postgres.queue import Job, Queue
 from ringback.broker.stores.postgres.transaction import PostgresTransaction, Stale
+from ringback.broker.stores.rows import CODECS, Codec
 
 T = TypeVar("T")
 
@@ -54,12 +55,14 @@ class PostgresStore:
     Args:
         url: `postgresql://` address.
         timeout_ms: after how long a silent node is taken for dead.
+        codecs: turn records into rows; others than the plain ones seal them.
     """
 
     shared = True
 
-    def __init__(self, url: str, timeout_ms: int) -> None:
+    def __init__(self, url: str, timeout_ms: int, codecs: Mapping[type[Record], Codec] = CODECS) -> None:
         self._url = url
+        self._codecs = codecs
         self._timeout_ms = timeout_ms
         self._together = Queue(_WRITERS, _JOBS_AT_ONCE)
         self._apart = Queue(_APART, 1)
@@ -123,7 +126,7 @@ class PostgresStore:
             for last in (False, True):
                 try:
                     connection = connection or await self._connect()
-                    return await _read(connection, self._known, job)
+                    return await _read(connection, self._known, self._codecs, job)
                 except LOST as error:
                     await end(connection)
                     connection = None
@@ -167,7 +170,7 @@ class PostgresStore:
         reason: BaseException
         own: dict[int, Delivery] | None = self._own
         for _ in range(_TRIES):
-            tx = PostgresTransaction(connection, self._known, own=own)
+            tx = PostgresTransaction(connection, self._known, own=own, codecs=self._codecs)
             try:
                 answers = await green.run(lambda tx=tx, needs=needs: self._run_jobs(tx, batch, needs))  # type: ignore[misc]
                 if tx.begun:
@@ -260,8 +263,10 @@ class PostgresStore:
             await asyncio.sleep(0.1)
 
 
-async def _read(connection: Any, known: Known, job: Callable[[Transaction], T]) -> T:
-    tx = PostgresTransaction(connection, known, _SNAPSHOT, lock=False)
+async def _read(
+    connection: Any, known: Known, codecs: Mapping[type[Record], Codec], job: Callable[[Transaction], T]
+) -> T:
+    tx = PostgresTransaction(connection, known, _SNAPSHOT, lock=False, codecs=codecs)
     try:
         return await green.run(lambda: job(tx))
     finally:

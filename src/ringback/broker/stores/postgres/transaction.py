@@ -14,7 +14,7 @@ from ringback.broker.stores.contract import Need, Query, Where
 from ringback.broker.stores.later import Later
 from ringback.broker.stores.postgres import green, statements
 from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, Lock, Verb, fitting, fitting_all
-from ringback.broker.stores.rows import CODECS
+from ringback.broker.stores.rows import CODECS, Codec
 
 R = TypeVar("R", bound=Record)
 
@@ -49,11 +49,13 @@ class PostgresTransaction:
         *,
         lock: bool = True,
         own: Mapping[int, Delivery] | None = None,
+        codecs: Mapping[type[Record], Codec] = CODECS,
     ) -> None:
         self._connection = connection
         self._begin = begin
         self._lock = lock
-        self._buffer = Buffer(known)
+        self._codecs = codecs
+        self._buffer = Buffer(known, codecs)
         self._own = own
         self.assumed: dict[int, Delivery] = {}
         self._known: dict[Need, Record | None] = {}
@@ -104,7 +106,7 @@ class PostgresTransaction:
     def find(self, kind: type[R], query: Query) -> list[R]:
         """See `Transaction.find`."""
         self.flush()
-        record = CODECS[kind].record
+        record = self._codecs[kind].record
         return [record(row[0]) for row in pages.find(self._ask, pages.merged_there, kind, query)]
 
     def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:
@@ -194,11 +196,11 @@ class PostgresTransaction:
         asked = {tuple(map(fitting, key)): key for key in keys}
         statement = statements.load_statement(kind, lock=lock)
         rows = self._fetch(statement, *(list(column) for column in zip(*asked, strict=True)))
-        decode = CODECS[kind].record
+        decode = self._codecs[kind].record
         return {asked[tuple(row)[:-1]]: decode(row[-1]) for row in rows}
 
     def _records(self, kind: type[R], statement: str, values: list[Any]) -> list[R]:
-        record = CODECS[kind].record
+        record = self._codecs[kind].record
         rows = self._fetch(statements.numbered(statement), *map(fitting, values))
         return [record(row[0]) for row in rows]
 
