@@ -8,12 +8,14 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Header, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Header, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from starlette.concurrency import run_in_threadpool
 
+from ringback_video.access import Caller, caller_of, check_shop
+from ringback_video.cursors import PAGE_HEADERS, cursor_after, read_cursor
 from ringback_video.jobs import Job, Shop, in_progress, videos_used
 from ringback_video.ordering import OrderRequest, cancel_job, order_again, place_order
 from ringback_video.photos import MOST_BYTES, PhotoRefused, prepare
@@ -51,19 +53,23 @@ class GenerateRequest(BaseModel):
 def routes(studio: Studio) -> APIRouter:
     """Return the routes of the API."""
     router = APIRouter()
-    for part in (_orders(studio), _jobs(studio), _files(studio)):
+    known = Depends(caller_of(studio))
+    for part in (_orders(studio, known), _jobs(studio, known), _files(studio, known)):
         router.include_router(part)
     return router
 
 
-def _orders(studio: Studio) -> APIRouter:
+def _orders(studio: Studio, known: Any) -> APIRouter:
     router = APIRouter()
 
     @router.post("/api/generate", status_code=202)
     def generate(
-        body: GenerateRequest, idempotency_key: Annotated[str | None, Header(max_length=255)] = None
+        body: GenerateRequest,
+        idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+        caller: Caller = known,
     ) -> dict[str, Any]:
         """Order a video. The same order given twice, or twice with one Idempotency-Key, is one job."""
+        check_shop(studio, caller, body.shop_id)
         request = OrderRequest(
             body.shop_id, body.template_id, body.source_image_urls, body.caption, idempotency_key or None
         )
@@ -76,8 +82,9 @@ def _orders(studio: Studio) -> APIRouter:
         return [template_shape(template) for template in GALLERY.values()]
 
     @router.get("/api/shops/{shop_id}")
-    def get_shop(shop_id: str) -> dict[str, Any]:
+    def get_shop(shop_id: str, caller: Caller = known) -> dict[str, Any]:
         """A shop's usage and quota."""
+        check_shop(studio, caller, shop_id)
         with studio.database.transaction() as session:
             shop = session.get(Shop, shop_id)
             if shop is None:
@@ -88,40 +95,55 @@ def _orders(studio: Studio) -> APIRouter:
     return router
 
 
-def _jobs(studio: Studio) -> APIRouter:
+def _jobs(studio: Studio, known: Any) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/api/jobs")
+    @router.get("/api/jobs", responses=PAGE_HEADERS)
     def list_jobs(
-        shop_id: Annotated[str, Query(alias="shopId")] = DEMO_SHOP,
+        request: Request,
+        response: Response,
+        shop_id: Annotated[str | None, Query(alias="shopId")] = None,
         limit: Annotated[int, Query(ge=1, le=_MOST_JOBS)] = 20,
+        cursor: Annotated[str | None, Query(description="`X-Next-Cursor` of the page before.")] = None,
+        caller: Caller = known,
     ) -> list[dict[str, Any]]:
-        """The newest jobs of a shop."""
+        """A shop's jobs, the newest first, a page at a time."""
+        check_shop(studio, caller, shop_id or caller.shop)
         with studio.database.transaction() as session:
-            newest = select(Job).where(Job.shop_id == shop_id).order_by(Job.created_at.desc()).limit(limit)
-            return [_shape(studio, job) for job in session.scalars(newest)]
+            newest = select(Job).where(Job.shop_id == caller.shop).order_by(Job.created_at.desc(), Job.id.desc())
+            if cursor is not None:
+                newest = newest.where(tuple_(Job.created_at, Job.id) < tuple_(*read_cursor(cursor)))
+            jobs = list(session.scalars(newest.limit(limit + 1)))
+            if len(jobs) > limit:
+                following = cursor_after(jobs[limit - 1])
+                response.headers["X-Next-Cursor"] = following
+                query = request.url.include_query_params(cursor=following).query
+                response.headers["Link"] = f'<{studio.settings.public_url}/api/jobs?{query}>; rel="next"'
+            return [_shape(studio, job) for job in jobs[:limit]]
 
     @router.get("/api/jobs/{job_id}")
-    def get_job(job_id: str) -> dict[str, Any]:
+    def get_job(job_id: str, caller: Caller = known) -> dict[str, Any]:
         """One job with its history."""
-        return load_job(studio, job_id)
+        return load_job(studio, job_id, caller.shop)
 
     @router.post("/api/jobs/{job_id}/cancel")
-    def cancel(job_id: str) -> dict[str, Any]:
+    def cancel(job_id: str, caller: Caller = known) -> dict[str, Any]:
         """Give up a job that is under way; nothing is charged for it."""
+        load_job(studio, job_id, caller.shop)
         cancel_job(studio, job_id)
-        return load_job(studio, job_id)
+        return load_job(studio, job_id, caller.shop)
 
     @router.post("/api/jobs/{job_id}/retry", status_code=202)
-    def retry(job_id: str) -> dict[str, Any]:
+    def retry(job_id: str, caller: Caller = known) -> dict[str, Any]:
         """Order again what a job that has come to its end was to make."""
+        load_job(studio, job_id, caller.shop)
         job = order_again(studio, job_id)
         return {"jobId": job.id, "status": job.status}
 
     @router.get("/api/jobs/{job_id}/events")
-    async def follow_job(job_id: str) -> StreamingResponse:
+    async def follow_job(job_id: str, caller: Caller = known) -> StreamingResponse:
         """The job each time it changes, as server-sent events, until it has come to its end."""
-        first = await run_in_threadpool(load_job, studio, job_id)
+        first = await run_in_threadpool(load_job, studio, job_id, caller.shop)
         return StreamingResponse(
             _changes(studio, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
@@ -129,10 +151,10 @@ def _jobs(studio: Studio) -> APIRouter:
     return router
 
 
-def _files(studio: Studio) -> APIRouter:
+def _files(studio: Studio, known: Any) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/api/uploads", status_code=201)
+    @router.post("/api/uploads", status_code=201, dependencies=[known])
     def upload(photo: Annotated[UploadFile, File()]) -> dict[str, str]:
         """Keep a photo; the answer has the address to order with."""
         data = photo.file.read(MOST_BYTES + 1)
@@ -173,15 +195,15 @@ def _files(studio: Studio) -> APIRouter:
     return router
 
 
-def load_job(studio: Studio, job_id: str) -> dict[str, Any]:
-    """Return a job as the API shows it.
+def load_job(studio: Studio, job_id: str, shop_id: str) -> dict[str, Any]:
+    """Return a shop's job as the API shows it.
 
     Raises:
-        Problem: there is none.
+        Problem: the shop has none of that id.
     """
     with studio.database.transaction() as session:
         job = session.get(Job, job_id)
-        if job is None:
+        if job is None or job.shop_id != shop_id:
             raise Problem(404, "Unknown job", f"There is no job {job_id!r}.", "jobId")
         return _shape(studio, job)
 
@@ -235,7 +257,7 @@ async def _changes(studio: Studio, job: dict[str, Any]) -> AsyncIterator[str]:
         if job["status"] in ("done", "failed", "canceled"):
             return
         await asyncio.sleep(_LOOK_EVERY_S)
-        job = await run_in_threadpool(load_job, studio, job["jobId"])
+        job = await run_in_threadpool(load_job, studio, job["jobId"], job["shopId"])
 
 
 def _time(at: Any) -> str:

@@ -1,7 +1,9 @@
-"""The command line: `video-studio serve` and `video-studio demo`."""
+"""The command line: `video-studio serve`, `demo` and `shop`."""
 
 import argparse
+import re
 import sys
+from datetime import timedelta
 
 from ringback_video import demo
 
@@ -19,11 +21,59 @@ def main() -> None:
     show.add_argument("--keep", action="store_true", help="stay up until Ctrl-C")
     show.add_argument("--data", default="data", help="folder for everything that is kept (data)")
     show.add_argument("--template", default="showcase", help="template of the sample (showcase)")
+    _add_shop_commands(commands.add_parser("shop", help="shops and their keys"))
     options = parser.parse_args()
     if options.command == "serve":
         _serve(options.host, options.port)
+    elif options.command == "shop":
+        _shop(options)
     else:
         sys.exit(demo.run(options.data, options.template, keep=options.keep))
+
+
+def _add_shop_commands(shop: argparse.ArgumentParser) -> None:
+    actions = shop.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="make a shop; prints its key, once")
+    add.add_argument("name")
+    add.add_argument("--quota", type=int, help="finished videos it may have (STUDIO_QUOTA)")
+    key = actions.add_parser("key", help="give a shop a new key; prints it, once")
+    key.add_argument("name")
+    key.add_argument(
+        "--overlap",
+        type=_duration,
+        default="24h",
+        help="how long its old keys go on working, such as 0, 30m, 24h, 7d (24h)",
+    )
+    actions.add_parser("list", help="shops, finished videos, quotas, and how many keys work")
+
+
+def _shop(options: argparse.Namespace) -> None:
+    from ringback_video import keys, settings
+    from ringback_video.database import Database
+
+    try:
+        settings.data_folder().mkdir(parents=True, exist_ok=True)
+        database = Database(settings.database_url())
+        with database.transaction() as session:
+            match options.action:
+                case "add":
+                    quota = settings.default_quota() if options.quota is None else options.quota
+                    lines = [keys.add_shop(session, options.name, quota)]
+                case "key":
+                    lines = [keys.rotate_key(session, options.name, options.overlap)]
+                case _:
+                    lines = keys.list_shops(session)
+        database.close()
+    except ValueError as error:
+        sys.exit(f"video-studio: {error}")
+    print("\n".join(lines))
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([smhd])|0", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"expected a duration such as 30m, 24h or 7d, not {text!r}")
+    return timedelta(seconds=int(found[1] or 0) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"])
 
 
 def _serve(host: str, port: int) -> None:

@@ -46,4 +46,5 @@ def answer_problems(app: FastAPI) -> None:
 
 def _document(status: int, title: str, detail: str, field: str | None) -> JSONResponse:
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(document | {"field": field} if field else document, status, media_type=_MEDIA_TYPE)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(document | {"field": field} if field else document, status, headers, _MEDIA_TYPE)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ASSETS = Path(__file__).parent / "assets"
 PHOTOS = ASSETS / "photos"
@@ -22,10 +23,11 @@ class Settings:
         signing_keys: the keys its deliveries may be signed with, the current one first.
         quota: finished videos a new shop may have.
         private_sources: whether photos may be fetched from loopback and private addresses.
-        secret: signs links to files.
+        secret: signs links to files and sessions.
         bucket: S3 bucket that uploads and videos are kept in; empty for folders below `data`.
         s3_url: address of an S3-compatible store that is not Amazon's.
         provider: what makes the videos: `local`, or a name in `providers/registry.py`.
+        demo: whether whoever has no key acts as the demo shop; None where `public_url` decides.
     """
 
     data: Path
@@ -40,6 +42,15 @@ class Settings:
     bucket: str = ""
     s3_url: str = ""
     provider: str = "local"
+    demo: bool | None = None
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the demo is on: as told, else where Studio's own address is one that only this machine reaches."""
+        if self.demo is not None:
+            return self.demo
+        host = urlsplit(self.public_url).hostname or ""
+        return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -48,10 +59,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         ValueError: a variable is missing or not what it should be; the text names it.
     """
-    data = Path(environment.get("STUDIO_DATA", "data")).resolve()
     return Settings(
-        data=data,
-        database_url=environment.get("DATABASE_URL") or f"sqlite:///{data / 'studio.db'}",
+        data=data_folder(environment),
+        database_url=database_url(environment),
         public_url=environment.get("STUDIO_URL", "http://127.0.0.1:8000").rstrip("/"),
         qstash_url=_needed(environment, "QSTASH_URL").rstrip("/"),
         qstash_token=_needed(environment, "QSTASH_TOKEN"),
@@ -59,13 +69,40 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
             _needed(environment, "QSTASH_CURRENT_SIGNING_KEY"),
             _needed(environment, "QSTASH_NEXT_SIGNING_KEY"),
         ),
-        quota=_whole(environment, "STUDIO_QUOTA", 1000),
+        quota=default_quota(environment),
         private_sources=environment.get("STUDIO_PRIVATE_SOURCES", "").lower() in ("1", "true"),
         secret=environment.get("STUDIO_SECRET") or _derived_secret(environment),
         bucket=environment.get("STUDIO_S3_BUCKET", ""),
         s3_url=environment.get("STUDIO_S3_URL", ""),
         provider=environment.get("STUDIO_PROVIDER") or "local",
+        demo=_yes_or_no(environment, "STUDIO_DEMO"),
     )
+
+
+def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder for everything that is kept."""
+    return Path(environment.get("STUDIO_DATA", "data")).resolve()
+
+
+def database_url(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the SQLAlchemy URL of the database."""
+    return environment.get("DATABASE_URL") or f"sqlite:///{data_folder(environment) / 'studio.db'}"
+
+
+def default_quota(environment: Mapping[str, str] = os.environ) -> int:
+    """Return how many finished videos a new shop may have.
+
+    Raises:
+        ValueError: it is not a whole number.
+    """
+    return _whole(environment, "STUDIO_QUOTA", 1000)
+
+
+def _yes_or_no(environment: Mapping[str, str], name: str) -> bool | None:
+    text = environment.get(name, "").lower()
+    if text not in ("", "0", "1", "false", "true"):
+        raise ValueError(f"{name} must be true or false, not {text!r}")
+    return text in ("1", "true") if text else None
 
 
 def _derived_secret(environment: Mapping[str, str]) -> str:

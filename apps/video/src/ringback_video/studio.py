@@ -1,9 +1,11 @@
 """Studio put together: what every part of it needs."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from qstash import QStash
+from sqlalchemy.exc import IntegrityError
 
 from ringback_video.database import Database
 from ringback_video.jobs import Shop
@@ -44,7 +46,7 @@ def build(settings: Settings) -> Studio:
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
-    with database.transaction() as session:
+    with suppress(IntegrityError), database.transaction() as session:  # another process may be first
         if session.get(Shop, DEMO_SHOP) is None:
             session.add(Shop(id=DEMO_SHOP, quota=settings.quota))
     return Studio(

@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
+from ringback_video.access import browser_of
 from ringback_video.api import template_shape
 from ringback_video.ordering import LONGEST_CAPTION
+from ringback_video.pages.login import login_routes
 from ringback_video.photos import MOST_BYTES, MOST_PHOTOS
 from ringback_video.problems import Problem
 from ringback_video.rendering.previews import Previews, file_names
 from ringback_video.settings import PHOTOS
-from ringback_video.studio import DEMO_SHOP, Studio
+from ringback_video.studio import Studio
 from ringback_video.templates import GALLERY, SIZES, Template
 
 _FOLDER = Path(__file__).parent
@@ -26,13 +28,17 @@ def routes(studio: Studio) -> APIRouter:
     pages = Jinja2Templates(_FOLDER)
 
     @router.get("/")
-    def index(request: Request) -> HTMLResponse:
-        """The studio."""
+    def index(request: Request) -> Response:
+        """The studio, for whoever has logged in or needs not."""
+        visitor = browser_of(studio, request)
+        if visitor is None:
+            return RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
         values = {
             "templates": [_card(template) for template in GALLERY.values()],
             "formats": list(SIZES),
             "photos": [{"url": f"/photos/{path.name}", "name": path.stem.capitalize()} for path in _samples()],
-            "shop": DEMO_SHOP,
+            "shop": visitor.shop,
+            "is_session": visitor.by == "session",
             "base": studio.settings.public_url,
             "most_photos": MOST_PHOTOS,
             "most_megabytes": MOST_BYTES // 1024 // 1024,
@@ -40,6 +46,7 @@ def routes(studio: Studio) -> APIRouter:
         }
         return pages.TemplateResponse(request, "index.html", values, headers=_rules(studio))
 
+    router.include_router(login_routes(studio, pages, _rules(studio)))
     router.include_router(_previews(studio))
     return router
 
