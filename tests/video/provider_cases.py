@@ -1,8 +1,10 @@
 """How each provider answers, for the tests that all adapters go through."""
 
-from base64 import b64encode
+import hmac
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from google.oauth2.credentials import Credentials
@@ -215,3 +217,10 @@ OMNI = Case(
 )
 
 CASES = [REPLICATE, FAL, RUNWAY, VEO, OMNI]
+
+
+def standard(event_id: str, body: bytes, at: int) -> dict[str, str]:
+    """Return the headers of a call as Standard Webhooks sign it; one wrong signature comes first."""
+    key = b64decode(SECRET.removeprefix("whsec_"))
+    right = b64encode(hmac.digest(key, f"{event_id}.{at}.".encode() + body, sha256)).decode()
+    return {"webhook-id": event_id, "webhook-timestamp": str(at), "webhook-signature": f"v1,bm8= v1,{right}"}

@@ -39,6 +39,9 @@ class StubProvider:
         self.started.add(operation_id)
         return operation_id
 
+    def look_up(self, operation_id: str) -> str | None:
+        return operation_id if operation_id in self.started else None
+
     def poll(self, operation_id: str) -> Look:
         self._looks += 1
         return Look("done", 100) if self._looks > 1 else Look("running", 40)
@@ -88,7 +91,13 @@ def test_whatever_goes_wrong_a_job_is_done_and_counts_once(video: bytes, tmp_pat
         folder = tmp_path / str(next(numbers))
         keys = (broker.environment["QSTASH_CURRENT_SIGNING_KEY"], broker.environment["QSTASH_NEXT_SIGNING_KEY"])
         settings = Settings(
-            folder, f"sqlite:///{folder / 'studio.db'}", URL, broker.url, broker.environment["QSTASH_TOKEN"], keys
+            folder,
+            f"sqlite:///{folder / 'studio.db'}",
+            URL,
+            broker.url,
+            broker.environment["QSTASH_TOKEN"],
+            keys,
+            demo=True,
         )
         provider = StubProvider(video)
         studio = replace(build(settings), provider=provider)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -31,11 +32,14 @@ class Stumbling:
     def capabilities(self) -> Capabilities:
         return self.inner.capabilities
 
-    def start(self, operation_id: str, order: Order, photos: list[bytes]) -> str:
+    def start(self, operation_id: str, order: Order, photos: list[bytes], callback_url: str | None = None) -> str:
         self.starts += 1
         if self.starts <= self.failures:
             raise ConnectionError("the provider is asleep")
-        return self.inner.start(operation_id, order, photos)
+        return self.inner.start(operation_id, order, photos, callback_url)
+
+    def look_up(self, operation_id: str) -> str | None:
+        return self.inner.look_up(operation_id)
 
     def poll(self, operation_id: str) -> Look:
         self.polls += 1
@@ -79,12 +83,37 @@ def test_a_step_that_fails_for_ever_ends_the_job_and_leaves_a_dead_letter(
         assert mine[0]["responseStatus"] == 500
 
 
+class Forgetful(Stumbling):
+    """A provider that takes each order, and dies before it has answered; it cannot be asked for orders."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self.inner.capabilities, look_up=False)
+
+    def start(self, *_: object, **__: object) -> str:
+        self.starts += 1
+        raise ConnectionResetError("the connection broke off")
+
+
+def test_an_order_that_may_have_been_taken_is_not_sent_again(tmp_path: Path, broker: BrokerProcess) -> None:
+    forgetful: list[Forgetful] = []
+
+    def provider(inner: Provider) -> Provider:
+        forgetful.append(Forgetful(inner, 0))
+        return forgetful[0]
+
+    with world(tmp_path, broker, provider) as studio:
+        job = studio.finished(studio.order(studio.sample("coffee")).json()["jobId"])
+        assert (job["status"], studio.used(), forgetful[0].starts) == ("failed", 0, 1)
+        assert "not ordered again" in str(job["reason"])
+
+
 def test_saving_the_result_twice_counts_once(studio: World) -> None:
     job = studio.finished(studio.order(studio.sample("dahlia"), caption="twice").json()["jobId"])
     before = studio.used()
     workflow = ProcessVideo(studio.studio)
     assert workflow.save_result(str(job["jobId"]), str(job["jobId"])) == job["videoUrl"]
-    assert workflow.update_status(str(job["jobId"])) is False
+    assert workflow.update_status(str(job["jobId"]), "wfr_late") is False
     assert studio.used() == before
     with studio.studio.database.transaction() as session:
         assert session.get(Usage, job["jobId"]) is not None

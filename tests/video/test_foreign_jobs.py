@@ -1,17 +1,21 @@
 """A job whose video somebody else makes: polled until it is there, checked, kept; and never ordered twice."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
+import httpx
 import imageio_ffmpeg
 import pytest
 
+from ringback import clock
 from ringback.workflow import NonRetryableError, RetryAfterError
 from ringback_video import making
 from ringback_video.providers.contract import Ambiguous, Busy, Look, NotThere, ProviderError, Refused, Unreachable
 from ringback_video.rendering.operation import Order
+from support.endpoint import eventually
 from support.process import BrokerProcess
 from video.conftest import world
-from video.provider_cases import REPLICATE
+from video.provider_cases import REPLICATE, standard
 from video.standin import LOST, Answer, stand_in
 
 
@@ -44,6 +48,37 @@ def test_an_order_whose_reply_was_lost_ends_the_job_and_is_not_repeated(tmp_path
         assert (job["status"], studio.used()) == ("failed", 0)
         assert "To pay nothing twice it was not ordered again" in str(job["reason"])
         assert len(standing.posted(REPLICATE.submit)) == 1
+
+
+def test_a_webhook_wakes_the_run_that_waits(tmp_path: Path, broker: BrokerProcess) -> None:
+    with stand_in() as standing, world(tmp_path, broker, lambda _: REPLICATE.make(standing)) as studio:
+        done = Answer(REPLICATE.states["done"].body | {"output": f"{standing.url}/files/film.mp4"})
+        standing.say("POST", REPLICATE.submit, REPLICATE.accepted)
+        standing.say(*REPLICATE.poll, REPLICATE.states["queued"])
+        standing.say("GET", "/files/film.mp4", Answer(film(tmp_path)))
+        job_id = studio.order(studio.sample("coffee"), template="showcase").json()["jobId"]
+        headers = {"Authorization": f"Bearer {broker.token}"}
+        eventually(lambda: httpx.get(f"{broker.url}/v2/waiters/video-{job_id}", headers=headers).json())
+        standing.say(*REPLICATE.poll, done)
+        address = unquote(standing.posted(REPLICATE.submit)[0].json()["webhook"])
+        body = b'{"id": "p1", "status": "succeeded"}'
+        for _ in range(2):  # as a provider may
+            answer = httpx.post(address, content=body, headers=standard("e1", body, clock.now() // 1000))
+            assert (answer.status_code, answer.json()) == (200, {"status": "heard"})
+        assert studio.finished(job_id)["status"] == "done"
+        runs = httpx.get(f"{broker.url}/v2/workflows/logs", headers=headers).json()["runs"]
+        [run] = [one for one in runs if job_id in str(one["steps"][0])]
+        waits = [step for group in run["steps"] for step in group["steps"] if step["stepName"] == "wait for the video"]
+        assert [step.get("waitTimeout", False) for step in waits].count(False) >= 1
+        forged = httpx.post(
+            address, content=body, headers={**standard("e2", body, clock.now() // 1000), "webhook-id": "e3"}
+        )
+        assert forged.status_code == 401
+        unknown = httpx.post(
+            f"{studio.url}/api/webhooks/none", content=body, headers=standard("e4", body, clock.now() // 1000)
+        )
+        assert (unknown.status_code, unknown.json()["field"]) == (404, "jobId")
+        assert studio.used() == 1
 
 
 class Saying:

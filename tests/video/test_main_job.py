@@ -62,6 +62,7 @@ def test_each_step_is_a_request_of_its_own(studio: World) -> None:
     names = [step["stepName"] for group in run["steps"] for step in group["steps"]]
     assert [name for name in dict.fromkeys(names) if name not in ("init", "wait for the video")] == [
         "update-status",
+        "generate-video: intent",
         "generate-video",
         "poll-completion",
         "save-result",

@@ -1,10 +1,9 @@
 """Every adapter against a stand-in that also misbehaves: nothing is ordered twice, everything ends in a defined way."""
 
-import hmac
 import json
 import socket
 import sys
-from base64 import b64decode, b64encode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +22,7 @@ from ringback_video.providers.registry import PROVIDERS, make_provider
 from ringback_video.providers.sending import download
 from ringback_video.rendering.operation import Order
 from ringback_video.settings import PHOTOS
-from video.provider_cases import CASES, FAL, OMNI, REPLICATE, SECRET, Case
+from video.provider_cases import CASES, FAL, OMNI, REPLICATE, SECRET, Case, standard
 from video.standin import LOST, VIDEO, Answer, StandIn, stand_in
 
 NOW = 1_795_000_000
@@ -193,12 +192,6 @@ def test_a_link_to_a_result_is_followed_without_handing_on_the_key(standing: Sta
     standing.say("GET", "/ill", Answer({}, 503))
     with pytest.raises(Unreachable):
         download(f"{standing.url}/ill", "x")
-
-
-def standard(event_id: str, body: bytes, at: int) -> dict[str, str]:
-    key = b64decode(SECRET.removeprefix("whsec_"))
-    right = b64encode(hmac.digest(key, f"{event_id}.{at}.".encode() + body, sha256)).decode()
-    return {"webhook-id": event_id, "webhook-timestamp": str(at), "webhook-signature": f"v1,bm8= v1,{right}"}
 
 
 @pytest.fixture(scope="module")

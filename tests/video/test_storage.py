@@ -82,7 +82,12 @@ def test_a_link_of_the_folder_is_good_for_its_file_and_its_time_only(folder: Fol
     link = httpx.URL(folder.link(name, "video/mp4") or "")
     until, signature = int(link.params["until"]), link.params["signature"]
     assert folder.served(name, until, signature) is not None
-    for changed in ((other, until, signature), (name, until + 1, signature), (name, until, "0" * 64)):
+    for changed in (
+        (other, until, signature),
+        (name, until + 1, signature),
+        (name, until, "0" * 64),
+        (name, until, "ä"),
+    ):
         assert folder.served(*changed) is None
     assert folder.served(name, 1, folder._signature(name, 1)) is None
 

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from ringback.client import AsyncTransport, Broker
 from ringback.workflow import RunOptions
 from ringback.workflow.adapters.starlette import serve
-from ringback_video import api, pages
+from ringback_video import api, pages, webhooks
 from ringback_video.ordering import PROCESS_PATH
 from ringback_video.problems import answer_problems
 from ringback_video.process_video import ProcessVideo
@@ -39,6 +39,7 @@ def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIO
     app = FastAPI(title="Video Studio", version="0.1.0", lifespan=lifespan)
     answer_problems(app)
     app.include_router(api.routes(parts))
+    app.include_router(webhooks.routes(parts))
     app.include_router(pages.routes(parts))
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     process = ProcessVideo(parts)

@@ -10,7 +10,7 @@ from ringback_video.rendering.operation import Order
 _BUSY_S = 30.0
 
 
-def start(provider: Provider, job_id: str, order: Order, photos: list[bytes]) -> str:
+def start(provider: Provider, job_id: str, order: Order, photos: list[bytes], callback_url: str | None = None) -> str:
     """Order a video; return the operation's id.
 
     Raises:
@@ -19,7 +19,7 @@ def start(provider: Provider, job_id: str, order: Order, photos: list[bytes]) ->
     """
     try:
         with _in_words_of_a_step():
-            return provider.start(job_id, order, photos)
+            return provider.start(job_id, order, photos, callback_url)
     except Ambiguous as error:
         raise NonRetryableError(f"{error} To pay nothing twice it was not ordered again.") from error
 

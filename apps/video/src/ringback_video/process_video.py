@@ -1,19 +1,22 @@
 """The workflow that makes a video: four steps, each a request of its own, tried again on its own."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ringback.workflow import Context, Failure, NonRetryableError
+from ringback.workflow import Context, Failure, NonRetryableError, RetryAfterError, charge_once
 from ringback_video import making
 from ringback_video.jobs import Job, Status, Usage, move, now
 from ringback_video.photos import PhotoRefused, PhotoUnreachable, fetch, prepare
 from ringback_video.probing import NotTheVideo, check_video
 from ringback_video.providers.asking import wanted_video
+from ringback_video.providers.contract import Unreachable
 from ringback_video.rendering.operation import Order
 from ringback_video.settings import PHOTOS
 from ringback_video.studio import Studio
 from ringback_video.templates import TEMPLATES
+from ringback_video.webhooks import WEBHOOK_PATH, news_of
 
 _PAUSES = (1, 1, 2, 2, 3, 5, 8, 13, 21, 30)
 _LOOKS = 280
@@ -49,9 +52,11 @@ class ProcessVideo:
     async def run(self, context: Context[Payload]) -> dict[str, str]:
         """Make the video of one job."""
         job_id = context.request_payload.jobId
-        if not await context.run("update-status", self.update_status, job_id):
+        if not await context.run("update-status", self.update_status, job_id, context.workflow_run_id):
             return {"jobId": job_id, "status": "over"}
-        operation_id = await context.run("generate-video", self.generate_video, job_id)
+        operation_id = await charge_once(
+            context, "generate-video", self.generate_video, look_up=self.find_order, key=job_id
+        )
         if not await self._wait_for(context, job_id, operation_id):
             return {"jobId": job_id, "status": "over"}
         video_url = await context.run("save-result", self.save_result, job_id, operation_id)
@@ -63,7 +68,11 @@ class ProcessVideo:
             seen = await context.run("poll-completion", self.poll_completion, job_id, operation_id)
             if seen.done or seen.canceled:
                 return seen.done
-            await context.sleep("wait for the video", _PAUSES[min(look, len(_PAUSES) - 1)])
+            pause = _PAUSES[min(look, len(_PAUSES) - 1)]
+            if self._studio.provider.capabilities.webhooks:
+                await context.wait_for_event("wait for the video", news_of(job_id), timeout=pause)
+            else:
+                await context.sleep("wait for the video", pause)
         raise NonRetryableError("The video was not finished within two hours.")
 
     def on_failure(self, failure: Failure[Payload]) -> None:
@@ -74,27 +83,52 @@ class ProcessVideo:
             if job is not None:
                 move(session, job, Status.FAILED, failure.message or "The video could not be made.")
 
-    def update_status(self, job_id: str) -> bool:
+    def update_status(self, job_id: str, run_id: str) -> bool:
         """Mark the job as being worked on; False if it has come to its end already."""
         with self._studio.database.transaction() as session:
             job = self._job(session.get(Job, job_id, with_for_update=True), job_id)
             if job.is_over:
                 return False
             move(session, job, Status.PROCESSING, "work has begun")
-            job.step, job.progress = "update-status", 2
+            job.step, job.progress, job.run_id = "update-status", 2, run_id
             return True
 
     def generate_video(self, job_id: str) -> str:
-        """Fetch the photos and start the rendering; its id is the job's, so a second start finds the first."""
+        """Fetch the photos and order the video. What costs money is noted before it is sent, and sent once."""
+        provider = self._studio.provider
         with self._studio.database.transaction() as session:
             job = self._job(session.get(Job, job_id), job_id)
             order, urls = Order(job.template_id, job.caption), list(job.source_image_urls)
-            if job.operation_id is not None:
-                return job.operation_id  # it was started, and only the answer to the broker was lost
         photos = [self._photo(number, url) for number, url in enumerate(urls, 1)]
-        operation_id = making.start(self._studio.provider, job_id, order, photos)
+        callback = f"{self._studio.settings.public_url}{WEBHOOK_PATH}/{job_id}"
+        self._sent(job_id, now())
+        try:
+            operation_id = making.start(
+                provider, job_id, order, photos, callback if provider.capabilities.webhooks else None
+            )
+        except (RetryAfterError, Unreachable):  # nothing was accepted
+            self._sent(job_id, None)
+            raise
         self._note(job_id, "generate-video", 8, operation_id)
         return operation_id
+
+    def find_order(self, job_id: str) -> str | None:
+        """Return what an earlier try has ordered; None if it has certainly ordered nothing.
+
+        Raises:
+            NonRetryableError: nobody can tell, and it is not ordered twice.
+        """
+        with self._studio.database.transaction() as session:
+            job = self._job(session.get(Job, job_id), job_id)
+            operation_id, was_sent = job.operation_id, job.sent_at is not None
+        if operation_id is not None or not was_sent:
+            return operation_id
+        provider = self._studio.provider
+        if not provider.capabilities.look_up:
+            raise NonRetryableError(
+                "The video may have been ordered already. To pay nothing twice it was not ordered again."
+            )
+        return provider.look_up(job_id)
 
     def poll_completion(self, job_id: str, operation_id: str) -> Seen:
         """Look how far the rendering is; one that nobody works on any more is started again."""
@@ -145,6 +179,10 @@ class ProcessVideo:
         if url.startswith(f"{base}/uploads/"):
             return self._studio.uploads.load(url.rpartition("/")[2])
         return None
+
+    def _sent(self, job_id: str, at: datetime | None) -> None:
+        with self._studio.database.transaction() as session:
+            self._job(session.get(Job, job_id, with_for_update=True), job_id).sent_at = at
 
     def _note(self, job_id: str, step: str, progress: int, operation_id: str | None = None) -> None:
         with self._studio.database.transaction() as session:

@@ -51,7 +51,7 @@ class FolderStorage:
 
     def served(self, name: str, until: int, signature: str) -> Path | None:
         """Return the file that a link leads to; None if the link is forged or over, or the file is gone."""
-        good = hmac.compare_digest(self._signature(name, until), signature)
+        good = hmac.compare_digest(self._signature(name, until).encode(), signature.encode())
         return self._path(name) if good and until >= time.time() else None  # noqa: TID251 - the moment it is followed
 
     def _path(self, name: str) -> Path | None:
