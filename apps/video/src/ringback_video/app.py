@@ -9,10 +9,10 @@ from fastapi.staticfiles import StaticFiles
 from ringback.client import AsyncTransport, Broker
 from ringback.workflow import RunOptions
 from ringback.workflow.adapters.starlette import serve
-from ringback_video import api, pages, webhooks
-from ringback_video.ordering import PROCESS_PATH
+from ringback_video import api, pages, watchdog, webhooks
 from ringback_video.problems import answer_problems
 from ringback_video.process_video import ProcessVideo
+from ringback_video.publishing import PROCESS_PATH
 from ringback_video.settings import from_environment
 from ringback_video.studio import Studio, build
 
@@ -40,6 +40,7 @@ def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIO
     answer_problems(app)
     app.include_router(api.routes(parts))
     app.include_router(webhooks.routes(parts))
+    app.include_router(watchdog.routes(parts))
     app.include_router(pages.routes(parts))
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     process = ProcessVideo(parts)

@@ -1,4 +1,4 @@
-"""The command line: `video-studio serve`, `demo` and `shop`."""
+"""The command line: `video-studio serve`, `demo`, `shop` and `watch`."""
 
 import argparse
 import re
@@ -22,11 +22,14 @@ def main() -> None:
     show.add_argument("--data", default="data", help="folder for everything that is kept (data)")
     show.add_argument("--template", default="showcase", help="template of the sample (showcase)")
     _add_shop_commands(commands.add_parser("shop", help="shops and their keys"))
+    commands.add_parser("watch", help="have the broker call Studio every minute to look after jobs that do not get on")
     options = parser.parse_args()
     if options.command == "serve":
         _serve(options.host, options.port)
     elif options.command == "shop":
         _shop(options)
+    elif options.command == "watch":
+        _watch()
     else:
         sys.exit(demo.run(options.data, options.template, keep=options.keep))
 
@@ -74,6 +77,20 @@ def _duration(text: str) -> timedelta:
     if not found:
         raise argparse.ArgumentTypeError(f"expected a duration such as 30m, 24h or 7d, not {text!r}")
     return timedelta(seconds=int(found[1] or 0) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"])
+
+
+def _watch() -> None:
+    from ringback_video import watchdog
+    from ringback_video.settings import from_environment
+    from ringback_video.studio import build
+
+    try:
+        studio = build(from_environment())
+        watchdog.watch(studio)
+    except Exception as error:  # noqa: BLE001 - a person reads it
+        sys.exit(f"video-studio: {error}")
+    studio.database.close()
+    print(f"the broker calls {studio.settings.public_url}{watchdog.WATCHDOG_PATH} every minute")
 
 
 def _serve(host: str, port: int) -> None:

@@ -78,6 +78,7 @@ class Job(Table):
     fingerprint: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     run_id: Mapped[str | None] = mapped_column(String(64))
     history: Mapped[list["Change"]] = relationship(order_by="Change.id", lazy="selectin")

@@ -1,4 +1,4 @@
-"""Taking an order: checked, written down once, and published to the broker."""
+"""Taking an order: checked, written down once, and given to the broker."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from ringback_video.jobs import Change, Job, Shop, Status, in_progress, move, now, videos_used
 from ringback_video.photos import MOST_PHOTOS
 from ringback_video.problems import Problem
+from ringback_video.publishing import publish
 from ringback_video.rendering.lettering import cannot_draw
 from ringback_video.studio import Studio
 from ringback_video.templates import TEMPLATES
 
-PROCESS_PATH = "/api/process-video"
 LONGEST_CAPTION = 80
 _LONGEST_URL = 2000
 
@@ -37,7 +37,7 @@ def place_order(studio: Studio, request: OrderRequest) -> Job:
     """Write down a job and publish it; the same order given twice is one job.
 
     Raises:
-        Problem: what is wrong with the order, or that the broker cannot be reached.
+        Problem: what is wrong with the order.
     """
     _check(request)
     if studio.provider.capabilities.captions:
@@ -45,7 +45,7 @@ def place_order(studio: Studio, request: OrderRequest) -> Job:
     with studio.database.transaction() as session:
         job, is_new = _write_down(session, request)
     if is_new:
-        _publish(studio, job)
+        publish(studio, job.id)  # where the broker cannot be reached the job waits, and the watchdog publishes it
     return job
 
 
@@ -160,25 +160,3 @@ def _same_order(session: Session, request: OrderRequest) -> Job | None:
 def _fingerprint(request: OrderRequest) -> str:
     told: list[Any] = [request.shop_id, request.template_id, request.source_image_urls, request.caption or ""]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-def _publish(studio: Studio, job: Job) -> None:
-    """Publish a job; the deduplication id makes a repeated publish harmless."""
-    settings = studio.settings
-    try:
-        studio.queue.message.publish_json(
-            url=f"{settings.public_url}{PROCESS_PATH}",
-            body={"jobId": job.id},
-            deduplication_id=f"job-{job.id}",
-            retries=5,
-            retry_delay="min(60000, 1000 * pow(2, retried))",
-            label="video-job",
-        )
-    except Exception as error:  # any failure of the client means: nobody will call us back
-        with studio.database.transaction() as session:
-            lost = session.get(Job, job.id, with_for_update=True)
-            if lost is not None:
-                move(session, lost, Status.FAILED, "The queue could not be reached; please try again.")
-        raise Problem(
-            503, "Queue not reachable", "The job could not be queued; nothing was charged. Try again soon."
-        ) from error
