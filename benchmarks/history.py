@@ -73,12 +73,13 @@ def records(rows: int, newest: int) -> Iterator[Record]:
 
 
 def _message(number: int, messages: int, at: int, chance: random.Random) -> Message:
-    host = f"h{chance.randrange(40)}.example"
+    customer = chance.randrange(500)
+    host = f"h{customer % 40}.example"
     if number % (messages // 20) == 7:
         host = "rare.example"
     elif number < messages // 10:
         host = "old.example"
-    labels = (f"tier-{chance.randrange(20)}",) if chance.random() < 0.5 else ()
+    labels = (f"tier-{customer % 20}",)
     if number % 10 == 0:
         labels = (*labels, f"order-{number}")
     return Message(
@@ -93,7 +94,7 @@ def _message(number: int, messages: int, at: int, chance: random.Random) -> Mess
         3,
         900_000,
         labels=labels,
-        flow=FlowControl(f"customer-{chance.randrange(500)}", 5) if chance.random() < 0.3 else None,
+        flow=FlowControl(f"customer-{customer}", 5) if customer < 250 else None,
         caller_ip=f"192.0.2.{chance.randrange(5)}",
         queue=f"q{chance.randrange(4)}" if chance.random() < 0.1 else None,
     )

@@ -91,12 +91,13 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await opened.close()
 
 
-@pytest.mark.parametrize(("merged", "sorted_"), [(200, 20_000), (1, 20_000), (1, 0)])
+@pytest.mark.parametrize(("merged", "sorted_"), [(200, 20_000), (1, 20_000), (1, -1)])
 async def test_a_page_is_the_same_whichever_way_it_is_found(
     store: Store, merged: int, sorted_: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "_MERGED", merged)
     monkeypatch.setattr(pages, "_SORTED", sorted_)
+    monkeypatch.setattr(pages, "_PROBED", 5)
     model, chance = MemoryStore(), random.Random(11)
     for one in (model, store):
         await one.write(lambda tx: tx.apply(Changes(put=records(random.Random(3)))))
@@ -133,12 +134,13 @@ async def test_no_filter_reads_all_history(tmp_path: Path, monkeypatch: pytest.M
 
     def ask(statement: str, values: list[object]) -> list[tuple[object, ...]]:
         plan = [row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
-        if " r WHERE " in statement:
+        if " r WHERE " in statement and "LIMIT ?) " not in statement:  # these stop after so many rows
             plans.append(" | ".join(plan))
         return list(store._connection.execute(statement, values))
 
     for number in range(120):
         monkeypatch.setattr(pages, "_MERGED", 200 if number % 2 else 1)
+        monkeypatch.setattr(pages, "_PROBED", 5)
         kind, query = asked(chance)
         pages.find(ask, pages.merged_here, kind, query)
     await store.close()

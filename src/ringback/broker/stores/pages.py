@@ -2,7 +2,8 @@
 
 History is filtered by what its messages have in common, its facets (`rules.facets`), so the facets that fit are found first.
 Few of them: an index holds the records of each in order, and they are merged until the page is full. Many with few records:
-these are sorted. Many with many: walking through all history, newest or oldest first, soon meets enough of them.
+these are sorted. Many with many: walking through all history, newest or oldest first, soon meets enough of them, unless what
+is asked for is a rare state: these have an index of their own.
 """
 
 import heapq
@@ -16,10 +17,14 @@ from ringback.broker.records import FacetLabel, Facets, Record, State
 from ringback.broker.rules.facets import label_key
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.rows import TABLES, Table
-from ringback.broker.stores.sql import condition, find_statement
+from ringback.broker.stores.sql import condition, find_statement, rare_only
 
 _MERGED = 200
 """Most places in an index that are read side by side."""
+_MANY = 5_000
+"""Most facets whose records are looked up one by one."""
+_PROBED = 10_000
+"""How many records are walked through before anything else is tried."""
 _SORTED = 20_000
 """Most records that are sorted to find a page among them."""
 
@@ -50,14 +55,20 @@ def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
     if not about:
         return list(ask(*find_statement(kind, query)))
     fitting = _fitting(about)
-    ids = [row[0] for row in ask(f"{fitting.text} LIMIT ?", [*fitting.values, _MERGED + 1])]
+    ids = [row[0] for row in ask(f"{fitting.text} LIMIT ?", [*fitting.values, _MANY + 1])]
     if not ids:
         return []
     arms = _arms(kind, query, ids)
     if arms:
         return merge(ask, arms, query)
-    ((some,),) = ask(*_counted(kind, query, fitting))
-    return list(ask(*(_walked if some > _SORTED else _sorted)(kind, query, fitting)))
+    exists = _exists(about)
+    rows = list(ask(*_walked(kind, query, exists, within=_PROBED)))
+    if len(rows) >= query.limit or _count(ask, _in_range(kind, query), _PROBED) <= _PROBED:
+        return rows
+    if len(ids) <= _MANY and _count(ask, _of_fitting(kind, query, fitting), _SORTED) <= _SORTED:
+        return list(ask(*_sorted(kind, query, fitting)))
+    rare = _rare_arms(kind, query, exists)
+    return merge(ask, rare, query) if rare else list(ask(*_walked(kind, query, exists)))
 
 
 def _about(kind: type[Record], query: Query) -> list[Where]:
@@ -112,26 +123,46 @@ def _labelled(labels: Sequence[str], values: list[Any]) -> str:
     )
 
 
+def _exists(about: Sequence[Where]) -> Statement:
+    """Return the condition that a record's facets fit, to be asked row by row."""
+    fitting = _fitting(about)
+    return Statement(f"EXISTS ({fitting.text} AND f.id = r.facets + 0)", fitting.values)
+
+
+def _asked_state(table: Table, query: Query) -> Where | None:
+    return next((one for one in query.where if one.column == table.faceted), None)
+
+
+def _states(asked: Where) -> Sequence[Any]:
+    return asked.value if asked.op == "in" else (asked.value,)
+
+
 def _arms(kind: type[Record], query: Query, ids: list[int]) -> list[Statement]:
     """Return a statement for each facets and state, whose rows come in the order of an index; none if there are too many."""
     table = TABLES[kind]
-    asked = next((one for one in query.where if one.column == table.faceted), None)
+    asked = _asked_state(table, query)
     states: Sequence[Any] = (None,)
     if asked is not None:
-        states = asked.value if asked.op == "in" else (asked.value,)
+        states = _states(asked)
     elif table.faceted == "state":
         states = get_args(State)  # the index holds them one after the other
     if len(ids) * len(states) > _MERGED:
         return []
     rest = [one for one in _own(query) if one is not asked]
-    return [_arm(table, query, rest, number, state) for number in ids for state in states]
+    same = "r.facets = ?"
+    return [
+        _ordered(table, query, Statement(same, [number]), rest)
+        if state is None
+        else _ordered(table, query, Statement(f"{same} AND r.{table.faceted} = ?", [number, state]), rest)
+        for number in ids
+        for state in states
+    ]
 
 
-def _arm(table: Table, query: Query, rest: list[Where], number: int, state: Any) -> Statement:
-    values: list[Any] = [number] if state is None else [number, state]
-    conditions = ["r.facets = ?"] if state is None else ["r.facets = ?", f"r.{table.faceted} = ?"]
-    conditions += [condition("r", one, values) for one in rest]
-    text = f"SELECT r.record, r.pos AS pos FROM {table.name} r WHERE {' AND '.join(conditions)}"
+def _ordered(table: Table, query: Query, first: Statement, rest: list[Where]) -> Statement:
+    values = list(first.values)
+    where = " AND ".join([first.text, *(condition("r", one, values) for one in rest)])
+    text = f"SELECT r.record, r.pos AS pos FROM {table.name} r WHERE {where}"
     return Statement(f"{text} ORDER BY r.pos{_direction(query)} LIMIT ?", [*values, query.limit])
 
 
@@ -150,17 +181,39 @@ def merged_there(ask: Ask, arms: list[Statement], query: Query) -> Rows:
     return list(ask(f"{text} ORDER BY pos{_direction(query)} LIMIT ?", [*values, query.limit]))
 
 
-def _counted(kind: type[Record], query: Query, fitting: Statement) -> Statement:
-    """Return the statement that counts what is there, but not much further than what would be sorted."""
-    source, values = _of_fitting(kind, query, fitting)
-    return Statement(f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT ?) counted", [*values, _SORTED + 1])
+def _rare_arms(kind: type[Record], query: Query, exists: Statement) -> list[Statement]:
+    """Return a statement for each state that is asked for, if there is an index of all of them."""
+    table = TABLES[kind]
+    asked = _asked_state(table, query)
+    if asked is None or not set(_states(asked)).isdisjoint(table.common):
+        return []
+    rest = [one for one in _own(query) if one is not asked]
+    rare = _not_common(table)
+    return [
+        _ordered(
+            table, query, Statement(f"r.{table.faceted} = ?{rare} AND {exists.text}", [state, *exists.values]), rest
+        )
+        for state in _states(asked)
+    ]
 
 
-def _sorted(kind: type[Record], query: Query, fitting: Statement) -> Statement:
-    source, values = _of_fitting(kind, query, fitting)
-    # `+ 0` keeps the planner from walking through everything in order
-    text = f"SELECT r.record FROM {source} ORDER BY r.pos + 0{_direction(query)} LIMIT ?"
-    return Statement(text, [*values, query.limit])
+def _not_common(table: Table) -> str:
+    """The words that the index of rare values is declared with: a planner takes it only where it finds them."""
+    return f" AND {rare_only(table, 'r.')}" if table.common else ""
+
+
+def _count(ask: Ask, source: Statement, most: int) -> int:
+    """Return how many rows there are, counted not much further than `most`."""
+    ((found,),) = ask(f"SELECT count(*) FROM (SELECT 1 FROM {source.text} LIMIT ?) counted", [*source.values, most + 1])
+    return int(found)
+
+
+def _in_range(kind: type[Record], query: Query) -> Statement:
+    """All records in the range of places that is asked for, whatever they are about."""
+    values: list[Any] = []
+    conditions = [condition("r", one, values) for one in query.where if one.column == "pos"]
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return Statement(f"{TABLES[kind].name} r{where}", values)
 
 
 def _of_fitting(kind: type[Record], query: Query, fitting: Statement) -> Statement:
@@ -174,13 +227,25 @@ def _of_fitting(kind: type[Record], query: Query, fitting: Statement) -> Stateme
     return Statement(f"({fitting.text}) a CROSS JOIN {TABLES[kind].name} r WHERE {' AND '.join(conditions)}", values)
 
 
-def _walked(kind: type[Record], query: Query, fitting: Statement) -> Statement:
-    values = list(fitting.values)
-    # `+ 0` keeps the planner from the index of the facets, whose records it would have to sort
-    conditions = [f"r.facets + 0 IN ({fitting.text})", *(condition("r", one, values) for one in _own(query))]
-    where = " AND ".join(conditions)
-    text = f"SELECT r.record FROM {TABLES[kind].name} r WHERE {where} ORDER BY r.pos{_direction(query)} LIMIT ?"
+def _sorted(kind: type[Record], query: Query, fitting: Statement) -> Statement:
+    source, values = _of_fitting(kind, query, fitting)
+    # `+ 0` keeps the planner from walking through everything in order
+    text = f"SELECT r.record FROM {source} ORDER BY r.pos + 0{_direction(query)} LIMIT ?"
     return Statement(text, [*values, query.limit])
+
+
+def _walked(kind: type[Record], query: Query, exists: Statement, within: int | None = None) -> Statement:
+    """Walk through all records, or the first ones only, and ask of each whether its facets fit."""
+    source, values = _in_range(kind, query)
+    order = f" ORDER BY r.pos{_direction(query)}"
+    if within is not None:
+        source, values = f"(SELECT * FROM {source}{order} LIMIT ?) r", [*values, within]
+    rest = [one for one in _own(query) if one.column != "pos" or within is None]
+    if within is None:
+        source, values = f"{TABLES[kind].name} r", []
+    values = [*values, *exists.values]
+    where = " AND ".join([exists.text, *(condition("r", one, values) for one in rest)])
+    return Statement(f"SELECT r.record FROM {source} WHERE {where}{order} LIMIT ?", [*values, query.limit])
 
 
 def _own(query: Query) -> list[Where]:

@@ -26,6 +26,7 @@ class Table(Struct, frozen=True):
         sets: columns that hold several values (asked with `contains`).
         indexes: columns, joined by commas, of each index; rows whose first column is NULL are left out of it.
         faceted: column of its own that it is filtered by beside its facets, if it has any (see `stores.pages`).
+        common: values of `faceted` that are too common for an index; all others get one.
         about: key attribute that names the message the record is about, if any.
         told: other brokers on the same store are told of changes: they keep these records in memory, or act on them.
     """
@@ -38,6 +39,7 @@ class Table(Struct, frozen=True):
     indexes: tuple[str, ...] = ()
     about: str | None = None
     faceted: str | None = None
+    common: tuple[str, ...] = ()
     told: bool = False
 
 
@@ -112,13 +114,14 @@ TABLES: dict[type[Record], Table] = {
             indexes=("message,pos", "facets,state,pos"),
             about="message",
             faceted="state",
+            common=("CREATED", "ACTIVE", "DELIVERED"),
         ),
         Table(
             "dead_letters",
             records.DeadLetter,
             ("pos",),
             _plain("tenant", "message", "status", "run", "facets"),
-            indexes=("message", "run", "facets,pos", "facets,status,pos"),
+            indexes=("message", "run", "facets,pos", "facets,status,pos", "status,pos"),
             about="message",
             faceted="status",
         ),

@@ -26,6 +26,22 @@ def create_statements(table: Table) -> Iterable[str]:
         fields = index.split(",")
         name = f"{table.name}_by_{'_'.join(fields)}"
         yield f'CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
+    yield from rare_index(table)
+
+
+def rare_only(table: Table, alias: str = "") -> str:
+    """Return the condition under which a row is in the index of rare values."""
+    common = ", ".join(f"'{value}'" for value in table.common)
+    return f"{alias}{table.faceted} NOT IN ({common})"
+
+
+def rare_index(table: Table) -> Iterable[str]:
+    """Yield the statement that makes the index of rare values, if the table has one."""
+    if table.common:
+        yield (
+            f"CREATE INDEX IF NOT EXISTS {table.name}_by_rare_{table.faceted} ON {table.name}"
+            f" ({table.faceted}, {table.key[0]}) WHERE {rare_only(table)}"
+        )
 
 
 def put_statement(table: Table) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ringback.broker.records import Event, Message, Record
 from ringback.broker.stores.rows import CODECS, TABLES, Table
+from ringback.broker.stores.sql import rare_index
 
 _LARGEST = (1 << 63) - 1
 NUMBERED = {kind for kind, table in TABLES.items() if table.key in (("seq",), ("pos",))}
@@ -41,6 +42,7 @@ def create_statements(table: Table) -> Iterable[str]:
         fields = index.split(",")
         name = f"{table.name}_by_{'_'.join(fields)}"
         yield f'CREATE INDEX {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
+    yield from rare_index(table)
 
 
 Lock = Literal["none", "wait", "at once"]

@@ -61,6 +61,7 @@ CREATE TABLE events (
 );
 CREATE INDEX events_by_message_pos ON events ("message", "pos") WHERE "message" IS NOT NULL;
 CREATE INDEX events_by_facets_state_pos ON events ("facets", "state", "pos") WHERE "facets" IS NOT NULL;
+CREATE INDEX events_by_rare_state ON events (state, pos) WHERE state NOT IN ('CREATED', 'ACTIVE', 'DELIVERED');
 
 CREATE TABLE dead_letters (
   "pos" bigint NOT NULL,
@@ -76,6 +77,7 @@ CREATE INDEX dead_letters_by_message ON dead_letters ("message") WHERE "message"
 CREATE INDEX dead_letters_by_run ON dead_letters ("run") WHERE "run" IS NOT NULL;
 CREATE INDEX dead_letters_by_facets_pos ON dead_letters ("facets", "pos") WHERE "facets" IS NOT NULL;
 CREATE INDEX dead_letters_by_facets_status_pos ON dead_letters ("facets", "status", "pos") WHERE "facets" IS NOT NULL;
+CREATE INDEX dead_letters_by_status_pos ON dead_letters ("status", "pos") WHERE "status" IS NOT NULL;
 
 CREATE TABLE facets (
   "id" bigint NOT NULL,
