@@ -63,6 +63,7 @@ class InProcess:
     in_flight: int = 0
     most_in_flight: int = 0
     at: int = START
+    node_timeout_ms: int = 600_000
 
     def __post_init__(self) -> None:
         settings = Settings(
@@ -76,7 +77,7 @@ class InProcess:
             email_url=self.email_url,
             in_flight=self.room,
             in_flight_per_host=self.room,
-            node_timeout_ms=600_000,
+            node_timeout_ms=self.node_timeout_ms,
         )
         self.broker = Broker(settings, self.store, self, lambda: self.at)
 

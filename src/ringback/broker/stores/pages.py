@@ -110,17 +110,18 @@ def _host(url: str) -> str:
 def _fitting(about: Sequence[Where]) -> Statement:
     values: list[Any] = []
     conditions = [
-        _labelled(one.value, values) if one.column == "labels" else condition("f", one, values) for one in about
+        _labelled(about, one.value, values) if one.column == "labels" else condition("f", one, values) for one in about
     ]
     return Statement(f"SELECT f.id FROM {TABLES[Facets].name} f WHERE {' AND '.join(conditions)}", values)
 
 
-def _labelled(labels: Sequence[str], values: list[Any]) -> str:
-    values.extend(map(label_key, labels))
+def _labelled(about: Sequence[Where], labels: Sequence[str], values: list[Any]) -> str:
+    """Return the condition that facets have one of some labels; it names the tenant, so that the list is made once."""
+    tenants = [one.value for one in about if one.column == "tenant"]
+    values += [*tenants, *map(label_key, labels)]
     marks = ", ".join("?" * len(labels))
-    return (
-        f"f.id IN (SELECT l.facets FROM {TABLES[FacetLabel].name} l WHERE l.tenant = f.tenant AND l.label IN ({marks}))"
-    )
+    tenant = "l.tenant = ? AND " if tenants else ""
+    return f"f.id IN (SELECT l.facets FROM {TABLES[FacetLabel].name} l WHERE {tenant}l.label IN ({marks}))"
 
 
 def _exists(about: Sequence[Where]) -> Statement:
