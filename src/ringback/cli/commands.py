@@ -8,6 +8,7 @@ from ringback import __version__
 
 COMMANDS = {
     "audit": "audit:audit",
+    "backup": "backup:backup",
     "batch": "messages:batch",
     "bench": "bench:bench",
     "check-deploy": "check_deploy:check_deploy",
@@ -29,6 +30,7 @@ COMMANDS = {
     "publish": "messages:publish",
     "queues": "queues:queues",
     "reseal": "reseal:reseal",
+    "restore": "backup:restore",
     "runs": "runs:runs",
     "schedules": "schedules:schedules",
     "secrets": "serve:secrets",

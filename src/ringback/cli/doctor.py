@@ -1,4 +1,6 @@
-"""`ringback doctor`: what stands between the broker and an endpoint, and what to do about it."""
+"""`ringback doctor`: what stands between the broker and an endpoint, and whether a database is whole."""
+
+from pathlib import Path
 
 import click
 
@@ -11,7 +13,12 @@ _MARKS = {"good": "ok", "bad": "BAD", "unknown": "?"}
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", required=False)
+@click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Look at this database file instead: its pages, its indexes, and whether its records belong together.",
+)
 @click.option(
     "--workflow/--no-workflow",
     "is_workflow",
@@ -19,12 +26,17 @@ _MARKS = {"good": "ok", "bad": "BAD", "unknown": "?"}
     help="Whether a workflow is served there; else, whether a run was ever started there.",
 )
 @remote
-def doctor(told: Remote, url: str, is_workflow: bool | None) -> None:
+def doctor(told: Remote, url: str | None, db: Path | None, is_workflow: bool | None) -> None:
     """Look from the broker at the endpoint URL: can it be reached, and will it take deliveries?
 
     A workflow is asked with a signed delivery of a run that does not exist, which it has to find over; anything else with
     GET. Neither has consequences. Exit status 1 when something stands in the way.
     """
+    if db is not None:
+        _look_at_database(db)
+        return
+    if url is None:
+        raise click.UsageError("give the URL of an endpoint, or --db with a database file")
     found = told.send(diagnosis.look(url, is_workflow=is_workflow))
     if told.out.as_json:
         told.out.record(found)
@@ -32,6 +44,22 @@ def doctor(told: Remote, url: str, is_workflow: bool | None) -> None:
         _tell(found)
     if not found["ok"]:
         raise click.exceptions.Exit(1)
+
+
+def _look_at_database(db: Path) -> None:
+    """A broker may be at work on it."""
+    from ringback.broker.stores.backup import problems
+    from ringback.broker.stores.contract import StoreUnavailable
+
+    try:
+        found = problems(db)
+    except StoreUnavailable as error:
+        raise click.ClickException(str(error)) from error
+    for problem in found:
+        click.echo(f"{_MARKS['bad']:>4}  database     {problem}")
+    if found:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{_MARKS['good']:>4}  database     {db} is whole")
 
 
 def _platform(name: str) -> str:

@@ -68,7 +68,7 @@ class SqliteStore:
             StoreUnavailable: the file cannot be opened, is held by another process, or comes from a newer release.
         """
         self._loop = asyncio.get_running_loop()
-        self._lock = _lock(self._path)
+        self._lock = lock(self._path)
         try:
             self._connection = _connect(self._path)
             _migrate(self._connection, self._path)
@@ -270,18 +270,18 @@ def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
         future.set_exception(error)
 
 
-def _lock(path: Path) -> BinaryIO:
+def lock(path: Path) -> BinaryIO:
     """Hold a lock beside the file: two processes would attempt the same messages."""
     try:
-        lock = path.with_name(f"{path.name}.lock").open("wb")
+        held = path.with_name(f"{path.name}.lock").open("wb")
     except OSError as error:
         raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        lock.close()
+        held.close()
         raise StoreUnavailable(f"the database {path} is in use by another broker") from error
-    return lock
+    return held
 
 
 def _connect(path: Path) -> apsw.Connection:
