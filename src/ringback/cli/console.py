@@ -26,8 +26,8 @@ def missing(*more: str) -> str | None:
 def console(url: str | None, host: str, port: int) -> None:
     """Serve the web console for a broker elsewhere.
 
-    A broker serves its own console at /console; this is for one that cannot, such as the hosted service's. Whoever logs in
-    brings a token. RINGBACK_CONSOLE_SECRET keeps log-ins over a restart.
+    A broker serves its own console at /console; this is for one whose own console is turned off or cannot be
+    reached. It must be a ringback broker. Whoever logs in brings a token. RINGBACK_CONSOLE_SECRET keeps log-ins over a restart.
     """
     lacking = missing("uvicorn")
     if lacking:
