@@ -4,7 +4,7 @@ import click
 
 from ringback.cli.output import Shape, field, moment
 from ringback.cli.remote import Remote, remote
-from ringback.client import management
+from ringback.client import insight
 
 
 def _about(entry: Shape) -> str:
@@ -25,4 +25,4 @@ _COLUMNS = (
 @remote
 def audit(told: Remote, count: int) -> None:
     """List what administrators did to queues, schedules, keys and the rest, newest first."""
-    told.out.records(told.send(management.audit(count=count)).items, _COLUMNS, none="Nobody has changed anything.")
+    told.out.records(told.send(insight.audit(count=count)).items, _COLUMNS, none="Nobody has changed anything.")

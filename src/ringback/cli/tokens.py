@@ -5,7 +5,7 @@ import click
 from ringback.broker.operations.keys import random_word
 from ringback.cli.output import field
 from ringback.cli.remote import Remote, remote
-from ringback.client import management
+from ringback.client import insight
 
 _COLUMNS = (("MAY", field("role")), ("FINGERPRINT", field("fingerprint")))
 _KINDS = {"read-only": "RINGBACK_READ_ONLY_TOKEN", "publish-only": "RINGBACK_PUBLISH_ONLY_TOKEN"}
@@ -20,7 +20,7 @@ def tokens() -> None:
 @remote
 def list_tokens(told: Remote) -> None:
     """List what tokens there are, by the beginning of their SHA-256; wants the full token."""
-    account = told.send(management.account())
+    account = told.send(insight.account())
     told.out.records(account["tokens"], _COLUMNS, none=f"This token is {account['role']}; the full one sees all.")
 
 

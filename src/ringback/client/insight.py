@@ -19,6 +19,12 @@ def settings_in_force() -> Call[Shape]:
     return Call("GET", "/v2/settings", record)
 
 
+def audit(*, cursor: str | None = None, count: int = 100) -> Call[Page]:
+    """List what administrators did, newest first."""
+    query = pairs({"count": count, **({"cursor": cursor} if cursor else {})})
+    return Call("GET", "/v2/audit", lambda answer: page(answer, "entries"), query)
+
+
 def statistics(minutes: int = 60) -> Call[Shape]:
     """Ask for counts by the minute, and how much there is now."""
     return Call("GET", "/v2/statistics", record, (("minutes", str(minutes)),))

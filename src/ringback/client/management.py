@@ -256,20 +256,6 @@ def reset_flow_rate(key: str) -> Call[None]:
     return Call("POST", f"/v2/flowControl/{segment(key)}/resetRate", nothing)
 
 
-# Administration
-
-
-def account() -> Call[Shape]:
-    """Look at the account: its name, what this token may do, which tokens there are; an extension of ringback's broker."""
-    return Call("GET", "/v2/account", record)
-
-
-def audit(*, cursor: str | None = None, count: int = 100) -> Call[Page]:
-    """List what administrators did, newest first; an extension of ringback's broker."""
-    query = pairs({"count": count, **({"cursor": cursor} if cursor else {})})
-    return Call("GET", "/v2/audit", lambda answer: page(answer, "entries"), query)
-
-
 # Signing keys
 
 

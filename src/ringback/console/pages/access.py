@@ -1,7 +1,7 @@
 """Signing keys, tokens, what administrators did, and the settings in force."""
 
-from ringback.client.insight import account, settings_in_force
-from ringback.client.management import audit, rotate_signing_keys, signing_keys
+from ringback.client.insight import account, audit, settings_in_force
+from ringback.client.management import rotate_signing_keys, signing_keys
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
 from ringback.console.views.settings import grouped
 
