@@ -12,7 +12,9 @@ from ringback.cli.commands import COMMANDS
 from ringback.cli.configuration import SETTINGS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-FILES = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file()]
+FILES = [
+    path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and "studio" not in path.relative_to(DEPLOY).parts
+]
 YAML = [path for path in FILES if path.suffix in (".yaml", ".yml")]
 
 

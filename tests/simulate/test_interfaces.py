@@ -5,10 +5,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from mangum import Mangum
+from starlette.applications import Starlette
 
 from ringback.client import Broker, LogFilter, WorkflowClient
 from ringback.simulate.inside.events import NotAnAnswer, answer_of, event_of
 from ringback.simulate.inside.loading import NotAnApplication, interface_of
+from ringback.simulate.inside.state import _sum as summed
 from ringback.simulate.pytest import Simulate
 from simulate.conftest import variables
 from support.endpoint import eventually
@@ -121,6 +124,19 @@ def test_interfaces_are_told_apart() -> None:
     for wrong in ("text", lambda: None):
         with pytest.raises(NotAnApplication):
             interface_of(wrong, "vercel")
+
+
+def test_an_object_that_takes_an_event_is_a_handler() -> None:
+    assert interface_of(Mangum(Starlette(), lifespan="off"), "lambda") == "lambda"
+
+
+def test_variables_that_hold_classes_are_summed_up() -> None:
+    class Sized:
+        def __len__(self) -> int:
+            raise OSError
+
+    assert summed([dict, Sized()], 3) == summed([list, Sized()], 3)
+    assert summed([dict], 3) != summed([1], 3)
 
 
 def test_a_workflow_in_a_lambda_handler_comes_to_its_end(simulate: Simulate, apps: Path, broker: BrokerProcess) -> None:

@@ -26,7 +26,7 @@ from ringback_video.studio import DEMO_SHOP, Studio
 from ringback_video.templates import GALLERY, SIZES, Template, in_format
 
 _LOOK_EVERY_S = 0.4
-_LONGEST_STREAM_S = 900
+_ASK_AGAIN_MS = 1500
 _MOST_JOBS = 100
 
 
@@ -248,16 +248,18 @@ def _shape(studio: Studio, job: Job) -> dict[str, Any]:
 
 async def _changes(studio: Studio, job: dict[str, Any]) -> AsyncIterator[str]:
     """Yield the job now and each time it has changed."""
-    told: dict[str, Any] = {}
-    end = asyncio.get_running_loop().time() + _LONGEST_STREAM_S
-    while asyncio.get_running_loop().time() < end:
-        if job != told:
-            told = job
-            yield f"data: {json.dumps(job)}\n\n"
-        if job["status"] in ("done", "failed", "canceled"):
-            return
+    end = asyncio.get_running_loop().time() + studio.settings.stream_s
+    yield _event(job)
+    while job["status"] not in ("done", "failed", "canceled") and asyncio.get_running_loop().time() < end:
         await asyncio.sleep(_LOOK_EVERY_S)
-        job = await run_in_threadpool(load_job, studio, job["jobId"], job["shopId"])
+        told, job = job, await run_in_threadpool(load_job, studio, job["jobId"], job["shopId"])
+        if job != told:
+            yield _event(job)
+
+
+def _event(job: dict[str, Any]) -> str:
+    """Browsers whose stream has ended ask again after the time told here."""
+    return f"retry: {_ASK_AGAIN_MS}\ndata: {json.dumps(job)}\n\n"
 
 
 def _time(at: Any) -> str:

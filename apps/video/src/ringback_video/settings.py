@@ -27,6 +27,8 @@ class Settings:
         bucket: S3 bucket that uploads and videos are kept in; empty for folders below `data`.
         s3_url: address of an S3-compatible store that is not Amazon's.
         provider: what makes the videos: `local`, or a name in `providers/registry.py`.
+        previews: folder with the templates' previews; below `data`, and made when asked for, unless given.
+        stream_s: longest answer of server-sent events, in seconds.
         demo: whether whoever has no key acts as the demo shop; None where `public_url` decides.
     """
 
@@ -42,6 +44,8 @@ class Settings:
     bucket: str = ""
     s3_url: str = ""
     provider: str = "local"
+    previews: Path | None = None
+    stream_s: float = 900.0
     demo: bool | None = None
 
     @property

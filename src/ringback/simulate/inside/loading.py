@@ -45,5 +45,5 @@ def interface_of(app: Any, platform: str) -> Interface:
         return "asgi"
     if len(names) != 2 and names != ["args", "kwargs"]:
         raise NotAnApplication(f"it takes {', '.join(names) or 'nothing'}: expected ASGI, WSGI or a Lambda handler")
-    is_wsgi = names[0] in ("environ", "env") or not inspect.isroutine(app)
+    is_wsgi = names[0] in ("environ", "env") or not (inspect.isroutine(app) or names[0] == "event")
     return "lambda" if platform == "lambda" and not is_wsgi else "wsgi"

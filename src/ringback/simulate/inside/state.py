@@ -63,7 +63,10 @@ def _sum(value: Any, depth: int) -> str:
     if isinstance(value, _SCALARS):
         return repr(value)[:1000]
     if depth == 0 or not isinstance(value, (list, tuple, dict, set, deque, bytearray)) or len(value) > _MOST_ITEMS:
-        return f"{type(value).__name__}[{len(value) if hasattr(value, '__len__') else ''}]"
+        try:
+            return f"{type(value).__name__}[{len(value)}]"
+        except (TypeError, AttributeError, OSError, RuntimeError, ValueError):  # a class, or one that cannot tell now
+            return f"{type(value).__name__}[]"
     if isinstance(value, dict):
         return "{" + ",".join(f"{_sum(key, depth - 1)}:{_sum(one, depth - 1)}" for key, one in value.items()) + "}"
     parts = [_sum(one, depth - 1) for one in value]

@@ -53,7 +53,7 @@ def routes(studio: Studio) -> APIRouter:
 
 def _previews(studio: Studio) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    previews = Previews(studio.settings.data / "previews")
+    previews = Previews(studio.settings.previews or studio.settings.data / "previews")
 
     @router.get("/previews/{name}")
     def preview(name: str) -> Response:
