@@ -1,5 +1,6 @@
 """What stands in the deployment files exists: settings, commands, routes."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from ringback.broker.settings import DEVELOPMENT_TENANTS
 from ringback.cli.commands import COMMANDS
 from ringback.cli.configuration import SETTINGS
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+STUDIO = DEPLOY / "studio"
 FILES = [
     path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and "studio" not in path.relative_to(DEPLOY).parts
 ]
@@ -38,6 +41,25 @@ def test_probes_ask_for_routes_that_exist(path: Path) -> None:
 def test_the_image_runs_without_root() -> None:
     lines = (DEPLOY / "docker" / "Dockerfile").read_text().splitlines()
     assert lines.index("USER ringback") < lines.index('CMD ["ringback", "serve"]')
+
+
+def test_the_image_of_studio_runs_without_root_and_is_asked_for_its_health() -> None:
+    lines = (STUDIO / "Dockerfile").read_text().splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith("CMD "))
+    assert lines.index("USER studio") < start
+    assert "video-studio serve" in lines[start]
+    assert any(line.startswith("HEALTHCHECK ") for line in lines[:start])
+    route = re.search(r"/api/[a-z]+(?=`|\')", "\n".join(lines))
+    assert route
+    assert f'"{route[0]}"' in (ROOT / "apps/video/src/ringback_video/api.py").read_text()
+
+
+def test_platforms_are_told_of_entry_files_that_exist() -> None:
+    functions = json.loads((STUDIO / "vercel" / "vercel.json").read_text())["functions"]
+    assert all((STUDIO / "vercel" / name).is_file() for name in functions)
+    handler = re.search(r"^ +Handler: (\w+)\.(\w+)$", (STUDIO / "lambda" / "template.yaml").read_text(), re.MULTILINE)
+    assert handler
+    assert f"{handler[2]} = " in (STUDIO / "lambda" / f"{handler[1]}.py").read_text()
 
 
 def _found(value: Any, name: str) -> list[Any]:
