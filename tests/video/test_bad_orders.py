@@ -149,7 +149,7 @@ def test_a_job_that_does_not_get_on_is_ended_with_a_reason(tmp_path: Path, broke
         assert watchdog.look(lost.studio).ended == [job_id]
         job = lost.http.get(f"/api/jobs/{job_id}").json()
         assert (job["status"], lost.used()) == ("failed", 0)
-        assert "Nothing has moved for two hours, before its first step" in job["reason"]
+        assert "Not finished after two hours, before its first step" in job["reason"]
 
 
 def test_the_watchdog_is_called_by_the_broker_and_by_nobody_else(studio: World) -> None:

@@ -48,7 +48,7 @@ def look(studio: Studio) -> Seen:
                 session,
                 job,
                 Status.FAILED,
-                f"Nothing has moved for two hours, {where}. Nothing was charged to the shop.",
+                f"Not finished after two hours, {where}. Nothing was charged to the shop.",
             ):
                 seen.ended.append(job.id)
     return seen
