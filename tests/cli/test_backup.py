@@ -7,7 +7,10 @@ import threading
 from pathlib import Path
 
 import httpx
+from msgspec.structs import replace
 
+from ringback.broker.records import Lane
+from ringback.broker.stores.rows import CODECS
 from support.endpoint import listening
 from support.process import BrokerProcess, running
 
@@ -75,3 +78,42 @@ def test_a_damaged_database_is_told_and_neither_copied_nor_restored(tmp_path: Pa
     assert ringback("restore", "--db", tmp_path / "new.db", database).returncode == 1
     nothing = ringback("doctor", "--db", tmp_path / "nowhere.db")
     assert (nothing.returncode, "there is no database" in nothing.stderr) == (1, True)
+
+
+def test_a_queue_that_counts_wrong_is_named(tmp_path: Path) -> None:
+    database = tmp_path / "ringback.db"
+    with listening() as endpoint, running(database) as broker:
+        headers = {"Authorization": f"Bearer {broker.token}", "Upstash-Delay": "1h"}
+        enqueue = f"{broker.url}/v2/enqueue/films/{endpoint.url}"
+        assert httpx.post(enqueue, headers=headers).status_code == 200
+        flow = headers | {"Upstash-Flow-Control-Key": "gpu", "Upstash-Flow-Control-Value": "parallelism=1"}
+        assert httpx.post(f"{broker.url}/v2/publish/{endpoint.url}", headers=flow).status_code == 200
+        httpx.post(f"{broker.url}/v2/queues/films/pause", headers=headers)
+        del headers["Upstash-Delay"]
+        assert httpx.post(enqueue, headers=headers).status_code == 200
+    whole = ringback("doctor", "--db", database)
+    assert whole.returncode == 0, whole.stdout
+    connection = sqlite3.connect(database)
+    (stored,) = connection.execute("SELECT record FROM lanes WHERE name = 'films'").fetchone()
+    lane: Lane = CODECS[Lane].record(stored)
+    assert lane.waiting == 1
+    broken = CODECS[Lane].encode(replace(lane, active=2, waiting=5))
+    connection.execute("UPDATE lanes SET record = ? WHERE name = 'films'", (broken,))
+    connection.commit()
+    connection.close()
+    looked = ringback("doctor", "--db", database)
+    assert looked.returncode == 1
+    assert "queue films of" in looked.stdout
+    assert "counts 2 slots taken, 0 are" in looked.stdout
+    assert "counts 5 waiting, 1 are" in looked.stdout
+
+
+def test_each_restore_keeps_what_was_there(tmp_path: Path) -> None:
+    database, copy = tmp_path / "ringback.db", tmp_path / "copy.db"
+    with running(database):
+        pass
+    assert ringback("backup", "--db", database, copy).returncode == 0
+    for _ in range(2):
+        assert ringback("restore", "--db", database, copy).returncode == 0
+    assert (tmp_path / "ringback.db.before").exists()
+    assert (tmp_path / "ringback.db.before-2").exists()

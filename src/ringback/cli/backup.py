@@ -34,7 +34,7 @@ def restore(db: Path, copy: Path) -> None:
     """Make the database anew from a COPY.
 
     The copy is checked first; no broker may be running; a database that is there already is kept beside it, with `.before` at
-    the end of its name. What was delivered after the copy was made is delivered again.
+    the end of its name (`.before-2` and so on where there is one). What was delivered after the copy was made is delivered again.
     """
     _done(f"{db}: {_try(lambda: copies.restore(copy, db))}")
 

@@ -17,7 +17,7 @@ _MARKS = {"good": "ok", "bad": "BAD", "unknown": "?"}
 @click.option(
     "--db",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Look at this database file instead: its pages, its indexes, and whether its records belong together.",
+    help="Look at this database file instead: its pages, its indexes, whether its records belong together and lanes count right.",
 )
 @click.option(
     "--workflow/--no-workflow",
@@ -32,6 +32,8 @@ def doctor(told: Remote, url: str | None, db: Path | None, is_workflow: bool | N
     A workflow is asked with a signed delivery of a run that does not exist, which it has to find over; anything else with
     GET. Neither has consequences. Exit status 1 when something stands in the way.
     """
+    if db is not None and url is not None:
+        raise click.UsageError("give either the URL of an endpoint or --db, not both")
     if db is not None:
         _look_at_database(db)
         return
@@ -50,9 +52,10 @@ def _look_at_database(db: Path) -> None:
     """A broker may be at work on it."""
     from ringback.broker.stores.backup import problems
     from ringback.broker.stores.contract import StoreUnavailable
+    from ringback.broker.stores.counts import miscounted
 
     try:
-        found = problems(db)
+        found = problems(db) or miscounted(db)
     except StoreUnavailable as error:
         raise click.ClickException(str(error)) from error
     for problem in found:

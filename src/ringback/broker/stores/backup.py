@@ -1,6 +1,7 @@
 """Copies of a SQLite store: made while a broker works on it, checked, and put back."""
 
 import os
+from itertools import count
 from pathlib import Path
 
 import apsw
@@ -61,9 +62,11 @@ def restore(copy: Path, to: Path) -> str:
         fresh.unlink(missing_ok=True)
         _copy(copy, fresh)
         _sync(fresh)
-        for ending in ("-wal", "-shm"):  # what belongs to the old file must not be taken for the new one's
-            _aside(to.with_name(f"{to.name}{ending}"), to.with_name(f"{to.name}.before{ending}"))
-        _aside(to, to.with_name(f"{to.name}.before"))
+        kept = _free(to)
+        for ending in ("-wal", "-shm", ""):  # what belongs to the old file must not be taken for the new one's
+            part = to.with_name(f"{to.name}{ending}")
+            if part.exists():
+                part.rename(kept.with_name(f"{kept.name}{ending}"))
         fresh.rename(to)
     finally:
         held.close()
@@ -85,7 +88,7 @@ def problems(path: Path) -> list[str]:
         if found:
             return found
         counted = [(next(connection.execute(statement))[0], what) for what, statement in _BELONGS]
-        return [f"{count} {what}" for count, what in counted if count]
+        return [f"{number} {what}" for number, what in counted if number]
     except apsw.Error as error:
         return [str(error)]
     finally:
@@ -133,10 +136,14 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _aside(path: Path, to: Path) -> None:
-    to.unlink(missing_ok=True)
-    if path.exists():
-        path.rename(to)
+def _free(path: Path) -> Path:
+    """Return a name for what is kept: `.before`, with a number where a former restore has kept one already."""
+    kept = path.with_name(f"{path.name}.before")
+    for number in count(2):
+        if not any(kept.with_name(f"{kept.name}{ending}").exists() for ending in ("", "-wal", "-shm")):
+            break
+        kept = path.with_name(f"{path.name}.before-{number}")
+    return kept
 
 
 def _told(path: Path) -> str:
