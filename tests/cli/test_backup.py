@@ -1,5 +1,6 @@
 """A database is copied while a broker works on it, looked over, and put back; a copy that is not whole is never used."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -106,6 +107,8 @@ def test_a_queue_that_counts_wrong_is_named(tmp_path: Path) -> None:
     assert "queue films of" in looked.stdout
     assert "counts 2 slots taken, 0 are" in looked.stdout
     assert "counts 5 waiting, 1 are" in looked.stdout
+    told = json.loads(ringback("doctor", "--db", database, "--json").stdout)
+    assert (told["ok"], len(told["problems"])) == (False, 2)
 
 
 def test_each_restore_keeps_what_was_there(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def doctor(told: Remote, url: str | None, db: Path | None, is_workflow: bool | N
     if db is not None and url is not None:
         raise click.UsageError("give either the URL of an endpoint or --db, not both")
     if db is not None:
-        _look_at_database(db)
+        _look_at_database(told, db)
         return
     if url is None:
         raise click.UsageError("give the URL of an endpoint, or --db with a database file")
@@ -48,7 +48,7 @@ def doctor(told: Remote, url: str | None, db: Path | None, is_workflow: bool | N
         raise click.exceptions.Exit(1)
 
 
-def _look_at_database(db: Path) -> None:
+def _look_at_database(told: Remote, db: Path) -> None:
     """A broker may be at work on it."""
     from ringback.broker.stores.backup import problems
     from ringback.broker.stores.contract import StoreUnavailable
@@ -58,11 +58,15 @@ def _look_at_database(db: Path) -> None:
         found = problems(db) or miscounted(db)
     except StoreUnavailable as error:
         raise click.ClickException(str(error)) from error
-    for problem in found:
-        click.echo(f"{_MARKS['bad']:>4}  database     {problem}")
+    if told.out.as_json:
+        told.out.record({"ok": not found, "problems": found})
+    else:
+        for problem in found:
+            click.echo(f"{_MARKS['bad']:>4}  database     {problem}")
+        if not found:
+            click.echo(f"{_MARKS['good']:>4}  database     {db} is whole")
     if found:
         raise click.exceptions.Exit(1)
-    click.echo(f"{_MARKS['good']:>4}  database     {db} is whole")
 
 
 def _platform(name: str) -> str:
