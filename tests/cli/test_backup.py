@@ -120,3 +120,8 @@ def test_each_restore_keeps_what_was_there(tmp_path: Path) -> None:
         assert ringback("restore", "--db", database, copy).returncode == 0
     assert (tmp_path / "ringback.db.before").exists()
     assert (tmp_path / "ringback.db.before-2").exists()
+
+
+def test_postgresql_is_referred_to_its_own_tools(tmp_path: Path) -> None:
+    refused = ringback("backup", "--db", "postgresql://127.0.0.1/ringback", tmp_path / "copy.db")
+    assert (refused.returncode, "pg_dump" in refused.stderr) == (2, True)

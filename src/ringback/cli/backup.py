@@ -8,10 +8,18 @@ import click
 from ringback.broker.stores import backup as copies
 from ringback.broker.stores.contract import StoreUnavailable
 
+
+def _file(_: click.Context, __: click.Parameter, text: str) -> Path:
+    if "://" in text:
+        raise click.BadParameter("expected a SQLite file; for PostgreSQL use its own tools, pg_dump and pg_restore")
+    return Path(text)
+
+
 _DB = click.option(
     "--db",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_file,
+    metavar="FILE",
     help="The database file, as in RINGBACK_DATABASE.",
 )
 
