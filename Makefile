@@ -20,9 +20,11 @@ test: setup
 check: setup
 	@scripts/check
 
-## bench: speed of accept, deliver, settle; never part of the tests
+## bench: speed of accept, deliver, settle, and of millions of rows (some minutes); never part of the tests
 bench: setup
 	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.idle
+	@$(BIN)/python -m benchmarks.history
 	@$(BIN)/python -m benchmarks.nodes
 
 ## simulate: random histories with crashes, SEEDS of them

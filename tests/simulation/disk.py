@@ -43,6 +43,14 @@ class Disk:
     _open: list[MemoryTransaction] = field(default_factory=list)
     _writer: "NodeStore | None" = None
 
+    def is_idle(self) -> bool:
+        """Whether everything that was written is durable."""
+        return self._writer is None
+
+    def is_wanted_by(self, store: "NodeStore") -> bool:
+        """Whether jobs of a broker wait or are being written."""
+        return self._writer is store or any(job.store is store for job in self._queue)
+
     def submit(self, job: Job) -> None:
         """Queue a job; those of one broker that are there together share a transaction."""
         self._queue.append(job)

@@ -53,7 +53,7 @@ async def live(world: World) -> None:
             await world.start(number)
     for _ in range(PATIENCE_S // 10):
         await asyncio.sleep(10)
-        if not world.disk.rows[Delivery]:
+        if not world.disk.rows[Delivery] and world.disk.is_idle():
             break
     for task in [*world.tasks]:
         task.cancel()  # their brokers died before they answered

@@ -110,9 +110,10 @@ class World:
             return
         self.tell(f"broker {number} is killed")
         self.nodes[number] = None
-        self._forget(node)
         node.store.gone = True  # type: ignore[attr-defined]
+        node.moves.set()  # a process that stands still dies all the same
         self.disk.lose(node.store)  # type: ignore[arg-type]
+        self._forget(node)
         tasks = [*node.broker._loops, *node.broker.dispatcher._tasks]
         for task in tasks:
             task.cancel()
@@ -124,6 +125,8 @@ class World:
             return
         self.tell(f"broker {number} gets SIGTERM")
         self.nodes[number] = None
+        while self.disk.is_wanted_by(node.store):  # type: ignore[arg-type]
+            await asyncio.sleep(0.001)  # calls that are being answered are let finish first, as a server does
         self._forget(node)
         await node.broker.close(self.chance.choice((0.1, 10.0)))
 

@@ -101,6 +101,7 @@ class Broker:
         """Claim nothing more, let what is in flight finish for `grace` seconds, and close the store."""
         for loop in self._loops:
             loop.cancel()
+        for loop in self._loops:
             with suppress(asyncio.CancelledError):
                 await loop
         await self.dispatcher.drain(grace)

@@ -62,6 +62,7 @@ class Dispatcher:
         self._waiting: dict[str, deque[Handed]] = {}
         self._held: set[int] = set()
         self._in_flight: dict[int, Outbound] = {}
+        self._draining = False
         self._unnoticed: dict[int, tuple[float, Event]] = {}
         self._look: asyncio.TimerHandle | None = None
         self.on_room: Callable[[], None] = lambda: None
@@ -69,7 +70,7 @@ class Dispatcher:
 
     def room(self) -> int:
         """Return how many more attempts can be taken."""
-        return self._limit - len(self._held)
+        return 0 if self._draining else self._limit - len(self._held)
 
     def submit(self, handed: Handed) -> None:
         """Attempt a message that is leased to this node."""
@@ -109,6 +110,7 @@ class Dispatcher:
 
     async def drain(self, grace: float) -> None:
         """Wait at most `grace` seconds for the attempts in flight, then break them off; their leases run out."""
+        self._draining = True  # what an outcome lets in now is for others, or for the next start
         self._waiting.clear()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
