@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+from sqlalchemy import select
 
-from ringback_video.jobs import Job, Status, Usage
+from ringback_video.jobs import Job, Status
+from ringback_video.ledger import Entry
 from ringback_video.process_video import ProcessVideo
 from ringback_video.providers.contract import Capabilities, Look, Provider
 from ringback_video.rendering.operation import Operation, Order
@@ -116,7 +118,11 @@ def test_saving_the_result_twice_counts_once(studio: World) -> None:
     assert workflow.update_status(str(job["jobId"]), "wfr_late") is False
     assert studio.used() == before
     with studio.studio.database.transaction() as session:
-        assert session.get(Usage, job["jobId"]) is not None
+        entries = session.scalars(select(Entry).where(Entry.job_id == job["jobId"])).all()
+        assert {entry.kind: (entry.state, entry.settled) for entry in entries} == {
+            "video": ("settled", 1),
+            "cost": ("settled", 0),
+        }
         assert session.get(Job, job["jobId"]).status == Status.DONE  # type: ignore[union-attr]
 
 

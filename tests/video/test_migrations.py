@@ -12,7 +12,8 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from ringback_video import migrations
 from ringback_video.database import Database
-from ringback_video.jobs import Shop, Table
+from ringback_video.jobs import Shop
+from ringback_video.tables import Table
 from support.postgres import Server
 
 STUDIO = Path(__file__).parents[2] / "apps" / "video"

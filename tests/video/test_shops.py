@@ -13,9 +13,10 @@ from fastapi.testclient import TestClient
 from ringback_video import cli, keys
 from ringback_video.access import COOKIE
 from ringback_video.app import create_app
-from ringback_video.jobs import Job, Key, now
+from ringback_video.jobs import Job, Key
 from ringback_video.settings import Settings
 from ringback_video.studio import Studio, build
+from ringback_video.tables import now
 
 URL = "https://studio.example"
 SAME = {"Origin": URL}

@@ -16,7 +16,8 @@ from starlette.concurrency import run_in_threadpool
 
 from ringback_video.access import Caller, caller_of, check_shop
 from ringback_video.cursors import PAGE_HEADERS, cursor_after, read_cursor
-from ringback_video.jobs import Job, Shop, in_progress, videos_used
+from ringback_video.jobs import Job, Shop
+from ringback_video.ledger import cents_today, videos_reserved, videos_used
 from ringback_video.ordering import OrderRequest, cancel_job, order_again, place_order
 from ringback_video.photos import MOST_BYTES, PhotoRefused, prepare
 from ringback_video.problems import Problem
@@ -83,14 +84,16 @@ def _orders(studio: Studio, known: Any) -> APIRouter:
 
     @router.get("/api/shops/{shop_id}")
     def get_shop(shop_id: str, caller: Caller = known) -> dict[str, Any]:
-        """A shop's usage and quota."""
+        """A shop's usage and quota: finished videos, those under way, and what the orders of today (UTC) cost."""
         check_shop(studio, caller, shop_id)
         with studio.database.transaction() as session:
             shop = session.get(Shop, shop_id)
             if shop is None:
                 raise Problem(404, "Unknown shop", f"There is no shop {shop_id!r}.", "shopId")
-            used, running = videos_used(session, shop_id), in_progress(session, shop_id)
-            return {"shopId": shop_id, "videosUsed": used, "inProgress": running, "quota": shop.quota}
+            used, running = videos_used(session, shop_id), videos_reserved(session, shop_id)
+            usage = {"shopId": shop_id, "videosUsed": used, "inProgress": running, "quota": shop.quota}
+            limit = studio.settings.daily_cents
+            return usage | {"centsToday": cents_today(session, shop_id), "centsADay": limit}
 
     return router
 
@@ -231,6 +234,7 @@ def _shape(studio: Studio, job: Job) -> dict[str, Any]:
         "caption": job.caption,
         "sourceImageUrls": job.source_image_urls,
         "status": job.status,
+        "provider": job.provider,
         "step": job.step,
         "progress": job.progress,
         "createdAt": _time(job.created_at),

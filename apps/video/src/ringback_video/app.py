@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from ringback.client import AsyncTransport, Broker
-from ringback.workflow import RunOptions
+from ringback.workflow import FlowControl, RunOptions
 from ringback.workflow.adapters.starlette import serve
 from ringback_video import api, pages, watchdog, webhooks
 from ringback_video.problems import answer_problems
@@ -50,7 +51,7 @@ def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIO
         process.run,
         failure_function=process.on_failure,
         base_url=settings.public_url,
-        run_options=run_options,
+        run_options=replace(run_options, flow_control=FlowControl("video-studio", parallelism=settings.parallelism)),
         transport=transport,
     )
     return app

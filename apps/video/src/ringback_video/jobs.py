@@ -1,11 +1,13 @@
-"""Jobs, shops and usage: what is stored, and the only ways from one state of a job to another."""
+"""Jobs and shops: what is stored, and the only ways from one state of a job to another."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from ringback_video import ledger
+from ringback_video.tables import Table, now
 
 
 class Status(StrEnum):
@@ -26,12 +28,6 @@ WAYS: dict[Status, frozenset[Status]] = {
     Status.CANCELED: frozenset(),
 }
 """From each state, where a job can go; a missing way is an error or comes too late."""
-
-
-class Table(DeclarativeBase):
-    """What all tables derive from."""
-
-    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 - SQLAlchemy's way to say it
 
 
 class Shop(Table):
@@ -81,6 +77,8 @@ class Job(Table):
     published_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     run_id: Mapped[str | None] = mapped_column(String(64))
+    provider: Mapped[str | None] = mapped_column(String(32))
+    cents: Mapped[int | None]
     history: Mapped[list["Change"]] = relationship(order_by="Change.id", lazy="selectin")
 
     @property
@@ -101,39 +99,17 @@ class Change(Table):
     reason: Mapped[str] = mapped_column(String(1000))
 
 
-class Usage(Table):
-    """One video that counts against a shop's quota; a job can be here once, whatever is delivered twice."""
-
-    __tablename__ = "usage"
-
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
-    shop_id: Mapped[str] = mapped_column(ForeignKey("shops.id"), index=True)
-    at: Mapped[datetime]
-
-
-def now() -> datetime:
-    """Return the time as the database keeps it: UTC without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)  # noqa: TID251 - the one place where Studio reads the clock
-
-
 def move(session: Session, job: Job, to: Status, reason: str) -> bool:
-    """Bring a job into another state and note it; False where there is no such way from its present one."""
+    """Bring a job into another state and note it; False where there is no such way from its present one.
+
+    What the job has reserved is settled or released together with its end.
+    """
     if to not in WAYS[Status(job.status)]:
         return False
     job.status = to
     job.reason = reason[:1000] if to in (Status.FAILED, Status.CANCELED) else ""
     job.updated_at = now()
     session.add(Change(job_id=job.id, at=job.updated_at, status=to, reason=reason[:1000]))
+    if job.is_over:
+        ledger.end(session, job.id, counts=to == Status.DONE, cents=job.cents, was_sent=job.sent_at is not None)
     return True
-
-
-def videos_used(session: Session, shop_id: str) -> int:
-    """Return how many finished videos count against a shop's quota."""
-    return session.scalar(select(func.count()).select_from(Usage).where(Usage.shop_id == shop_id)) or 0
-
-
-def in_progress(session: Session, shop_id: str) -> int:
-    """Return how many of a shop's jobs are still under way."""
-    open_states = [status.value for status, ways in WAYS.items() if ways]
-    query = select(func.count()).select_from(Job).where(Job.shop_id == shop_id, Job.status.in_(open_states))
-    return session.scalar(query) or 0

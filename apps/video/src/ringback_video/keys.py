@@ -8,7 +8,9 @@ from datetime import timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from ringback_video.jobs import Key, Shop, now, videos_used
+from ringback_video.jobs import Key, Shop
+from ringback_video.ledger import videos_used
+from ringback_video.tables import now
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 

@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ringback_video.jobs import Change, Job, Shop, Status, in_progress, move, now, videos_used
+from ringback_video.jobs import Change, Job, Shop, Status, move
+from ringback_video.ledger import cents_today, reserve, videos_reserved, videos_used
 from ringback_video.photos import MOST_PHOTOS
 from ringback_video.problems import Problem
 from ringback_video.publishing import publish
 from ringback_video.rendering.lettering import cannot_draw
+from ringback_video.settings import Settings
 from ringback_video.studio import Studio
+from ringback_video.tables import now
 from ringback_video.templates import TEMPLATES
 
 LONGEST_CAPTION = 80
@@ -43,7 +46,7 @@ def place_order(studio: Studio, request: OrderRequest) -> Job:
     if studio.provider.capabilities.captions:
         _check_letters(request.caption or "")
     with studio.database.transaction() as session:
-        job, is_new = _write_down(session, request)
+        job, is_new = _write_down(session, request, studio)
     if is_new:
         publish(studio, job.id)  # where the broker cannot be reached the job waits, and the watchdog publishes it
     return job
@@ -112,15 +115,16 @@ def _check_letters(caption: str) -> None:
         raise Problem(422, "Caption cannot be drawn", detail, "caption")
 
 
-def _write_down(session: Session, request: OrderRequest) -> tuple[Job, bool]:
+def _write_down(session: Session, request: OrderRequest, studio: Studio) -> tuple[Job, bool]:
     shop = session.get(Shop, request.shop_id, with_for_update=True)
     if shop is None:
         raise Problem(404, "Unknown shop", f"There is no shop {request.shop_id!r}.", "shopId")
     known = _same_order(session, request)
     if known is not None:
         return known, False
-    if videos_used(session, shop.id) + in_progress(session, shop.id) >= shop.quota:
+    if videos_used(session, shop.id) + videos_reserved(session, shop.id) >= shop.quota:
         raise Problem(403, "Quota used up", f"The shop has used its {shop.quota} videos.", "shopId")
+    _check_budget(session, shop, studio.settings)
     at = now()
     job = Job(
         id=str(uuid.uuid4()),
@@ -136,10 +140,23 @@ def _write_down(session: Session, request: OrderRequest) -> tuple[Job, bool]:
         fingerprint=_fingerprint(request),
         created_at=at,
         updated_at=at,
+        provider=studio.provider.capabilities.name,
         history=[Change(at=at, status=Status.QUEUED, reason="ordered")],
     )
     session.add(job)
+    session.flush()
+    reserve(session, shop.id, job.id, studio.settings.video_cents)
     return job, True
+
+
+def _check_budget(session: Session, shop: Shop, settings: Settings) -> None:
+    """The shop's row is locked: two orders at once cannot both take what is left for one."""
+    if settings.daily_cents is None:
+        return
+    left = settings.daily_cents - cents_today(session, shop.id)
+    if settings.video_cents > left:
+        detail = f"A video costs about {settings.video_cents} cents, and {max(0, left)} are left today. Order again tomorrow."
+        raise Problem(403, "Budget of the day used up", detail, "shopId")
 
 
 def _same_order(session: Session, request: OrderRequest) -> Job | None:

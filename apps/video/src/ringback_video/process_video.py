@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from ringback.workflow import Context, Failure, NonRetryableError, RetryAfterError, charge_once
 from ringback_video import making
-from ringback_video.jobs import Job, Status, Usage, move, now
+from ringback_video.jobs import Job, Status, move
 from ringback_video.photos import PhotoRefused, PhotoUnreachable, fetch, prepare
 from ringback_video.probing import NotTheVideo, check_video
 from ringback_video.providers.asking import wanted_video
@@ -15,6 +15,7 @@ from ringback_video.providers.contract import Unreachable
 from ringback_video.rendering.operation import Order
 from ringback_video.settings import PHOTOS
 from ringback_video.studio import Studio
+from ringback_video.tables import now
 from ringback_video.templates import TEMPLATES
 from ringback_video.webhooks import WEBHOOK_PATH, news_of
 
@@ -138,7 +139,7 @@ class ProcessVideo:
             self._studio.provider.cancel(operation_id)
             return Seen(done=False, progress=0, canceled=True)
         look = making.look(self._studio.provider, operation_id)
-        self._note(job_id, "poll-completion", 10 + look.progress * 85 // 100)
+        self._note(job_id, "poll-completion", 10 + look.progress * 85 // 100, cost=look.cost)
         return Seen(look.stage == "done", look.progress)
 
     def save_result(self, job_id: str, operation_id: str) -> str:
@@ -157,7 +158,6 @@ class ProcessVideo:
             job = self._job(session.get(Job, job_id, with_for_update=True), job_id)
             if move(session, job, Status.DONE, "the video is finished"):
                 job.step, job.progress, job.video = "save-result", 100, name
-                session.add(Usage(job_id=job.id, shop_id=job.shop_id, at=now()))
             return f"{self._studio.settings.public_url}/videos/{name}"
 
     def _photo(self, number: int, url: str) -> bytes:
@@ -184,12 +184,16 @@ class ProcessVideo:
         with self._studio.database.transaction() as session:
             self._job(session.get(Job, job_id, with_for_update=True), job_id).sent_at = at
 
-    def _note(self, job_id: str, step: str, progress: int, operation_id: str | None = None) -> None:
+    def _note(
+        self, job_id: str, step: str, progress: int, operation_id: str | None = None, cost: float | None = None
+    ) -> None:
         with self._studio.database.transaction() as session:
             job = session.get(Job, job_id, with_for_update=True)
             if job is not None and not job.is_over:
                 job.step, job.progress, job.updated_at = step, max(job.progress, progress), now()
                 job.operation_id = operation_id or job.operation_id
+                if cost is not None and self._studio.settings.unit_cents:
+                    job.cents = round(cost * self._studio.settings.unit_cents)
 
     @staticmethod
     def _job(job: Job | None, job_id: str) -> Job:

@@ -2,8 +2,9 @@
 
 import logging
 
-from ringback_video.jobs import Job, now
+from ringback_video.jobs import Job
 from ringback_video.studio import Studio
+from ringback_video.tables import now
 
 PROCESS_PATH = "/api/process-video"
 _log = logging.getLogger("ringback_video.publishing")
@@ -14,6 +15,9 @@ def publish(studio: Studio, job_id: str) -> bool:
 
     Twice does no harm: the deduplication id is the job's, and the workflow looks at the job before it does anything.
     """
+    with studio.database.transaction() as session:
+        job = session.get_one(Job, job_id)
+        shop_id = job.shop_id
     try:
         studio.queue.message.publish_json(
             url=f"{studio.settings.public_url}{PROCESS_PATH}",
@@ -22,12 +26,16 @@ def publish(studio: Studio, job_id: str) -> bool:
             retries=5,
             retry_delay="min(60000, 1000 * pow(2, retried))",
             label="video-job",
+            flow_control={
+                "key": f"video-shop-{shop_id}",
+                "rate": studio.settings.starts_a_minute,
+                "period": "1m",
+            },
         )
     except Exception as error:  # noqa: BLE001 - any failure of the client means: the broker does not have it for certain
         _log.warning("job %s waits for the broker: %s", job_id, type(error).__name__)
         return False
     with studio.database.transaction() as session:
-        job = session.get(Job, job_id, with_for_update=True)
-        if job is not None:
-            job.published_at = job.published_at or now()
+        job = session.get_one(Job, job_id, with_for_update=True)
+        job.published_at = job.published_at or now()
     return True

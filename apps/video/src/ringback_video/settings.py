@@ -27,6 +27,11 @@ class Settings:
         bucket: S3 bucket that uploads and videos are kept in; empty for folders below `data`.
         s3_url: address of an S3-compatible store that is not Amazon's.
         provider: what makes the videos: `local`, or a name in `providers/registry.py`.
+        video_cents: what a video is expected to cost, in hundredths of your currency; reserved with each order.
+        unit_cents: what one unit costs that the provider counts in (credits, seconds); 0 where the expected cost counts.
+        daily_cents: most that the orders of one shop may cost in a day (UTC); None for no limit.
+        starts_a_minute: how many jobs of one shop begin in a minute; the others wait in the broker.
+        parallelism: how many steps of all jobs are under way at once.
         previews: folder with the templates' previews; below `data`, and made when asked for, unless given.
         stream_s: longest answer of server-sent events, in seconds.
         demo: whether whoever has no key acts as the demo shop; None where `public_url` decides.
@@ -44,6 +49,11 @@ class Settings:
     bucket: str = ""
     s3_url: str = ""
     provider: str = "local"
+    video_cents: int = 0
+    unit_cents: float = 0.0
+    daily_cents: int | None = None
+    starts_a_minute: int = 60
+    parallelism: int = 50
     previews: Path | None = None
     stream_s: float = 900.0
     demo: bool | None = None
@@ -80,6 +90,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         s3_url=environment.get("STUDIO_S3_URL", ""),
         provider=environment.get("STUDIO_PROVIDER") or "local",
         demo=_yes_or_no(environment, "STUDIO_DEMO"),
+        video_cents=_whole(environment, "STUDIO_VIDEO_CENTS", 0),
+        unit_cents=_amount(environment, "STUDIO_UNIT_CENTS"),
+        daily_cents=_whole(environment, "STUDIO_DAILY_CENTS", 0) or None,
+        starts_a_minute=_whole(environment, "STUDIO_STARTS_A_MINUTE", 60, least=1),
+        parallelism=_whole(environment, "STUDIO_PARALLELISM", 50, least=1),
     )
 
 
@@ -121,8 +136,15 @@ def _needed(environment: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name, str(default))
-    if not text.isdigit():
-        raise ValueError(f"{name} must be a whole number, not {text!r}")
+def _whole(environment: Mapping[str, str], name: str, default: int, least: int = 0) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdigit() or int(text) < least:
+        raise ValueError(f"{name} must be a whole number{f' of at least {least}' if least else ''}, not {text!r}")
     return int(text)
+
+
+def _amount(environment: Mapping[str, str], name: str) -> float:
+    text = environment.get(name) or "0"
+    if not text.replace(".", "", 1).isdigit():
+        raise ValueError(f"{name} must be a number such as 2.5, not {text!r}")
+    return float(text)

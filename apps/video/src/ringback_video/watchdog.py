@@ -12,10 +12,11 @@ from qstash.errors import SignatureError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
-from ringback_video.jobs import WAYS, Job, Status, move, now
+from ringback_video.jobs import WAYS, Job, Status, move
 from ringback_video.problems import Problem
 from ringback_video.publishing import publish
 from ringback_video.studio import Studio
+from ringback_video.tables import now
 
 WATCHDOG_PATH = "/api/watchdog"
 SCHEDULE_ID = "video-studio-watchdog"

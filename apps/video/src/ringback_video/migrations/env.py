@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from ringback_video.jobs import Table
+from ringback_video.jobs import Job
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Table.metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=Job.metadata)
 with context.begin_transaction():
     context.run_migrations()
