@@ -5,13 +5,10 @@ Each step can be held once, before its work or between its work and its answer: 
 
 import asyncio
 import os
-import pickle
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import httpx
 
 from ringback.workflow import Middleware, RunOptions
 from ringback.workflow.adapters import starlette
@@ -57,31 +54,11 @@ class HoldAnswers:
 
 starlette.serve = partial(starlette.serve, middlewares=[Hold()])
 
+from elsewhere import Elsewhere  # noqa: E402
+
 from ringback_video.app import create_app  # noqa: E402 - it takes `serve` by name
-from ringback_video.providers.local import LocalProvider  # noqa: E402
 from ringback_video.settings import from_environment  # noqa: E402
 from ringback_video.studio import build  # noqa: E402
-
-
-class Elsewhere(LocalProvider):
-    """Asks the service that makes the videos."""
-
-    def _ask(self, what, *arguments):
-        answer = httpx.post(f"{os.environ['RENDER_URL']}/{what}", content=pickle.dumps(arguments), timeout=30)
-        return pickle.loads(answer.content)
-
-    def start(self, operation_id, order, *rest, **named):
-        return self._ask("start", operation_id, order)
-
-    def look_up(self, operation_id):
-        return self._ask("look_up", operation_id)
-
-    def poll(self, operation_id):
-        return self._ask("poll", operation_id)
-
-    def fetch(self, operation_id):
-        return self._ask("fetch", operation_id)
-
 
 parts = build(from_environment())
 parts = replace(parts, provider=Elsewhere(parts.settings.data))
