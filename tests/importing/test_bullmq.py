@@ -100,7 +100,7 @@ def test_live_workers_and_the_import_share_the_queue_without_a_loss_or_a_double(
 ) -> None:
     jobs = 1500
     bullmq.do(desk.queue, ["addMany", jobs, "render", {}])
-    with bullmq.working(desk.queue):
+    with bullmq.working(desk.queue, 10):
         eventually(lambda: store.llen("processed") > 20)
         account = desk.an_import(pause=False).carry_out()
         eventually(lambda: store.llen("processed") + account.moved == jobs)
