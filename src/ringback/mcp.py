@@ -14,9 +14,12 @@ from pydantic import Field
 from ringback import __version__
 from ringback.client import AsyncTransport, Broker, LogFilter, Page, dead_letters, management, runs
 from ringback.client.calls import Call
+from ringback.client.insight import attempts
 from ringback.errors import RingbackError
 
 T = TypeVar("T")
+
+_MOST_BODY = 4096
 
 _INSTRUCTIONS = """\
 Looks at a ringback broker, a push queue with durable workflows: which runs and messages there are, why they failed, what waits.
@@ -48,6 +51,7 @@ class _Tools:
             self.list_failed_runs,
             self.list_events,
             self.show_message,
+            self.show_attempts,
             self.list_dead_letters,
             self.show_dead_letter,
             self.list_queues,
@@ -94,6 +98,10 @@ class _Tools:
     async def show_message(self, message_id: str) -> dict[str, Any]:
         """Show a message that has not ended, or has ended within the last minute."""
         return await self._ask(management.message(message_id))
+
+    async def show_attempts(self, message_id: str) -> dict[str, Any]:
+        """Show every attempt to deliver a message: its request, how long it took, the answer or what went wrong."""
+        return await self._ask(attempts(message_id, trim=_MOST_BODY, trim_response=_MOST_BODY))
 
     async def list_dead_letters(
         self, url: str | None = None, status: int | None = None, count: Count = 20, cursor: Cursor = None

@@ -125,6 +125,10 @@ def test_dead_letters_are_shown_retried_and_deleted(cli: Commands, endpoint: End
     cli.say("publish", f"{endpoint.url}/fail", "--retries", "0")
     [letter] = eventually(lambda: cli.json("dlq", "list"))  # type: ignore[misc]
     assert "boom" in cli.say("dlq", "show", letter["dlqId"])
+    heading, attempt = cli.say("messages", "attempts", letter["messageId"]).splitlines()
+    assert heading.split()[:2] == ["ATTEMPT", "STARTED"]
+    assert attempt.split()[5:7] == ["ERROR", "500"]
+    assert cli.json("messages", "attempts", letter["messageId"])["attempts"][0]["responseBody"] == "boom"
     assert cli.say("dlq", "retry", letter["dlqId"]) == "1 published again\n"
     eventually(lambda: cli.json("dlq", "list", "--status", "500"))
     assert cli.say("dlq", "delete", "--status", "500") == "1 deleted\n"

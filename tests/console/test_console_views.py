@@ -1,13 +1,16 @@
 """From answers of the API to what pages show; no broker, no clock."""
 
 import itertools
+import shlex
 import subprocess
 import sys
+from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from ringback.console.guard import reason
-from ringback.console.views import builder, history, overview, plots, runs, schedules, settings, words
+from ringback.console.views import attempts, builder, history, overview, plots, runs, schedules, settings, words
 
 NOW = 1_790_000_000_000
 BOUNDS = (10, 100)
@@ -90,28 +93,70 @@ def event(state: str, at: int, **more: object) -> dict[str, object]:
     return {"messageId": "msg_1", "state": state, "time": at, "url": "http://a", "method": "POST", **more}
 
 
-def test_a_life_is_its_attempts() -> None:
-    told = [
-        event("CREATED", 0),
-        event("ACTIVE", 10),
-        event("ERROR", 30, responseStatus=500, error="no", responseBody="bm8="),
-        event("RETRY", 30, nextDeliveryTime=100),
-        event("ACTIVE", 100),
-        event("DELIVERED", 105, responseStatus=200),
-    ]
-    life = history.life(told, more=False)
+def test_a_life_goes_from_its_acceptance_to_its_end() -> None:
+    told = [event("CREATED", 0), event("ACTIVE", 10), event("DELIVERED", 105, responseStatus=200)]
+    life = history.life(told, [{"attempt": 1}], more=False)
     assert life is not None
-    first, second = life.attempts
-    assert (first.took, first.status, first.body, first.next_at) == (20, 500, "no", 100)
-    assert (second.number, second.took, second.state) == (2, 5, "DELIVERED")
-    assert (life.pending, life.ended, life.created) == (False, 105, 0)
+    assert (life.pending, life.ended, life.created, life.state) == (False, 105, 0, "DELIVERED")
+    pending = history.life(told[:2], [], more=False)
+    assert pending is not None
+    assert pending.pending
 
 
-def test_an_attempt_in_flight_has_no_end() -> None:
-    life = history.life([event("CREATED", 0), event("ACTIVE", 10)], more=False)
-    assert life is not None
-    assert life.pending
-    assert life.attempts[0].ended is None
+SENT = {"method": "POST", "url": "http://a.example/x?y=1", "body": "it's", "bodyBytes": 4}
+ATTEMPT = {
+    "state": "DELIVERED",
+    "headers": {"X-A": ["1", "2"], "Upstash-Signature": ["REDACTED"], "X-K": ["REDACTED:9"]},
+}
+
+
+def test_a_delivery_is_told_as_a_command_that_a_shell_reads_as_it_was_sent() -> None:
+    told = attempts.curl({**SENT, "attempts": [ATTEMPT]})
+    assert told
+    words_ = shlex.split(told.replace("\\\n", " "))
+    assert words_ == ["curl", "-X", "POST", SENT["url"], "-H", "X-A: 1", "-H", "X-A: 2", "--data-raw", "it's"]
+
+
+@pytest.mark.parametrize(
+    "told", [{"body": "REDACTED:77", "bodyBytes": None}, {"bodyBase64": "AAE="}, {"bodyBytes": 5}, {"attempts": []}]
+)
+def test_no_command_is_made_of_what_is_hidden_or_not_all_there(told: dict[str, Any]) -> None:
+    whole = {name: value for name, value in {**SENT, "attempts": [ATTEMPT], **told}.items() if value is not None}
+    assert attempts.curl(whole) is None
+
+
+def test_a_message_opens_in_the_builder_with_what_was_published() -> None:
+    about = {
+        **SENT,
+        "maxRetries": 2,
+        "queueName": "invoices",
+        "labels": ["shop"],
+        "header": {"Content-Type": ["text/plain"], "X-A": ["1"], "Upstash-Workflow-Init": ["false"]},
+    }
+    query = attempts.builder_query(about, {**SENT, "attempts": [ATTEMPT]})
+    assert query
+    wish = builder.read_wish(parse_qs(query))
+    assert (wish.kind, wish.destination, wish.queue, wish.body) == ("enqueue", SENT["url"], "invoices", "it's")
+    assert (wish.headers, wish.content_type, dict(wish.options)) == (
+        {"X-A": "1"},
+        "text/plain",
+        {"retries": "2", "label": "shop"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempt", "shown", "note"),
+    [
+        ({"responseHeaders": {"Content-Length": ["5000"]}}, "x" * 1024, "1.0 KiB of 4.9 KiB"),
+        ({"responseHeaders": {"Content-Length": ["1024"]}}, "x" * 1024, ""),
+        ({"state": "LOST"}, None, "never written down"),
+        ({"state": "ERROR"}, None, "No answer came"),
+        ({"responseStatus": 204}, None, "No body"),
+    ],
+)
+def test_what_is_not_there_of_an_answer_is_said(attempt: dict[str, Any], shown: str | None, note: str) -> None:
+    told = attempts.answer_note({"state": "DELIVERED", **attempt}, shown)
+    assert note in told if note else told == ""
 
 
 def step(name: str, at: int, state: str = "STEP_SUCCESS", **more: object) -> dict[str, object]:

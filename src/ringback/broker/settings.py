@@ -56,7 +56,8 @@ class Limits:
         timeout_ms: longest, and default, time for one attempt.
         retries: most retries a message may ask for.
         default_retries: retries where none are asked for.
-        response_bytes: how much of a response body is read and kept.
+        response_bytes: how much of a response body is read, and kept of one that is no success.
+        answer_bytes: how much of a 2xx answer's body the history keeps; 0 keeps neither its body nor its headers.
         log_retention_ms, dlq_retention_ms: how long history and dead letters are kept.
         grace_ms: how long an ended message can still be read.
         dedup_window_ms: how long a deduplication id is taken.
@@ -75,6 +76,7 @@ class Limits:
     retries: int = 100
     default_retries: int = 3
     response_bytes: int = 1024 * 1024
+    answer_bytes: int = 1024
     log_retention_ms: int = 7 * DAY
     dlq_retention_ms: int = 7 * DAY
     grace_ms: int = MINUTE

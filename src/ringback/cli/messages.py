@@ -8,8 +8,9 @@ from typing import Any, BinaryIO
 import click
 
 from ringback.cli.filters import ABOUT_MESSAGES, filtered
+from ringback.cli.output import Shape, field, moment
 from ringback.cli.remote import Remote, remote
-from ringback.client import management
+from ringback.client import insight, management
 from ringback.client.options import Headers
 
 _OPTIONS = (
@@ -123,9 +124,29 @@ def _say(told: Remote, answer: Any) -> None:
         click.echo(f"{one['messageId']}{again}")
 
 
+def _answer(attempt: Shape) -> str:
+    text = attempt.get("error") or attempt.get("responseBody") or ""
+    return str(text)[:80].replace("\n", " ")
+
+
+def _took(attempt: Shape) -> str | None:
+    return f"{attempt['duration']} ms" if "duration" in attempt else None
+
+
+_ATTEMPTS = (
+    ("ATTEMPT", field("attempt")),
+    ("STARTED", moment("startedAt")),
+    ("TOOK", _took),
+    ("STATE", field("state")),
+    ("STATUS", field("responseStatus")),
+    ("ANSWER", _answer),
+    ("NEXT", moment("nextDeliveryTime")),
+)
+
+
 @click.group()
 def messages() -> None:
-    """Look at messages that have not ended, or cancel them."""
+    """Look at messages and their attempts, or cancel them."""
 
 
 @messages.command("show")
@@ -134,6 +155,18 @@ def messages() -> None:
 def show(told: Remote, message: str) -> None:
     """Show one message."""
     told.out.record(told.send(management.message(message)))
+
+
+@messages.command("attempts")
+@click.argument("message")
+@remote
+def list_attempts(told: Remote, message: str) -> None:
+    """Show every attempt to deliver a message; --json tells requests and answers whole."""
+    made = told.send(insight.attempts(message))
+    if told.out.as_json:
+        told.out.record(made)
+        return
+    told.out.records(made["attempts"], _ATTEMPTS, none="No attempt yet.")
 
 
 @messages.command("cancel")

@@ -42,6 +42,18 @@ def failed_runs(which: Filter | None = None, *, cursor: str | None = None, count
     return Call("GET", "/v2/workflows/dlq", lambda answer: page(answer, "messages"), pairs(asked))
 
 
+def attempts(message_id: str, *, trim: int | None = None, trim_response: int | None = None) -> Call[Shape]:
+    """Ask for every attempt to deliver a message, with its request and its answer.
+
+    Args:
+        message_id: whose.
+        trim, trim_response: most bytes of the message's body, and of each answer's; -1 for none, None for all.
+    """
+    cuts = (("trimBody", trim), ("trimResponseBody", trim_response))
+    query = tuple((name, str(value)) for name, value in cuts if value is not None)
+    return Call("GET", f"/v2/messages/{segment(message_id)}/attempts", record, query)
+
+
 def publish_again(message_id: str) -> Call[str]:
     """Publish a message once more, ended or not; says the new message's id."""
     path = f"/v2/messages/{segment(message_id)}/again"

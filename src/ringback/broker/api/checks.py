@@ -39,16 +39,16 @@ def checked_name(field: str, text: str) -> str:
     return text
 
 
-def read_trim(call: Call) -> int | None:
-    """Return how many bytes of bodies are wanted, from `trimBody`: None for all of them, -1 for none.
+def read_trim(call: Call, name: str = "trimBody") -> int | None:
+    """Return how many bytes of bodies are wanted, by the parameter that says it: None for all of them, -1 for none.
 
     Raises:
         Refused: 400 where it is no whole number.
     """
-    text = dict(call.query()).get("trimBody")
+    text = dict(call.query()).get(name)
     if text is None:
         return None
     try:
         return max(-1, int(text))
     except ValueError as error:
-        raise Refused(400, f"invalid trimBody {text!r}: expected a whole number") from error
+        raise Refused(400, f"invalid {name} {text!r}: expected a whole number") from error

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from ringback.broker.api import (
     account,
+    attempts,
     audit,
     bulk,
     dead_letters,
@@ -57,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v2/enqueue/{queue}/{destination...}", messages.enqueue, publishes=True),
     Route("POST", "/v2/batch", messages.batch, body=list[Item], publishes=True),
     Route("GET", "/v2/messages/{message}", messages.get),
+    Route("GET", "/v2/messages/{message}/attempts", attempts.list_attempts),
     Route("DELETE", "/v2/messages/{message}", messages.cancel, audit="yes"),
     Route("POST", "/v2/messages/{message}/again", messages.again, audit="yes"),
     Route("DELETE", "/v2/messages", bulk.cancel_many, audit="yes"),

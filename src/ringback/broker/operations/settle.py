@@ -42,7 +42,7 @@ def settle(
     if message.run is not None:
         settle_run(tx, message, delivery, outcome, limits, moment)
         return True
-    settled = decide(message, delivery, outcome, moment)
+    settled = decide(message, delivery, outcome, moment, answer_bytes=limits.answer_bytes)
     tx.apply(settled.changes)
     if settled.letter is not None:
         tx.apply(Changes(put=[settled.letter]))

@@ -35,7 +35,13 @@ class Settled(Struct):
 
 
 def settle(
-    message: Message, delivery: Delivery, outcome: Outcome, moment: Moment, *, refused: str | None = None
+    message: Message,
+    delivery: Delivery,
+    outcome: Outcome,
+    moment: Moment,
+    *,
+    refused: str | None = None,
+    answer_bytes: int = 0,
 ) -> Settled:
     """Return what follows from the outcome of one attempt.
 
@@ -45,6 +51,7 @@ def settle(
         outcome: what came back.
         moment: time and ids.
         refused: why the message is given up although the endpoint answered 2xx.
+        answer_bytes: how much of a 2xx answer's body the history keeps.
     """
     settled = Settled(Changes())
     if refused is not None:
@@ -53,7 +60,8 @@ def settle(
         _give_up(settled, message, delivery, outcome, moment)
         return settled
     if 200 <= outcome.status < 300:
-        _end(settled, message, delivery, "DELIVERED", moment, outcome)
+        settled.changes.drop.append(delivery)
+        settled.changes.put.append(_delivered(message, outcome, moment, answer_bytes))
     else:
         _log(settled, message, "ERROR", moment, outcome)
         if delivery.cancel_requested:
@@ -122,6 +130,26 @@ def _give_up(settled: Settled, message: Message, delivery: Delivery, outcome: Ou
         )
 
 
+def _delivered(message: Message, outcome: Outcome, moment: Moment, answer_bytes: int) -> Event:
+    """Return the event of a success, with the beginning of its answer.
+
+    A body is left out that was asked not to be shown, and one that stands in the list of its run anyway.
+    """
+    is_hidden = message.redact is not None and message.redact.body
+    is_elsewhere = message.run is not None and (message.kind == "call" or outcome.header("Ringback-Result") is not None)
+    return Event(
+        moment.new_id(),
+        message.tenant,
+        message.seq,
+        "DELIVERED",
+        moment.now,
+        status=outcome.status,
+        headers=tuple(outcome.headers) if answer_bytes else (),
+        body=b"" if is_hidden or is_elsewhere else outcome.body[:answer_bytes],
+        facets=facets_of(message),
+    )
+
+
 def _end(
     settled: Settled,
     message: Message,
@@ -133,7 +161,7 @@ def _end(
     settled.changes.drop.append(delivery)
     event = Event(moment.new_id(), message.tenant, message.seq, state, moment.now, facets=facets_of(message))
     if outcome is not None:
-        event = replace(event, status=outcome.status, error=outcome.error if state == "FAILED" else None)
+        event = replace(event, status=outcome.status, error=outcome.error)
     settled.changes.put.append(event)
 
 

@@ -3,10 +3,11 @@
 import asyncio
 
 from ringback.client import Page
-from ringback.client.insight import publish_again
+from ringback.client.insight import attempts, publish_again
 from ringback.client.management import cancel_message, cancel_messages, events, message
 from ringback.console.pages.causes import causes_of
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
+from ringback.console.views import attempts as of_attempts
 from ringback.console.views import history as views
 from ringback.console.views.words import body_of
 
@@ -65,17 +66,28 @@ async def load_life(visit: Visit) -> Values:
     """One message."""
     id_ = visit.path["message"]
     which = {"messageId": id_, "order": "earliestFirst"}
-    told, whole, causes = await asyncio.gather(
-        visit.ask(events({**which, "trimBody": ANSWER_BYTES}, count=_MOST_EVENTS)),
-        visit.ask(events({**which, "trimBody": BODY_BYTES}, count=1)),
+    told, made, causes = await asyncio.gather(
+        visit.ask(events({**which, "trimBody": _NO_BODIES}, count=_MOST_EVENTS)),
+        visit.ask(attempts(id_, trim=BODY_BYTES, trim_response=ANSWER_BYTES)),
         causes_of(visit, id_),
     )
-    life = views.life(told.items, more=told.cursor is not None)
+    more = told.cursor is not None or bool(made.get("more"))
+    life = views.life(told.items, made["attempts"], more=more)
     if life is None:
         known = await visit.ask(message(id_))  # its history may have been forgotten before it
-        life = views.life([{**known, "time": known["createdAt"], "state": "CREATED"}], more=False)
-    body = body_of(whole.items[0] if whole.items else life.about if life else {}, "body", encoded=bool(whole.items))
-    return {"id": id_, "life": life, "causes": causes, "body": body, "most": BODY_BYTES, "answer_most": ANSWER_BYTES}
+        created = {**known, "time": known["createdAt"], "state": "CREATED"}
+        life = views.life([created], made["attempts"], more=False)
+    return {
+        "id": id_,
+        "life": life,
+        "causes": causes,
+        "made": made,
+        "sent": body_of(made, "body"),
+        "most": BODY_BYTES,
+        "note": of_attempts.answer_note,
+        "curl": of_attempts.curl(made),
+        "builder": of_attempts.builder_query(life.about, made) if life and not made.get("workflowRunId") else None,
+    }
 
 
 async def cancel(visit: Visit) -> Done:

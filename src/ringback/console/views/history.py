@@ -1,10 +1,8 @@
 """Messages: lists of what happened, and the life of one message as a timeline of its attempts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from ringback.console.views.words import body_of
 
 Shape = dict[str, Any]
 
@@ -41,34 +39,6 @@ def newest_of_each(events: Sequence[Shape]) -> list[Shape]:
     return found
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One attempt to deliver.
-
-    Attributes:
-        number: from 1.
-        began: when, None when only its outcome is known.
-        ended: when, None while it is in flight.
-        state: ACTIVE, ERROR or DELIVERED.
-        next_at: when the next one is due.
-    """
-
-    number: int
-    began: int | None
-    ended: int | None = None
-    state: str = "ACTIVE"
-    status: int | None = None
-    error: str | None = None
-    headers: Mapping[str, list[str]] = field(default_factory=dict)
-    body: str | None = None
-    next_at: int | None = None
-
-    @property
-    def took(self) -> int | None:
-        """How long it took, in milliseconds."""
-        return None if self.began is None or self.ended is None else self.ended - self.began
-
-
 @dataclass(frozen=True, slots=True)
 class Life:
     """A message and what became of it.
@@ -77,7 +47,7 @@ class Life:
         about: the fields that all its events share.
         state: where it stands.
         created, ended: when; `ended` None while it is pending.
-        attempts: in order.
+        attempts: as the API tells them, in order.
         events: its history, oldest first.
         more: there is more history than is shown.
     """
@@ -86,7 +56,7 @@ class Life:
     state: str
     created: int
     ended: int | None
-    attempts: list[Attempt]
+    attempts: Sequence[Shape]
     events: list[Shape]
     more: bool
 
@@ -99,35 +69,10 @@ class Life:
 _ENDS = frozenset({"DELIVERED", "FAILED", "CANCELED"})
 
 
-def life(events: Sequence[Shape], *, more: bool) -> Life | None:
-    """Return the life of the message that these events are about, oldest first; None for no events."""
+def life(events: Sequence[Shape], attempts: Sequence[Shape], *, more: bool) -> Life | None:
+    """Return the life of the message that these events and attempts are about, oldest first; None for no events."""
     if not events:
         return None
     last = events[-1]
     end = next((one["time"] for one in events if one["state"] in _ENDS), None)
-    return Life(events[-1], last["state"], events[0]["time"], end, attempts(events), list(events), more)
-
-
-def attempts(events: Sequence[Shape]) -> list[Attempt]:
-    """Return the attempts that events tell of: each begins with ACTIVE and ends with ERROR or DELIVERED."""
-    found: list[Attempt] = []
-    for event in sorted(events, key=lambda one: int(one["time"])):
-        state = event["state"]
-        if state == "ACTIVE":
-            found.append(Attempt(len(found) + 1, event["time"]))
-        elif state in ("ERROR", "DELIVERED"):
-            if not found or found[-1].ended is not None:
-                found.append(Attempt(len(found) + 1, None))
-            _settle(found[-1], event)
-        elif state == "RETRY" and found:
-            found[-1].next_at = event.get("nextDeliveryTime")
-    return found
-
-
-def _settle(attempt: Attempt, event: Shape) -> None:
-    attempt.ended = event["time"]
-    attempt.state = event["state"]
-    attempt.status = event.get("responseStatus") or None
-    attempt.error = event.get("error")
-    attempt.headers = event.get("responseHeaders") or {}
-    attempt.body = body_of(event, "responseBody", encoded=True)
+    return Life(last, last["state"], events[0]["time"], end, attempts, list(events), more)

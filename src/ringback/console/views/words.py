@@ -10,6 +10,7 @@ _STATES = {
     "ACTIVE": ("In flight", "busy"),
     "RETRY": ("Retry planned", "warn"),
     "ERROR": ("Attempt failed", "warn"),
+    "LOST": ("Outcome unknown", "warn"),
     "DELIVERED": ("Delivered", "good"),
     "FAILED": ("Failed", "bad"),
     "CANCEL_REQUESTED": ("Cancel asked", "quiet"),

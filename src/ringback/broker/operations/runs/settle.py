@@ -48,7 +48,7 @@ def _settle_delivery(
             carried = run_settle.carried(outcome)
         except (Refused, msgspec.MsgspecError) as error:
             refused = f"the answer carries a result that cannot be read: {error}"
-    settled = settle(message, delivery, outcome, moment, refused=refused)
+    settled = settle(message, delivery, outcome, moment, refused=refused, answer_bytes=limits.answer_bytes)
     _write(tx, message, delivery, settled, moment)
     if settled.letter is not None:
         fail_run(tx, run, message, settled.letter, outcome.header("Upstash-Error-Step-Name"), limits, moment)
@@ -89,7 +89,7 @@ def _settle_call(
     tx: Transaction, run: Run, message: Message, delivery: Delivery, outcome: Outcome, limits: Limits, moment: Moment
 ) -> None:
     """A third-party call: its last answer, good or bad, is what the step gets; it never fails the run by itself."""
-    settled = settle(message, delivery, outcome, moment)
+    settled = settle(message, delivery, outcome, moment, answer_bytes=limits.answer_bytes)
     _write(tx, message, delivery, settled, moment)
     if not settled.ended or message.run is None or message.run.callback is None:
         return
