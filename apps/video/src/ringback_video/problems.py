@@ -5,7 +5,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-_MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE = "application/problem+json"
+"""Of RFC 9457."""
 
 
 class Problem(Exception):
@@ -47,4 +48,4 @@ def answer_problems(app: FastAPI) -> None:
 def _document(status: int, title: str, detail: str, field: str | None) -> JSONResponse:
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse(document | {"field": field} if field else document, status, headers, _MEDIA_TYPE)
+    return JSONResponse(document | {"field": field} if field else document, status, headers, MEDIA_TYPE)

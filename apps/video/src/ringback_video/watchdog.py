@@ -12,6 +12,7 @@ from qstash.errors import SignatureError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
+from ringback_video.api.described import Responses, problems
 from ringback_video.jobs import WAYS, Job, Status, move
 from ringback_video.problems import Problem
 from ringback_video.publishing import publish
@@ -24,6 +25,7 @@ _UNPUBLISHED_AFTER = timedelta(seconds=5)
 _LONGEST = timedelta(hours=2, minutes=10)
 """A little more than the workflow gives itself: it ends its jobs with better reasons."""
 _AT_ONCE = 200
+_SEEN: Responses = {200: {"content": {"application/json": {"example": {"published": ["3f0c2f4e"], "ended": []}}}}}
 _OPEN = [status.value for status, ways in WAYS.items() if ways]
 
 
@@ -72,11 +74,11 @@ def watch(studio: Studio) -> None:
 
 def routes(studio: Studio) -> APIRouter:
     """Return the route that the broker calls."""
-    router = APIRouter()
+    router = APIRouter(tags=["callbacks"])
     current, following = studio.settings.signing_keys
     receiver = Receiver(current, following)
 
-    @router.post(WATCHDOG_PATH)
+    @router.post(WATCHDOG_PATH, responses=_SEEN | problems(401))
     async def guard(request: Request) -> dict[str, list[str]]:
         """Look after the jobs; only the broker may ask for it."""
         body = (await request.body()).decode(errors="replace")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from ringback.client import AsyncWorkflowClient, Broker
+from ringback_video.api.described import Responses, problems
 from ringback_video.jobs import Job
 from ringback_video.problems import Problem
 from ringback_video.providers.contract import BadSignature, Webhook
@@ -13,6 +14,7 @@ from ringback_video.studio import Studio
 
 WEBHOOK_PATH = "/api/webhooks"
 _MOST_BYTES = 1024 * 1024
+_HEARD: Responses = {200: {"content": {"application/json": {"example": {"status": "heard"}}}}}
 
 
 def news_of(job_id: str) -> str:
@@ -22,11 +24,11 @@ def news_of(job_id: str) -> str:
 
 def routes(studio: Studio) -> APIRouter:
     """Return the route that providers call."""
-    router = APIRouter()
+    router = APIRouter(tags=["callbacks"])
     settings = studio.settings
     client = AsyncWorkflowClient(Broker(settings.qstash_url, settings.qstash_token))
 
-    @router.post(f"{WEBHOOK_PATH}/{{job_id}}")
+    @router.post(f"{WEBHOOK_PATH}/{{job_id}}", responses=_HEARD | problems(401, 404, 413, 422))
     async def hear(job_id: str, request: Request) -> dict[str, str]:
         """Wake the run of a job. A webhook is a reason to look, not the truth itself, so twice or early does no harm."""
         body = await request.body()

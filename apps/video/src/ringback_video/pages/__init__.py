@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from ringback_video.access import browser_of
-from ringback_video.api import template_shape
+from ringback_video.api.shapes import template_shape
 from ringback_video.ordering import LONGEST_CAPTION
 from ringback_video.pages.login import login_routes
 from ringback_video.photos import MOST_BYTES, MOST_PHOTOS
@@ -90,4 +90,4 @@ def _samples() -> list[Path]:
 def _card(template: Template) -> dict[str, Any]:
     """A template as the gallery shows it."""
     film, still = file_names(template)
-    return template_shape(template) | {"film": f"/previews/{film}", "still": f"/previews/{still}"}
+    return template_shape(template).wire() | {"film": f"/previews/{film}", "still": f"/previews/{still}"}
