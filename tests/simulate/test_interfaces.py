@@ -126,7 +126,8 @@ def test_interfaces_are_told_apart() -> None:
             interface_of(wrong, "vercel")
 
 
-def test_an_object_that_takes_an_event_is_a_handler() -> None:
+async def test_an_object_that_takes_an_event_is_a_handler() -> None:
+    # With a loop at hand Mangum does not make one that nobody would close
     assert interface_of(Mangum(Starlette(), lifespan="off"), "lambda") == "lambda"
 
 
