@@ -238,6 +238,26 @@ async def test_64_a_failure_function_that_failed_is_called_again_on_request(ring
     assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_SUCCESS"
 
 
+async def test_failure_functions_are_called_again_in_bulk_each_once(ringed: InProcess) -> None:
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    for number in range(5):
+        await ringed.call("POST", f"/v2/trigger/{URL}", b"{}", Upstash_Workflow_RunId=f"b{number}", Upstash_Retries="0",
+                          Upstash_Failure_Callback=URL)  # fmt: skip
+    await ringed.turn(1000)
+    path = "/v2/workflows/dlq/callback"
+    assert (await ringed.call("POST", f"{path}?failureFunctionState=CALLBACK_SUCCESS")).status == 400
+    assert (await ringed.call("POST", f"{path}?dlqIds=1-0")).status == 404
+    assert (await ringed.call("POST", f"{path}?lable=x")).status == 400
+    called: list[str] = []
+    cursor = None
+    while cursor != "":
+        page = (await ringed.call("POST", f"{path}?count=2" + (f"&cursor={cursor}" if cursor else ""))).json
+        called += [run["workflowRunId"] for run in page["workflowRuns"]]
+        cursor = page["cursor"]
+        await ringed.settle()  # each fails again, and is not called twice for that
+    assert called == [f"b{number}" for number in range(5)]
+
+
 async def test_65_and_66_an_ended_run_takes_nothing_more(ringed: InProcess) -> None:
     await begin(ringed)
     for _ in range(2):

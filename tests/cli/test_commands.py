@@ -144,6 +144,22 @@ def test_runs_are_started_listed_shown_and_canceled(cli: Commands, endpoint: End
     assert cli.json("runs", "list", "--state", "canceled")[0]["workflowRunId"] == run
 
 
+def test_failed_runs_are_brought_back_and_forgotten_in_bulk(cli: Commands, endpoint: Endpoint) -> None:
+    started = [
+        cli.say("runs", "trigger", f"{endpoint.url}/fail", "--retries", "0", "--label", f"l{number}").strip()
+        for number in range(3)
+    ]
+    failed = ("--failure-function", "fail")
+    eventually(lambda: len(cli.json("runs", "dlq", "--status", "500", *failed)) == 3)
+    assert [one["workflowRunId"] for one in cli.json("runs", "dlq", "-n", "2")] == [started[2], started[1]]
+    assert cli.json("runs", "rerun-failure-function", "--all") == {"workflowRunIds": started}
+    [new] = cli.json("runs", "restart", "--label", "l1")["workflowRunIds"]
+    eventually(lambda: new in cli.say("runs", "dlq"))
+    assert cli.say("runs", "forget", "--since", "5m", "--path", "/fail") == "3 deleted\n"
+    both = cli.run("runs", "resume", "1-0", "--all")
+    assert (both.exit_code, "not both" in both.output) == (2, True)
+
+
 def test_keys_of_development_are_shown_and_not_rotated(cli: Commands) -> None:
     assert set(cli.json("keys", "show")) == {"current", "next"}
     refused = cli.run("keys", "rotate", "--yes")
@@ -168,7 +184,7 @@ def test_wrong_input_names_what_was_expected(cli: Commands, endpoint: Endpoint) 
         (("publish", "ftp://x"), "scheme"),
         (("publish", endpoint.url, "--delay", "soon"), "Upstash-Delay"),
         (("events", "--since", "soon"), "ISO 8601"),
-        (("dlq", "delete"), "filter is empty"),
+        (("dlq", "delete"), "--all"),
         (("messages", "show", "msg_1"), "msg_1"),
         (("runs", "show", "wfr_none"), "wfr_none"),
     ):

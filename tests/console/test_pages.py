@@ -7,7 +7,7 @@ import pytest
 from console.conftest import Desk
 from ringback.console.pages import SECTIONS
 from ringback.wire.http import Outcome
-from support.inprocess import OTHER, PUBLISH_ONLY, READ_ONLY, answering
+from support.inprocess import OTHER, PUBLISH_ONLY, READ_ONLY, Answered, answering
 
 PAGES = [screen.path for section in SECTIONS for screen in section.screens if "{" not in screen.path]
 LONG = "x" * 300
@@ -215,6 +215,37 @@ async def test_a_failed_run_is_resumed_and_canceled(desk: Desk) -> None:
     await desk.do(f"{new}/notify", event="paid", data='{"by": "card"}')
     await desk.do(f"{new}/cancel")
     assert "Canceled" in await desk.page(new)
+
+
+async def test_failure_functions_that_have_failed_are_called_again_some_and_all(desk: Desk) -> None:
+    desk.broker.respond = answering(500)
+    told = {"upstash_retries": "0", "upstash_failure_callback": "http://shop.example/sorry"}
+    for number in range(5):
+        label = f"l{number % 2}"
+        await desk.broker.call("POST", "/v2/trigger/http://shop.example/w", b"{}", upstash_label=label, **told)
+    await desk.broker.turn(3_600_000)
+    await desk.log_in()
+    assert "Call all failure functions again" in await desk.page(
+        "/dead-letters/runs?failureFunctionState=CALLBACK_FAIL"
+    )
+    letters = (await desk.broker.call("GET", "/v2/workflows/dlq")).json["messages"]
+    desk.broker.respond = answering(200)
+    chosen = await desk.do("/dead-letters/runs/called", dlqId=[letters[0]["dlqId"], letters[1]["dlqId"]])
+    assert chosen.status_code == 303
+    await desk.broker.settle()
+    again = await desk.do("/dead-letters/runs/called", dlqId=[letters[0]["dlqId"], letters[2]["dlqId"]])
+    assert "1 of 2 failure functions called again" in await desk.page(
+        again.headers["location"].removeprefix("/console")
+    )
+    await desk.do("/dead-letters/runs/called", scope="all", label="l1")
+    await desk.do("/dead-letters/runs/called", scope="all")
+    await desk.broker.settle()
+    assert _functions(await desk.broker.call("GET", "/v2/workflows/dlq")) == {"CALLBACK_SUCCESS"}
+    assert "Call failure functions again" not in await desk.page("/dead-letters/runs")
+
+
+def _functions(answer: Answered) -> set[str]:
+    return {one["failureFunctionState"] for one in answer.json["messages"]}
 
 
 async def test_queues_keys_groups_and_schedules_are_managed(desk: Desk) -> None:

@@ -2,10 +2,11 @@
 
 import click
 
+from ringback.cli.bulk import Chosen, choosing, made_of, through
 from ringback.cli.filters import ABOUT_MESSAGES, filtered
 from ringback.cli.output import field, moment
-from ringback.cli.remote import Remote, remote
-from ringback.client import management
+from ringback.cli.remote import Remote, first, remote
+from ringback.client import bulk, management
 
 _COLUMNS = (
     ("DEAD LETTER", field("dlqId")),
@@ -24,13 +25,13 @@ def dlq() -> None:
 
 
 @dlq.command("list")
-@click.option("-n", "--count", default=30, show_default=True, type=click.IntRange(1, 100), help="How many.")
+@click.option("-n", "--count", default=30, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 @filtered(*_WHICH)
 @remote
 def list_letters(told: Remote, count: int, which: management.Filter) -> None:
     """List dead letters, newest first."""
-    page = told.send(management.dead_letters(which, count=count))
-    told.out.records(page.items, _COLUMNS, none="No dead letters.")
+    letters = first(count, lambda cursor, most: told.send(management.dead_letters(which, cursor=cursor, count=most)))
+    told.out.records(letters, _COLUMNS, none="No dead letters.")
 
 
 @dlq.command("show")
@@ -42,20 +43,18 @@ def show(told: Remote, dead_letter: str) -> None:
 
 
 @dlq.command("retry")
-@click.argument("ids", metavar="[DEAD_LETTER]...", nargs=-1)
-@filtered(*_WHICH)
+@choosing(*_WHICH)
 @remote
-def retry(told: Remote, ids: tuple[str, ...], which: management.Filter) -> None:
-    """Publish dead letters again: by their ids, or a page of those that fit the options."""
-    made = told.send(management.retry_dead_letters({"dlqIds": ids} if ids else which))
-    told.out.done(f"{len(made)} published again", messageIds=[one["messageId"] for one in made])
+def retry(told: Remote, chosen: Chosen) -> None:
+    """Publish dead letters again: by their ids, or all that fit the options."""
+    made = made_of(through(told, bulk.retry_messages, chosen), "messageId")
+    told.out.done(f"{len(made)} published again", messageIds=made)
 
 
 @dlq.command("delete")
-@click.argument("ids", metavar="[DEAD_LETTER]...", nargs=-1)
-@filtered(*_WHICH)
+@choosing(*_WHICH)
 @remote
-def delete(told: Remote, ids: tuple[str, ...], which: management.Filter) -> None:
-    """Forget dead letters: by their ids, or a page of those that fit the options."""
-    count = told.send(management.delete_dead_letters({"dlqIds": ids} if ids else which))
+def delete(told: Remote, chosen: Chosen) -> None:
+    """Forget dead letters: by their ids, or all that fit the options."""
+    count = sum(part.count for part in through(told, bulk.forget_messages, chosen))
     told.out.done(f"{count} deleted", deleted=count)

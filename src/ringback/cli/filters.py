@@ -34,6 +34,14 @@ class Moment(click.ParamType[int]):
         return round(at.astimezone().timestamp() * 1000)
 
 
+class FunctionState(click.Choice[str]):
+    """A state of a failure function, without what all its names on the wire begin with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        """Read what was given; it becomes the name on the wire."""
+        return f"CALLBACK_{super().convert(value, param, context).upper()}"
+
+
 _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "messageId": ("--message", {"help": "This message."}),
     "url": ("--to", {"metavar": "URL", "multiple": True, "help": "Delivered to this URL."}),
@@ -42,6 +50,18 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "scheduleId": ("--schedule", {"multiple": True, "help": "Made by this schedule."}),
     "label": ("--label", {"multiple": True, "help": "With this label."}),
     "flowControlKey": ("--flow-key", {"multiple": True, "help": "Under this flow-control key."}),
+    "host": ("--host", {"multiple": True, "help": "Delivered to this host."}),
+    "path": ("--path", {"multiple": True, "help": "Delivered to this path, such as /api/hook."}),
+    "workflowUrl": ("--url", {"metavar": "URL", "multiple": True, "help": "Of the workflow at this URL."}),
+    "workflowRunId": ("--run", {"help": "This run."}),
+    "failureFunctionState": (
+        "--failure-function",
+        {
+            "type": FunctionState(("fail", "inprogress", "success", "canceled")),
+            "multiple": True,
+            "help": "Whose failure function is in this state.",
+        },
+    ),
     "callerIp": ("--caller-ip", {"help": "Published from this address."}),
     "state": ("--state", {"multiple": True, "help": "In this state, such as DELIVERED or FAILED."}),
     "responseStatus": ("--status", {"multiple": True, "type": int, "help": "Whose last answer had this status."}),
@@ -55,6 +75,8 @@ ABOUT_MESSAGES = (
     "scheduleId",
     "label",
     "flowControlKey",
+    "host",
+    "path",
     "callerIp",
     "fromDate",
     "toDate",

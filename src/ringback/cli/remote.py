@@ -7,8 +7,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from ringback.cli.output import Output
-from ringback.client import Broker, BrokerMisunderstood, BrokerUnreachable, SettingMissing, Transport
+from ringback.cli.output import Output, Shape
+from ringback.client import Broker, BrokerMisunderstood, BrokerUnreachable, Page, SettingMissing, Transport
 from ringback.client.calls import Call
 from ringback.errors import Refused
 
@@ -95,3 +95,21 @@ def _why(error: Refused) -> str:
     if error.status == 401:
         return f"the broker does not know this token; set QSTASH_TOKEN or --token ({error})"
     return str(error)
+
+
+def first(count: int, ask: Callable[[str | None, int], Page]) -> list[Shape]:
+    """Return the first records of a list, however many there are on a page.
+
+    Args:
+        count: how many at most.
+        ask: returns the page after a cursor, with at most so many.
+    """
+    found: list[Shape] = []
+    cursor = None
+    while len(found) < count:
+        page = ask(cursor, min(100, count - len(found)))
+        found += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found

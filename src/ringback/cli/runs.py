@@ -5,10 +5,13 @@ from collections.abc import Iterator
 
 import click
 
+from ringback.cli.bulk import Chosen, choosing, made_of, through
+from ringback.cli.filters import filtered
 from ringback.cli.output import Shape, field, moment, time_of
-from ringback.cli.remote import Remote, remote
-from ringback.client import LogFilter, RunOptions, dead_letters, events
+from ringback.cli.remote import Remote, first, remote
+from ringback.client import LogFilter, RunOptions, bulk, events, insight
 from ringback.client import runs as api
+from ringback.client.management import Filter
 
 
 def _state(run: Shape) -> str:
@@ -35,9 +38,22 @@ _LETTERS = (
     ("DEAD LETTER", field("dlqId")),
     ("RUN", field("workflowRunId")),
     ("STATUS", field("responseStatus")),
+    ("FAILURE FUNCTION", lambda letter: str(letter.get("failureFunctionState", "")).removeprefix("CALLBACK_").lower()),
     ("URL", field("workflowUrl")),
     ("LAST ANSWER", lambda letter: str(letter.get("responseBody", ""))[:60].replace("\n", " ")),
 )
+_ABOUT_RUNS = (
+    "workflowUrl",
+    "workflowRunId",
+    "label",
+    "flowControlKey",
+    "host",
+    "path",
+    "callerIp",
+    "fromDate",
+    "toDate",
+)
+_FAILED = ("responseStatus", "failureFunctionState", *_ABOUT_RUNS)
 _STATES = ("started", "success", "failed", "canceled")
 
 
@@ -47,15 +63,15 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.option("-n", "--count", default=10, show_default=True, type=click.IntRange(1, 10), help="How many.")
+@click.option("-n", "--count", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 @click.option("--state", type=click.Choice(_STATES), help="In this state.")
-@click.option("--url", "workflow_url", help="Of the workflow at this URL.")
-@click.option("--label", "labels", multiple=True, help="With this label.")
+@filtered(*_ABOUT_RUNS)
 @remote
-def list_runs(told: Remote, count: int, state: str | None, workflow_url: str | None, labels: tuple[str, ...]) -> None:
+def list_runs(told: Remote, count: int, state: str | None, which: Filter) -> None:
     """List runs, newest first."""
-    only = LogFilter(state=f"RUN_{state.upper()}" if state else None, workflow_url=workflow_url, labels=labels)
-    told.out.records(told.send(api.logs(only, count=count)).items, _COLUMNS, none="No runs.")
+    asked = {**which, "trimBody": "-1", **({"state": f"RUN_{state.upper()}"} if state else {})}
+    found = first(count, lambda cursor, most: told.send(insight.runs(asked, cursor=cursor, count=min(10, most))))
+    told.out.records(found, _COLUMNS, none="No runs.")
 
 
 @runs.command("show")
@@ -120,31 +136,52 @@ def notify(told: Remote, event: str, data: str | None, run_id: str | None) -> No
 
 
 @runs.command("dlq")
-@click.option("-n", "--count", default=30, show_default=True, type=click.IntRange(1, 100), help="How many.")
+@click.option("-n", "--count", default=30, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@filtered(*_FAILED)
 @remote
-def list_letters(told: Remote, count: int) -> None:
-    """List runs that failed for good."""
-    told.out.records(told.send(dead_letters.dead_letters(count=count)).items, _LETTERS, none="No failed runs.")
+def list_letters(told: Remote, count: int, which: Filter) -> None:
+    """List runs that failed for good, newest first."""
+    asked = {**which, "order": "latestFirst"}
+    found = first(count, lambda cursor, most: told.send(insight.failed_runs(asked, cursor=cursor, count=most)))
+    told.out.records(found, _LETTERS, none="No failed runs.")
 
 
 @runs.command("resume")
-@click.argument("ids", metavar="DEAD_LETTER...", nargs=-1, required=True)
+@choosing(*_FAILED)
 @remote
-def resume(told: Remote, ids: tuple[str, ...]) -> None:
-    """Go on with failed runs where they failed, as new runs."""
-    _made(told, told.send(dead_letters.resume(*ids)))
+def resume(told: Remote, chosen: Chosen) -> None:
+    """Go on with failed runs where they failed, as new runs: by their dead letters, or all that fit the options."""
+    _made(told, bulk.resume_runs, chosen)
 
 
 @runs.command("restart")
-@click.argument("ids", metavar="DEAD_LETTER...", nargs=-1, required=True)
+@choosing(*_FAILED)
 @remote
-def restart(told: Remote, ids: tuple[str, ...]) -> None:
-    """Run failed runs again from the start, as new runs."""
-    _made(told, told.send(dead_letters.restart(*ids)))
+def restart(told: Remote, chosen: Chosen) -> None:
+    """Run failed runs again from the start, as new runs: by their dead letters, or all that fit the options."""
+    _made(told, bulk.restart_runs, chosen)
 
 
-def _made(told: Remote, run_ids: list[str]) -> None:
-    told.out.done("\n".join(run_ids), workflowRunIds=run_ids)
+@runs.command("rerun-failure-function")
+@choosing(*_FAILED)
+@remote
+def rerun_failure_function(told: Remote, chosen: Chosen) -> None:
+    """Call failure functions again that have failed themselves: by dead letters of their runs, or all that fit the options."""
+    _made(told, bulk.rerun_failure_functions, chosen)
+
+
+@runs.command("forget")
+@choosing(*_FAILED)
+@remote
+def forget(told: Remote, chosen: Chosen) -> None:
+    """Delete the dead letters of failed runs, which can then not be resumed: by their ids, or all that fit the options."""
+    count = sum(part.count for part in through(told, bulk.forget_runs, chosen))
+    told.out.done(f"{count} deleted", deleted=count)
+
+
+def _made(told: Remote, act: bulk.Act, chosen: Chosen) -> None:
+    run_ids = made_of(through(told, act, chosen), "workflowRunId")
+    told.out.done("\n".join(run_ids) or "0 runs", workflowRunIds=run_ids)
 
 
 def _story(run: Shape) -> Iterator[str]:

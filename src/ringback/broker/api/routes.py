@@ -125,6 +125,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v2/workflows/dlq/resume/{dead_letter}", run_letters.resume, audit="yes"),
     Route("POST", "/v2/workflows/dlq/restart", run_letters.restart_many, audit="yes"),
     Route("POST", "/v2/workflows/dlq/restart/{dead_letter}", run_letters.restart, audit="yes"),
+    Route("POST", "/v2/workflows/dlq/callback", run_letters.rerun_failure_functions, audit="yes"),
     Route("POST", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.rerun_failure_function, audit="yes"),
     Route("DELETE", "/v2/workflows/dlq/callback/{dead_letter}", run_letters.cancel_failure_function, audit="yes"),
     Route("GET", "/v2/workflows/dlq/{dead_letter}", run_letters.get),

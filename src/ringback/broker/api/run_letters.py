@@ -1,6 +1,7 @@
 """Dead letters of runs: look, delete, resume, restart, the failure function again (workflow protocol 3.5)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ringback.broker.api import run_shapes
 from ringback.broker.api.call import Answer, Call, json_response
@@ -8,7 +9,7 @@ from ringback.broker.api.letters import changed_options, in_asked_order, known_l
 from ringback.broker.api.shapes import Shape
 from ringback.broker.operations import dead_letters
 from ringback.broker.operations.runs import again, letters
-from ringback.broker.records import DeadLetter, Entry, Message, Run
+from ringback.broker.records import DeadLetter, Entry, FailureState, Message, Run
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
@@ -17,6 +18,7 @@ from ringback.wire.filters import RUN_LETTER_FIELDS, read_filter
 from ringback.wire.http import Response
 from ringback.wire.options import Options
 
+_FAILED: FailureState = "CALLBACK_FAIL"
 _Again = Callable[[Transaction, DeadLetter, Options, Limits, Moment], Run]
 
 
@@ -94,6 +96,31 @@ def rerun_failure_function(call: Call) -> Answer:
         return json_response(200, _started(run))
 
     return call.desk.write(job)
+
+
+def rerun_failure_functions(call: Call) -> Answer:
+    """Call the failure functions of failed runs again, by ids or filters, a page at a time: of those whose own has failed."""
+    filter_ = read_filter(call.query(), call.request.body, fields=RUN_LETTER_FIELDS, strict=True)
+    if set(filter_.failure_states) - {_FAILED}:
+        raise Refused(
+            400, f"invalid filter failureFunctionState: only functions in state {_FAILED} can be called again"
+        )
+    filter_ = replace(filter_, failure_states=(_FAILED,))
+
+    def job(tx: Transaction, moment: Moment) -> Response:
+        page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, filter_))
+        if filter_.ids and not page.letters:
+            raise Refused(404, f"none of the {len(filter_.ids)} dead letters was found")
+        failed = [letter for letter in in_asked_order(page, filter_) if _function_failed(tx, letter)]
+        runs = [again.rerun_failure_function(tx, letter, call.settings.limits, moment) for letter in failed]
+        return json_response(200, {"cursor": next_cursor(page), "workflowRuns": [_started(run) for run in runs]})
+
+    return call.desk.write(job)
+
+
+def _function_failed(tx: Transaction, letter: DeadLetter) -> bool:
+    run = tx.get(Run, letter.run)
+    return run is not None and run.failure is not None and run.failure.state == _FAILED
 
 
 def cancel_failure_function(call: Call) -> Answer:
