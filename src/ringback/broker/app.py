@@ -58,6 +58,7 @@ class Broker:
     def __init__(self, settings: Settings, store: Store, sender: Sender, clock: Clock = wall.now) -> None:
         self.store = store
         self._limits = settings.limits
+        self._tenants = settings.tenants
         self.desk = Desk(store, Ids(clock), clock, self._room)
         self.keyring = Keyring(settings.tenants)
         self.dispatcher = Dispatcher(
@@ -96,6 +97,7 @@ class Broker:
             self.watchdog.loop,
         )
         self._loops = [asyncio.create_task(one.run()) for one in loops]
+        self._loops.append(asyncio.create_task(self.api.levels.prepare(one.name for one in self._tenants)))
 
     async def close(self, grace: float = _GRACE) -> None:
         """Claim nothing more, let what is in flight finish for `grace` seconds, and close the store."""

@@ -41,7 +41,7 @@ class Api:
         self._router = Router()
         self._beside: dict[str, Page] = {}
         self._burst = BurstLimit(settings.limits.requests_per_second)
-        self._levels = Levels(desk)
+        self.levels = Levels(desk)
         self._tenants: dict[bytes, tuple[Tenant, Role]] = {
             _fingerprint(token): (tenant, role)
             for tenant in settings.tenants
@@ -90,7 +90,7 @@ class Api:
         self._burst.take(tenant.name, request.target, self._desk.clock())
         if self._settings.trusted_proxies:
             request.peer = caller(request, self._settings.trusted_proxies)
-        call = Call(request, tenant, match.names, self._desk, self._settings, self._levels, self._preflights, role)
+        call = Call(request, tenant, match.names, self._desk, self._settings, self.levels, self._preflights, role)
         if match.route.audit != "no":
             name = f"{match.route.method} {match.route.path}"
             call = audited(call, name, with_body=match.route.audit == "with its body")

@@ -1,16 +1,21 @@
 """What an account does and has: counts by the minute, and how much there is now."""
 
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import DeadLetter, Delivery, MinuteCounts
 from ringback.broker.rules.counting import MINUTE_MS, summed
-from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction, Where
 from ringback.clock import elapsed
 
 LONGEST = 48 * 60
 """Minutes that counts are kept."""
 _NODES = 64
+_PATIENCE_S = 0.03
+"""How long a new count is waited for where there is an old one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ def level_of(tx: Transaction, tenant: str) -> Level:
 class Levels:
     """Levels that are counted anew only after a pause fifty times as long as the counting took.
 
+    Counting millions takes longer than anybody wants to wait: who asks is told what was counted before, while it is counted anew.
+
     Args:
         desk: where they are counted.
     """
@@ -53,13 +60,39 @@ class Levels:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._known: dict[str, tuple[float, Level]] = {}
+        self._counting: dict[str, asyncio.Task[Level]] = {}
 
     async def get(self, tenant: str) -> Level:
-        """Return how much an account has, perhaps as it was a moment ago."""
-        begun = elapsed()
+        """Return how much an account has, perhaps as it was a moment ago.
+
+        Raises:
+            StoreUnavailable: it was never counted, and cannot be.
+        """
         known = self._known.get(tenant)
-        if known is not None and begun < known[0]:
+        if known is not None and elapsed() < known[0]:
             return known[1]
+        counting = self._counting.get(tenant)
+        if counting is None:
+            counting = self._counting[tenant] = asyncio.get_running_loop().create_task(self._count(tenant))
+            counting.add_done_callback(lambda done: self._end(tenant, done))
+        if known is None:
+            return await asyncio.shield(counting)
+        done, _ = await asyncio.wait({counting}, timeout=_PATIENCE_S)
+        return counting.result() if done and counting.exception() is None else known[1]
+
+    async def prepare(self, tenants: Iterable[str]) -> None:
+        """Count for these accounts, one after the other, so that nobody has to wait for it."""
+        for tenant in tenants:
+            with suppress(StoreUnavailable):
+                await self.get(tenant)
+
+    async def _count(self, tenant: str) -> Level:
+        begun = elapsed()
         level = await self._desk.read(lambda tx: level_of(tx, tenant))
         self._known[tenant] = (elapsed() + 50 * (elapsed() - begun), level)
         return level
+
+    def _end(self, tenant: str, counted: "asyncio.Task[Level]") -> None:
+        self._counting.pop(tenant, None)
+        if not counted.cancelled():
+            counted.exception()  # whoever waits for it is told; nobody may
