@@ -3,13 +3,14 @@
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import compose_spec
-import kubernetes_validate
 import pytest
 import yaml
+
+compose_spec, kubernetes_validate = import_module("compose_spec"), import_module("kubernetes_validate")  # untyped
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BIN = Path(sys.executable).parent
