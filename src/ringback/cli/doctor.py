@@ -20,13 +20,19 @@ _MARKS = {"good": "ok", "bad": "BAD", "unknown": "?"}
     help="Look at this database file instead: its pages, its indexes, whether its records belong together and lanes count right.",
 )
 @click.option(
+    "--mend",
+    "is_mended",
+    is_flag=True,
+    help="With --db: set right what queues and flow-control keys count; no broker may be running.",
+)
+@click.option(
     "--workflow/--no-workflow",
     "is_workflow",
     default=None,
     help="Whether a workflow is served there; else, whether a run was ever started there.",
 )
 @remote
-def doctor(told: Remote, url: str | None, db: Path | None, is_workflow: bool | None) -> None:
+def doctor(told: Remote, url: str | None, db: Path | None, is_mended: bool, is_workflow: bool | None) -> None:
     """Look from the broker at the endpoint URL: can it be reached, and will it take deliveries?
 
     A workflow is asked with a signed delivery of a run that does not exist, which it has to find over; anything else with
@@ -34,8 +40,10 @@ def doctor(told: Remote, url: str | None, db: Path | None, is_workflow: bool | N
     """
     if db is not None and url is not None:
         raise click.UsageError("give either the URL of an endpoint or --db, not both")
+    if is_mended and db is None:
+        raise click.UsageError("--mend needs --db with a database file")
     if db is not None:
-        _look_at_database(told, db)
+        _look_at_database(told, db, is_mended=is_mended)
         return
     if url is None:
         raise click.UsageError("give the URL of an endpoint, or --db with a database file")
@@ -48,21 +56,26 @@ def doctor(told: Remote, url: str | None, db: Path | None, is_workflow: bool | N
         raise click.exceptions.Exit(1)
 
 
-def _look_at_database(told: Remote, db: Path) -> None:
-    """A broker may be at work on it."""
+def _look_at_database(told: Remote, db: Path, *, is_mended: bool) -> None:
+    """Unless it is to be mended, a broker may be at work on it."""
     from ringback.broker.stores.backup import problems
     from ringback.broker.stores.contract import StoreUnavailable
-    from ringback.broker.stores.counts import miscounted
+    from ringback.broker.stores.counts import mend, miscounted
 
     try:
-        found = problems(db) or miscounted(db)
+        broken = problems(db)
+        mended = mend(db) if is_mended and not broken else []
+        found = broken or miscounted(db)
     except StoreUnavailable as error:
         raise click.ClickException(str(error)) from error
     if told.out.as_json:
-        told.out.record({"ok": not found, "problems": found})
+        told.out.record({"ok": not found, "problems": [one._asdict() for one in found], "mended": mended})
     else:
+        for text in mended:
+            click.echo(f"{_MARKS['good']:>4}  database     mended: {text}")
         for problem in found:
-            click.echo(f"{_MARKS['bad']:>4}  database     {problem}")
+            click.echo(f"{_MARKS['bad']:>4}  database     {problem.text}")
+            click.echo(f"                    -> {problem.remedy}")
         if not found:
             click.echo(f"{_MARKS['good']:>4}  database     {db} is whole")
     if found:

@@ -7,10 +7,16 @@ from pathlib import Path
 import apsw
 
 from ringback.broker.stores.contract import StoreUnavailable
+from ringback.broker.stores.problem import Problem
 from ringback.broker.stores.sqlite import SCHEMA_VERSION, lock
 
 _PAGES = 1000
 """Pages copied at a time; between them a broker's writes go on."""
+_OWNER_ONLY = 0o600
+"""Payloads and signing keys stand in a copy."""
+_GO_BACK = (
+    "put the last good copy back (`ringback restore`): what is here is kept beside it; then have the disk looked at"
+)
 _BELONGS = (
     (
         "messages that are to be delivered and are not there",
@@ -61,6 +67,7 @@ def restore(copy: Path, to: Path) -> str:
         fresh = to.with_name(f"{to.name}.unfinished")
         fresh.unlink(missing_ok=True)
         _copy(copy, fresh)
+        _own(fresh, like=to)
         _sync(fresh)
         kept = _free(to)
         for ending in ("-wal", "-shm", ""):  # what belongs to the old file must not be taken for the new one's
@@ -73,8 +80,8 @@ def restore(copy: Path, to: Path) -> str:
     return _told(to)
 
 
-def problems(path: Path) -> list[str]:
-    """Return what is wrong with a store, in words; nothing if it is whole.
+def problems(path: Path) -> list[Problem]:
+    """Return what is wrong with a store; nothing if it is whole.
 
     Raises:
         StoreUnavailable: there is no store at this place.
@@ -83,14 +90,15 @@ def problems(path: Path) -> list[str]:
     try:
         version = next(connection.execute("PRAGMA user_version"))[0]
         if version > SCHEMA_VERSION:
-            return [f"it was written by a newer release (schema {version}, this one knows {SCHEMA_VERSION})"]
+            text = f"it was written by a newer release (schema {version}, this one knows {SCHEMA_VERSION})"
+            return [Problem(text, "install that release, or a newer one")]
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
         if found:
-            return found
+            return [Problem(text, _GO_BACK) for text in found]
         counted = [(next(connection.execute(statement))[0], what) for what, statement in _BELONGS]
-        return [f"{number} {what}" for number, what in counted if number]
+        return [Problem(f"{number} {what}", _GO_BACK) for number, what in counted if number]
     except apsw.Error as error:
-        return [str(error)]
+        return [Problem(str(error), _GO_BACK)]
     finally:
         connection.close()
 
@@ -98,7 +106,7 @@ def problems(path: Path) -> list[str]:
 def _hold(path: Path) -> None:
     wrong = problems(path)
     if wrong:
-        raise StoreUnavailable(f"{path} is not whole: {'; '.join(wrong[:3])}")
+        raise StoreUnavailable(f"{path} is not whole: {'; '.join(one.text for one in wrong[:3])}")
 
 
 def _open(path: Path) -> apsw.Connection:
@@ -115,6 +123,7 @@ def _open(path: Path) -> apsw.Connection:
 
 def _copy(source: Path, to: Path) -> None:
     reader = _open(source)
+    os.close(os.open(to, os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
     writer = apsw.Connection(str(to))
     try:
         reader.execute("BEGIN")  # one moment: what a broker writes meanwhile does not start the copy anew
@@ -134,6 +143,13 @@ def _sync(path: Path) -> None:
         descriptor = os.open(place, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
+
+
+def _own(path: Path, like: Path) -> None:
+    """Whoever owned the database that is replaced has to be able to go on with the new one, also if root puts it there."""
+    if like.exists() and os.getuid() == 0:
+        known = like.stat()
+        os.chown(path, known.st_uid, known.st_gid)
 
 
 def _free(path: Path) -> Path:

@@ -1,53 +1,111 @@
-"""What queues and flow-control keys count, held against what stands in a SQLite store; for looking it over."""
+"""What queues and flow-control keys count, held against what stands in a SQLite store; and set right."""
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
+import msgspec
+from msgspec.structs import replace
 
-from ringback.broker.records import Delivery, Lane
+from ringback.broker.records import Delivery, Lane, Message
+from ringback.broker.stores.problem import Problem
 from ringback.broker.stores.rows import CODECS
+from ringback.broker.stores.sqlite import lock
 
 _Key = tuple[str, ...]
+_UNREADABLE = ""
+"""Stands for the queue of a callback that cannot be read here, because its message is encrypted."""
+_SET = 'UPDATE lanes SET record = ?, wake_at = ? WHERE "tenant" = ? AND "kind" = ? AND "name" = ?'
 
 
-def miscounted(path: Path) -> list[str]:
-    """Return the lanes whose counts are wrong, in words; a broker may be at work on the file.
+class _Wrong(NamedTuple):
+    """A lane as it should stand, and what is wrong with it."""
+
+    should: Lane
+    texts: list[str]
+
+
+def miscounted(path: Path) -> list[Problem]:
+    """Return the lanes whose counts are wrong; a broker may be at work on the file.
+
+    Slots are compared exactly, but for queues with encrypted callbacks in them: a callback holds the slot of a queue that only
+    its message names, so that a queue may count as many more as there are callbacks of its tenant that cannot be read.
 
     Raises:
         apsw.Error: the file cannot be read.
     """
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        connection.set_busy_timeout(10_000)
+    remedy = f"stop the broker, run `ringback doctor --db {path} --mend`, start it again"
+    with closing(_open(path)) as connection:
         connection.execute("BEGIN")  # one moment
-        taken, waiting = _stored(connection)
-        lanes = [CODECS[Lane].record(stored) for (stored,) in connection.execute("SELECT record FROM lanes")]
+        wrong = list(_wrong(connection))
         connection.execute("ROLLBACK")
-    found = []
-    for lane in lanes:
+    return [Problem(text, remedy) for one in wrong for text in one.texts]
+
+
+def mend(path: Path) -> list[str]:
+    """Set the counts right; return what was wrong, in words.
+
+    Raises:
+        StoreUnavailable: a broker is at work on the file.
+        apsw.Error: the file cannot be read or written.
+    """
+    with lock(path), closing(_open(path)) as connection, connection:
+        wrong = list(_wrong(connection))
+        for one in wrong:
+            key = (one.should.tenant, one.should.kind, one.should.name)
+            connection.execute(_SET, (CODECS[Lane].encode(one.should), one.should.wake_at, *key))
+    return [text for one in wrong for text in one.texts]
+
+
+def _open(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(10_000)
+    return connection
+
+
+def _wrong(connection: apsw.Connection) -> Iterator[_Wrong]:
+    taken, waiting = _stored(connection)
+    for (stored,) in connection.execute("SELECT record FROM lanes"):
+        lane: Lane = CODECS[Lane].record(stored)
         key = (lane.kind, lane.tenant, lane.name)
+        least, waits = taken[key], waiting[key]
+        most = least + (taken["queue", lane.tenant, _UNREADABLE] if lane.kind == "queue" else 0)
+        active = min(max(lane.active, least), most)
         name = f"{'queue' if lane.kind == 'queue' else 'flow-control key'} {lane.name} of {lane.tenant}"
-        # callbacks hold a slot of a queue that only their message names, which may be encrypted
-        most = taken[key] + (taken["queue", lane.tenant, ""] if lane.kind == "queue" else 0)
-        if not taken[key] <= lane.active <= most:
-            found.append(f"{name} counts {lane.active} slots taken, {taken[key]} are")
-        if lane.waiting != waiting[key]:
-            found.append(f"{name} counts {lane.waiting} waiting, {waiting[key]} are")
-    return found
+        texts = []
+        if lane.active != active:
+            texts.append(f"{name} counts {lane.active} slots taken, {active} are")
+        if lane.waiting != waits:
+            texts.append(f"{name} counts {lane.waiting} waiting, {waits} are")
+        if texts:  # waking it is how those who wait get the slots that were counted wrong
+            yield _Wrong(replace(lane, active=active, waiting=waits, wake_at=0), texts)
 
 
 def _stored(connection: apsw.Connection) -> tuple[Counter[_Key], Counter[_Key]]:
     """Return the slots taken in each lane, and those who wait in it."""
     taken: Counter[_Key] = Counter()
     waiting: Counter[_Key] = Counter()
-    rows = connection.execute("SELECT d.record, m.flow_key FROM deliveries d JOIN messages m ON m.seq = d.seq")
-    for stored, flow_key in rows:
+    rows = connection.execute(
+        "SELECT d.record, m.flow_key, m.record FROM deliveries d JOIN messages m ON m.seq = d.seq"
+    )
+    for stored, flow_key, message in rows:
         delivery: Delivery = CODECS[Delivery].record(stored)
         if delivery.queued:
-            taken["queue", delivery.tenant, delivery.queue or ""] += 1
+            taken["queue", delivery.tenant, delivery.queue or _held(message)] += 1
         if flow_key and delivery.lease is not None:
             taken["flow", delivery.tenant, flow_key] += 1
         if delivery.lane:
             waiting[tuple(delivery.lane.split("\x1f"))] += 1
     return taken, waiting
+
+
+def _held(stored: bytes) -> str:
+    """Return the queue whose slot a callback holds."""
+    try:
+        message: Message = CODECS[Message].record(stored)
+    except msgspec.DecodeError:
+        return _UNREADABLE
+    return message.holds or _UNREADABLE

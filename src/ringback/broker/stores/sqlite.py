@@ -70,9 +70,10 @@ class SqliteStore:
         self._loop = asyncio.get_running_loop()
         self._lock = lock(self._path)
         try:
+            self._path.touch(mode=0o600)  # payloads and signing keys stand in it; one that is there keeps its mode
             self._connection = _connect(self._path)
             _migrate(self._connection, self._path)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise StoreUnavailable(f"cannot open the database {self._path}: {error}") from error
         self._committer = Committer(partial(self._connection.execute, "COMMIT"))
         self._idle_readers = [_connect(self._path) for _ in range(_READERS)]
