@@ -28,7 +28,7 @@ def measure_pages(http: httpx.Client, report: Report) -> None:
     """Ask for each page a few times and report the median."""
     lists = [screen.path for section in SECTIONS for screen in section.screens if "{" not in screen.path]
     found = re.search(r"/console(/messages/msg_[0-9a-f]+)", http.get("/console/messages").text)
-    worst = 0.0
+    worst, slowest = 0.0, ""
     for path in [*lists, *FILTERED, *([found[1]] if found else [])]:
         times = []
         for _ in range(5):
@@ -36,9 +36,10 @@ def measure_pages(http: httpx.Client, report: Report) -> None:
             http.get(f"/console{path}").raise_for_status()
             times.append(time.perf_counter() - begun)
         median = quantile(times, 0.5)
-        worst = max(worst, quantile(times, 1.0))
+        if max(times) > worst:
+            worst, slowest = max(times), path
         report.add("/messages/{id}" if found and path == found[1] else path, median, "ms")
-    report.add("slowest answer of all", worst, "ms", at_most=100)
+    report.add(f"slowest answer of all, first ones included: {slowest}", worst, "ms", at_most=100)
 
 
 def main() -> None:

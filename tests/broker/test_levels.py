@@ -62,6 +62,15 @@ async def test_who_asks_while_millions_are_counted_is_told_what_was_counted_befo
     assert (await levels.get("one")).pending == 2
 
 
+async def test_who_does_not_want_to_wait_is_told_that_nothing_is_known_yet(now: list[float]) -> None:
+    desk = Store()
+    levels = Levels(desk)  # type: ignore[arg-type]
+    assert [await levels.soon("one") for _ in range(2)] == [None, None]
+    desk.may_answer.set()
+    assert (await levels.get("one")).pending == 1
+    assert now == [0.0]
+
+
 async def test_those_who_come_first_wait_for_one_count(now: list[float]) -> None:
     desk = Store()
     levels = Levels(desk)  # type: ignore[arg-type]

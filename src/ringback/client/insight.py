@@ -25,9 +25,9 @@ def audit(*, cursor: str | None = None, count: int = 100) -> Call[Page]:
     return Call("GET", "/v2/audit", lambda answer: page(answer, "entries"), query)
 
 
-def statistics(minutes: int = 60) -> Call[Shape]:
-    """Ask for counts by the minute, and how much there is now."""
-    return Call("GET", "/v2/statistics", record, (("minutes", str(minutes)),))
+def statistics(minutes: int = 60, *, wait: bool = True) -> Call[Shape]:
+    """Ask for counts by the minute, and how much there is now: null where that takes long to count and nobody waits."""
+    return Call("GET", "/v2/statistics", record, (("minutes", str(minutes)), ("wait", str(wait).lower())))
 
 
 def runs(which: Filter | None = None, *, cursor: str | None = None, count: int = 10) -> Call[Page]:

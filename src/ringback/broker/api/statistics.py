@@ -12,20 +12,21 @@ _USUAL = 60
 
 def get(call: Call) -> Answer:
     """Count by the minute what happened, and show how much there is now."""
-    return _statistics(call, _minutes(dict(call.query()).get("minutes")))
+    asked = dict(call.query())
+    return _statistics(call, _minutes(asked.get("minutes")), wait=asked.get("wait", "true").lower() != "false")
 
 
-async def _statistics(call: Call, minutes: int) -> Response:
+async def _statistics(call: Call, minutes: int, *, wait: bool) -> Response:
     now = call.desk.clock()
-    level = await call.levels.get(call.tenant.name)
+    level = await (call.levels.get if wait else call.levels.soon)(call.tenant.name)
     counts = await call.desk.read(lambda tx: minutes_of(tx, call.tenant.name, minutes, now))
     return json_response(
         200,
         {
             "now": now,
-            "pending": level.pending,
-            "inFlight": level.in_flight,
-            "deadLetters": level.dead,
+            "pending": level and level.pending,
+            "inFlight": level and level.in_flight,
+            "deadLetters": level and level.dead,
             "attemptBoundsMs": BOUNDS_MS,
             "minutes": [_shape(one) for one in counts],
         },

@@ -15,7 +15,7 @@ LONGEST = 48 * 60
 """Minutes that counts are kept."""
 _NODES = 64
 _PATIENCE_S = 0.03
-"""How long a new count is waited for where there is an old one."""
+"""How long a count is waited for by who can do without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +68,32 @@ class Levels:
         Raises:
             StoreUnavailable: it was never counted, and cannot be.
         """
+        known = await self.soon(tenant)
+        return await asyncio.shield(self._counting_of(tenant)) if known is None else known
+
+    async def soon(self, tenant: str) -> Level | None:
+        """Return how much an account has, without waiting for long: None where it was never counted."""
         known = self._known.get(tenant)
         if known is not None and elapsed() < known[0]:
             return known[1]
-        counting = self._counting.get(tenant)
-        if counting is None:
-            counting = self._counting[tenant] = asyncio.get_running_loop().create_task(self._count(tenant))
-            counting.add_done_callback(lambda done: self._end(tenant, done))
-        if known is None:
-            return await asyncio.shield(counting)
+        counting = self._counting_of(tenant)
         done, _ = await asyncio.wait({counting}, timeout=_PATIENCE_S)
-        return counting.result() if done and counting.exception() is None else known[1]
+        if done and counting.exception() is None:
+            return counting.result()
+        return known[1] if known else None
 
     async def prepare(self, tenants: Iterable[str]) -> None:
         """Count for these accounts, one after the other, so that nobody has to wait for it."""
         for tenant in tenants:
             with suppress(StoreUnavailable):
                 await self.get(tenant)
+
+    def _counting_of(self, tenant: str) -> asyncio.Task[Level]:
+        counting = self._counting.get(tenant)
+        if counting is None:
+            counting = self._counting[tenant] = asyncio.get_running_loop().create_task(self._count(tenant))
+            counting.add_done_callback(lambda done: self._end(tenant, done))
+        return counting
 
     async def _count(self, tenant: str) -> Level:
         begun = elapsed()

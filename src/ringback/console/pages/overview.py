@@ -13,7 +13,7 @@ async def load(visit: Visit) -> Values:
     minutes = visit.number("minutes") or 60
     if minutes not in RANGES:
         minutes = 60
-    told = await visit.ask(statistics(minutes))
+    told = await visit.ask(statistics(minutes, wait=False))
     waiting = await visit.ask(stalled())
     return {
         **overview(told, minutes),

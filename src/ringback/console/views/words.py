@@ -84,8 +84,10 @@ def size(count_: int) -> str:
     return f"{amount:.1f} GiB"
 
 
-def count(number: int | float) -> str:
-    """Return a number with a thin space between its thousands, shortened from a million on."""
+def count(number: int | float | None) -> str:
+    """Return a number with a thin space between its thousands, shortened from ten million on; dots for one not known yet."""
+    if number is None:
+        return "\u2026"
     if number >= 10_000_000:
         return f"{number / 1_000_000:.1f} M"
     return f"{number:,.0f}".replace(",", "\u202f")
