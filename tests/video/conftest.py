@@ -1,10 +1,13 @@
 """A broker and Studio, really running, for the tests of Studio."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +20,9 @@ from ringback_video.settings import Settings
 from ringback_video.studio import Studio, build
 from support.endpoint import eventually
 from support.ports import free_port
+from support.postgres import Server
 from support.process import BrokerProcess, running
+from video.stub import URL, StubProvider, make_video
 
 FAST = RunOptions(retries=3, retry_delay="50")
 
@@ -57,14 +62,18 @@ class World:
 
 @contextmanager
 def world(
-    folder: Path, broker: BrokerProcess, provider: Callable[[Provider], Provider] | None = None, quota: int = 1000
+    folder: Path,
+    broker: BrokerProcess,
+    provider: Callable[[Provider], Provider] | None = None,
+    quota: int = 1000,
+    **more: Any,
 ) -> Iterator[World]:
     """Run Studio beside a broker, with another provider if one is given."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     database = f"sqlite:///{folder / 'studio.db'}"
     keys = (broker.current_key, broker.next_key)
-    settings = Settings(folder, database, url, broker.url, broker.token, keys, quota, private_sources=True)
+    settings = Settings(folder, database, url, broker.url, broker.token, keys, quota, private_sources=True, **more)
     parts = build(settings)
     if provider is not None:
         parts = replace(parts, provider=provider(parts.provider))
@@ -82,6 +91,43 @@ def world(
         server.should_exit = True
         thread.join()
         parts.queue.http._client.close()  # the official client has no way to close it
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return make_video(tmp_path_factory.mktemp("video"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Make empty databases, of each kind in turn."""
+    numbers = itertools.count()
+
+    def make() -> str:
+        if request.param == "sqlite":
+            return f"sqlite:///{tmp_path / f'studio-{next(numbers)}.db'}"
+        server: Server = request.getfixturevalue("postgres")
+        return server.fresh()
+
+    return make
+
+
+@pytest.fixture
+def new_studio(tmp_path: Path, new_database: Callable[[], str], video: bytes) -> Iterator[Callable[..., Studio]]:
+    """Make studios whose broker cannot be reached; each has a database of its own."""
+    made: list[Studio] = []
+
+    def make(**more: Any) -> Studio:
+        folder = tmp_path / str(len(made))
+        settings = Settings(folder, new_database(), URL, "http://127.0.0.1:9", "token", ("a", "b"), **more)
+        queue = SimpleNamespace(message=SimpleNamespace(publish_json=lambda **_: SimpleNamespace(message_id="msg_1")))
+        studio = replace(build(settings), provider=StubProvider(video), queue=queue)
+        made.append(studio)
+        return studio
+
+    yield make
+    for studio in made:
+        studio.database.close()
 
 
 @pytest.fixture(scope="session")

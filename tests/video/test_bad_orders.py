@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,7 @@ from PIL import Image
 
 from ringback.clock import now
 from ringback.wire.signing import sign
-from ringback_video import watchdog
-from ringback_video.jobs import Job
-from ringback_video.settings import PHOTOS
-from support.endpoint import Answer, Endpoint, Received, eventually, listening
+from support.endpoint import Answer, Endpoint, Received, listening
 from support.process import BrokerProcess
 from video.conftest import World, world
 
@@ -120,51 +116,6 @@ def test_a_shop_over_its_quota_is_refused(tmp_path: Path, broker: BrokerProcess)
         small.finished(first.json()["jobId"])
         assert small.order(small.sample("pavilion")).status_code == 403
         assert small.used() == 1
-
-
-def test_an_order_taken_while_the_queue_was_away_is_published_when_it_is_back(
-    tmp_path: Path, broker: BrokerProcess
-) -> None:
-    gone = BrokerProcess(broker.process, "http://127.0.0.1:9", broker.token, broker.current_key, broker.next_key)
-    photo = Answer(body=(PHOTOS / "coffee.jpg").read_bytes(), headers={"Content-Type": "image/jpeg"})
-    with listening(lambda _: photo) as shop:
-        with world(tmp_path, gone) as lost:
-            answer = lost.order([f"{shop.url}/coffee.jpg"])
-            assert (answer.status_code, answer.json()["status"]) == (202, "queued")
-            job_id = str(answer.json()["jobId"])
-            with lost.studio.database.transaction() as session:
-                session.get_one(Job, job_id).created_at -= timedelta(minutes=1)
-        with world(tmp_path, broker) as back:
-            assert watchdog.look(back.studio).published == [job_id]
-            assert watchdog.look(back.studio).published == []
-            assert (back.finished(job_id)["status"], back.used()) == ("done", 1)
-
-
-def test_a_job_that_does_not_get_on_is_ended_with_a_reason(tmp_path: Path, broker: BrokerProcess) -> None:
-    gone = BrokerProcess(broker.process, "http://127.0.0.1:9", broker.token, broker.current_key, broker.next_key)
-    with world(tmp_path, gone) as lost:
-        job_id = str(lost.order(lost.sample()).json()["jobId"])
-        with lost.studio.database.transaction() as session:
-            session.get_one(Job, job_id).created_at -= timedelta(hours=3)
-        assert watchdog.look(lost.studio).ended == [job_id]
-        job = lost.http.get(f"/api/jobs/{job_id}").json()
-        assert (job["status"], lost.used()) == ("failed", 0)
-        assert "Not finished after two hours, before its first step" in job["reason"]
-
-
-def test_the_watchdog_is_called_by_the_broker_and_by_nobody_else(studio: World) -> None:
-    watchdog.watch(studio.studio)
-    [schedule] = [one for one in studio.studio.queue.schedule.list() if one.schedule_id == watchdog.SCHEDULE_ID]
-    assert (schedule.cron, schedule.destination) == ("* * * * *", f"{studio.url}{watchdog.WATCHDOG_PATH}")
-    assert studio.http.post(watchdog.WATCHDOG_PATH).status_code == 401
-    called = studio.studio.queue.message.publish(url=schedule.destination, retries=0)
-    studio.studio.queue.schedule.delete(watchdog.SCHEDULE_ID)
-
-    def answered() -> list[str]:
-        events = studio.studio.queue.log.list(filter={"message_id": called.message_id}).logs
-        return [event.state.value for event in events if event.state.value in ("DELIVERED", "FAILED")]
-
-    assert eventually(answered) == ["DELIVERED"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "forged", "expired", "other body"])

@@ -1,54 +1,30 @@
 """A finished job counts once: killed between any two statements, worked on by several at once, canceled while it ends."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import event, select
 
+from ringback.workflow import ChargeRefused, NonRetryableError
 from ringback_video.jobs import Job
 from ringback_video.ledger import Entry, cents_today, videos_reserved, videos_used
 from ringback_video.ordering import OrderRequest, cancel_job, place_order
 from ringback_video.problems import Problem
 from ringback_video.process_video import ProcessVideo
-from ringback_video.settings import PHOTOS, Settings
-from ringback_video.studio import DEMO_SHOP, Studio, build
-from support.postgres import Server
-from video.test_crash_matrix import URL, StubProvider, video
-
-__all__ = ["video"]
+from ringback_video.providers.contract import Look, Refused
+from ringback_video.settings import PHOTOS
+from ringback_video.studio import DEMO_SHOP, Studio
+from video.stub import URL
 
 Build = Callable[..., Studio]
 
 
 class Killed(BaseException):
     """The process is gone, in the middle of what it did."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_studio(request: pytest.FixtureRequest, tmp_path: Path, video: bytes) -> Iterator[Build]:
-    """Make studios without a broker; each has a database of its own."""
-    made: list[Studio] = []
-
-    def make(**more: Any) -> Studio:
-        folder = tmp_path / str(len(made))
-        url = f"sqlite:///{folder / 'studio.db'}"
-        if request.param == "postgresql":
-            server: Server = request.getfixturevalue("postgres")
-            url = server.fresh()
-        settings = Settings(folder, url, URL, "http://127.0.0.1:9", "token", ("a", "b"), **more)
-        queue = SimpleNamespace(message=SimpleNamespace(publish_json=lambda **_: None))
-        studio = replace(build(settings), provider=StubProvider(video), queue=queue)
-        made.append(studio)
-        return studio
-
-    yield make
-    for studio in made:
-        studio.database.close()
 
 
 def request(caption: str = "once", key: str | None = None) -> OrderRequest:
@@ -70,7 +46,10 @@ def work(studio: Studio, job_id: str, repeat: int = 1) -> None:
     for _ in range(repeat):
         again(lambda: steps.update_status(job_id, "run"))
     for _ in range(repeat):
-        again(lambda: steps.find_order(job_id) or steps.generate_video(job_id))
+        try:
+            again(lambda: steps.find_order(job_id) or steps.generate_video(job_id))
+        except ChargeRefused:
+            return  # another worker has finished it meanwhile
     while not again(lambda: steps.poll_completion(job_id, job_id)).done:
         pass
     for _ in range(repeat):
@@ -219,3 +198,59 @@ def test_what_the_provider_has_charged_takes_the_place_of_the_estimate(new_studi
     with studio.database.transaction() as session:
         assert cents_today(session, DEMO_SHOP) == 62
     assert outcome(studio, job.id)[3] == [("cost", "settled", 62), ("video", "settled", 1)]
+
+
+@pytest.mark.parametrize("stage", ["failed", "filtered", "canceled"])
+def test_what_was_charged_for_a_video_that_failed_is_settled_too(new_studio: Build, stage: str) -> None:
+    studio = new_studio(video_cents=40, unit_cents=2.5)
+    job = place_order(studio, request())
+    steps = ProcessVideo(studio)
+    steps.update_status(job.id, "run")
+    steps.generate_video(job.id)
+    studio.provider.poll = lambda _: Look(stage, error="no", cost=4)  # type: ignore[method-assign,arg-type]
+    with pytest.raises(NonRetryableError) as bad:
+        steps.poll_completion(job.id, job.id)
+    failure = SimpleNamespace(request_payload=SimpleNamespace(jobId=job.id), message=str(bad.value))
+    steps.on_failure(failure)  # type: ignore[arg-type]
+    assert outcome(studio, job.id) == ("failed", 0, 0, [("cost", "settled", 10), ("video", "released", 0)])
+
+
+def test_what_was_charged_for_a_canceled_video_takes_the_place_of_the_estimate(new_studio: Build) -> None:
+    studio = new_studio(video_cents=40, unit_cents=2.5)
+    job = place_order(studio, request())
+    steps = ProcessVideo(studio)
+    steps.update_status(job.id, "run")
+    steps.generate_video(job.id)
+    cancel_job(studio, job.id)
+    for cost, settled in ((None, ("cost", "settled", 40)), (6, ("cost", "settled", 15)), (0, ("cost", "released", 0))):
+        studio.provider.poll = lambda _, cost=cost: Look("canceled", cost=cost)  # type: ignore[method-assign,misc]
+        assert steps.poll_completion(job.id, job.id).canceled
+        assert outcome(studio, job.id) == ("canceled", 0, 0, [settled, ("video", "released", 0)])
+
+
+def test_an_order_that_the_provider_refuses_costs_nothing(new_studio: Build) -> None:
+    studio = new_studio(video_cents=40)
+    job = place_order(studio, request())
+    steps = ProcessVideo(studio)
+    steps.update_status(job.id, "run")
+
+    def refuse(*_: object, **__: object) -> str:
+        raise Refused("no account")
+
+    studio.provider.start = refuse  # type: ignore[method-assign]
+    with pytest.raises(NonRetryableError, match="no account"):
+        steps.generate_video(job.id)
+    steps.on_failure(SimpleNamespace(request_payload=SimpleNamespace(jobId=job.id), message="no account"))  # type: ignore[arg-type]
+    assert outcome(studio, job.id) == ("failed", 0, 0, [("cost", "released", 0), ("video", "released", 0)])
+
+
+def test_a_job_that_was_canceled_before_its_order_is_sent_orders_nothing(new_studio: Build) -> None:
+    studio = new_studio(video_cents=40)
+    job = place_order(studio, request())
+    steps = ProcessVideo(studio)
+    steps.update_status(job.id, "run")
+    cancel_job(studio, job.id)
+    with pytest.raises(ChargeRefused):
+        steps.generate_video(job.id)
+    assert studio.provider.started == set()  # type: ignore[attr-defined]
+    assert ("cost", "released", 0) in outcome(studio, job.id)[3]

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,72 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import imageio_ffmpeg
 import pytest
 
 from ringback.testing import TestBroker, crash_matrix
 from ringback_video.app import create_app
-from ringback_video.providers.contract import Look
-from ringback_video.providers.local import LocalProvider
 from ringback_video.settings import Settings
 from ringback_video.studio import build
-from ringback_video.templates import TEMPLATES
-
-URL = "https://studio.test"
-TEMPLATE = TEMPLATES["runway"]
-
-
-class StubProvider:
-    """Makes one video of the right size and length, ready at the second look."""
-
-    capabilities = LocalProvider.capabilities
-
-    def __init__(self, video: bytes) -> None:
-        self._video = video
-        self.started: set[str] = set()
-        self._looks = 0
-
-    def start(self, operation_id: str, *_: object, **__: object) -> str:
-        self.started.add(operation_id)
-        return operation_id
-
-    def look_up(self, operation_id: str) -> str | None:
-        return operation_id if operation_id in self.started else None
-
-    def poll(self, operation_id: str) -> Look:
-        self._looks += 1
-        return Look("done", 100) if self._looks > 1 else Look("running", 40)
-
-    def restart(self, operation_id: str) -> None:
-        self.started.add(operation_id)
-
-    def fetch(self, operation_id: str) -> bytes:
-        assert operation_id in self.started
-        return self._video
-
-    def cancel(self, operation_id: str) -> None:
-        self.started.discard(operation_id)
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A real MP4 as the template wants it, of one colour."""
-    path = tmp_path_factory.mktemp("video") / "video.mp4"
-    source = f"color=c=teal:s={TEMPLATE.width}x{TEMPLATE.height}:d={TEMPLATE.seconds}:r=5"
-    line = [
-        imageio_ffmpeg.get_ffmpeg_exe(),
-        "-v",
-        "error",
-        "-f",
-        "lavfi",
-        "-i",
-        source,
-        "-preset",
-        "ultrafast",
-        str(path),
-    ]
-    subprocess.run(line, check=True, timeout=60)
-    return path.read_bytes()
+from video.stub import TEMPLATE, URL, StubProvider
 
 
 @pytest.fixture

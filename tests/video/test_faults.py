@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -83,31 +82,6 @@ def test_a_step_that_fails_for_ever_ends_the_job_and_leaves_a_dead_letter(
         mine = [letter for letter in letters if letter["workflowUrl"].startswith(studio.url)]
         assert "the provider is asleep" in mine[0]["responseBody"]
         assert mine[0]["responseStatus"] == 500
-
-
-class Forgetful(Stumbling):
-    """A provider that takes each order, and dies before it has answered; it cannot be asked for orders."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return replace(self.inner.capabilities, look_up=False)
-
-    def start(self, *_: object, **__: object) -> str:
-        self.starts += 1
-        raise ConnectionResetError("the connection broke off")
-
-
-def test_an_order_that_may_have_been_taken_is_not_sent_again(tmp_path: Path, broker: BrokerProcess) -> None:
-    forgetful: list[Forgetful] = []
-
-    def provider(inner: Provider) -> Provider:
-        forgetful.append(Forgetful(inner, 0))
-        return forgetful[0]
-
-    with world(tmp_path, broker, provider) as studio:
-        job = studio.finished(studio.order(studio.sample("coffee")).json()["jobId"])
-        assert (job["status"], studio.used(), forgetful[0].starts) == ("failed", 0, 1)
-        assert "not ordered again" in str(job["reason"])
 
 
 def test_saving_the_result_twice_counts_once(studio: World) -> None:

@@ -16,7 +16,7 @@ from support.endpoint import eventually
 from support.process import BrokerProcess
 from video.conftest import world
 from video.provider_cases import REPLICATE, standard
-from video.standin import LOST, Answer, stand_in
+from video.standin import Answer, stand_in
 
 
 def film(folder: Path) -> bytes:
@@ -39,15 +39,6 @@ def test_a_job_is_done_by_a_provider_that_is_slow_and_larger_than_life(tmp_path:
         job = studio.finished(studio.order(studio.sample("coffee"), template="showcase").json()["jobId"])
         assert (job["status"], studio.used()) == ("done", 1)
         assert len(standing.posted(REPLICATE.submit)) == 2  # the one that was turned away, and the one that was taken
-
-
-def test_an_order_whose_reply_was_lost_ends_the_job_and_is_not_repeated(tmp_path: Path, broker: BrokerProcess) -> None:
-    with stand_in() as standing, world(tmp_path, broker, lambda _: REPLICATE.make(standing)) as studio:
-        standing.say("POST", REPLICATE.submit, LOST, REPLICATE.accepted)
-        job = studio.finished(studio.order(studio.sample("coffee"), template="showcase").json()["jobId"])
-        assert (job["status"], studio.used()) == ("failed", 0)
-        assert "To pay nothing twice it was not ordered again" in str(job["reason"])
-        assert len(standing.posted(REPLICATE.submit)) == 1
 
 
 def test_a_webhook_wakes_the_run_that_waits(tmp_path: Path, broker: BrokerProcess) -> None:
@@ -117,13 +108,13 @@ class Saying:
 )
 def test_a_bad_end_at_the_provider_ends_the_job_with_its_reason(look: Look, reason: str) -> None:
     with pytest.raises(NonRetryableError, match=reason):
-        making.look(Saying(look), "op")  # type: ignore[arg-type]
+        making.judge(Saying(look), "op", look)  # type: ignore[arg-type]
 
 
 def test_what_is_lost_is_begun_again_and_what_goes_on_is_left_alone() -> None:
     lost, running = Saying(Look("lost")), Saying(Look("running", 40))
-    assert making.look(lost, "op").stage == "lost"  # type: ignore[arg-type]
-    assert making.look(running, "op").progress == 40  # type: ignore[arg-type]
+    for provider in (lost, running):
+        making.judge(provider, "op", making.look(provider, "op"))  # type: ignore[arg-type]
     assert (lost.restarted, running.restarted) == (1, 0)
 
 
@@ -144,7 +135,9 @@ def test_errors_of_a_provider_become_words_of_a_step(call: str) -> None:
     with pytest.raises(Unreachable):
         ask(Unreachable("asleep"))
     if call == "start":
-        with pytest.raises(NonRetryableError, match="not ordered again"):
+        with pytest.raises(NonRetryableError, match="no such model"):
+            ask(NotThere("no such model"))
+        with pytest.raises(Ambiguous):
             ask(Ambiguous("?"))
     if call == "fetch":
         with pytest.raises(NonRetryableError, match="gone"):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from ringback.client import dead_letters as dlq
-from ringback.client import events, runs
+from ringback.client import diagnosis, events, runs
 from ringback.client.calls import Call
 from ringback.client.settings import Broker
 from ringback.client.transport import AsyncTransport, Transport
@@ -62,6 +62,8 @@ class WorkflowClient:
     logs = _blocking(runs.logs)
     notify = _blocking(events.notify)
     waiters = _blocking(events.waiters)
+    why = _blocking(diagnosis.why)
+    stalled = _blocking(diagnosis.stalled)
     dead_letters = _blocking(dlq.dead_letters)
     resume = _blocking(dlq.resume)
     restart = _blocking(dlq.restart)
@@ -97,6 +99,8 @@ class AsyncWorkflowClient:
     logs = _awaitable(runs.logs)
     notify = _awaitable(events.notify)
     waiters = _awaitable(events.waiters)
+    why = _awaitable(diagnosis.why)
+    stalled = _awaitable(diagnosis.stalled)
     dead_letters = _awaitable(dlq.dead_letters)
     resume = _awaitable(dlq.resume)
     restart = _awaitable(dlq.restart)

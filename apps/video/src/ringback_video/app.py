@@ -7,7 +7,7 @@ from dataclasses import replace
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from ringback.client import AsyncTransport, Broker
+from ringback.client import AsyncTransport
 from ringback.workflow import FlowControl, RunOptions
 from ringback.workflow.adapters.starlette import serve
 from ringback_video import api, pages, watchdog, webhooks
@@ -17,7 +17,7 @@ from ringback_video.publishing import PROCESS_PATH
 from ringback_video.settings import from_environment
 from ringback_video.studio import Studio, build
 
-RUN_OPTIONS = RunOptions(retries=5, retry_delay="min(60000, 1000 * pow(2, retried))", labels=("video-job",))
+RUN_OPTIONS = RunOptions(retries=5, retry_delay="min(60000, 1000 * pow(2, retried))")
 
 
 def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIONS) -> FastAPI:
@@ -29,7 +29,7 @@ def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIO
     """
     parts = studio or build(from_environment())
     settings = parts.settings
-    transport = AsyncTransport(Broker(settings.qstash_url, settings.qstash_token, settings.signing_keys))
+    transport = AsyncTransport(parts.broker)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

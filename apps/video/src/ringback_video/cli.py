@@ -1,11 +1,18 @@
-"""The command line: `video-studio serve`, `demo`, `shop` and `watch`."""
+"""The command line: `video-studio serve`, `demo`, `shop`, `orders` and `watch`."""
 
 import argparse
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ringback_video import demo
+
+if TYPE_CHECKING:
+    from ringback_video.studio import Studio
 
 
 def main() -> None:
@@ -22,14 +29,18 @@ def main() -> None:
     show.add_argument("--data", default="data", help="folder for everything that is kept (data)")
     show.add_argument("--template", default="showcase", help="template of the sample (showcase)")
     _add_shop_commands(commands.add_parser("shop", help="shops and their keys"))
-    commands.add_parser("watch", help="have the broker call Studio every minute to look after jobs that do not get on")
+    _add_order_commands(commands.add_parser("orders", help="orders that a provider may have taken: decide about them"))
+    watch = commands.add_parser("watch", help="have the broker call Studio every minute to look after its jobs")
+    watch.add_argument("--now", action="store_true", help="look after them once, now, and say what was found")
     options = parser.parse_args()
     if options.command == "serve":
         _serve(options.host, options.port)
     elif options.command == "shop":
         _shop(options)
+    elif options.command == "orders":
+        _orders(options)
     elif options.command == "watch":
-        _watch()
+        _watch(now=options.now)
     else:
         sys.exit(demo.run(options.data, options.template, keep=options.keep))
 
@@ -48,6 +59,32 @@ def _add_shop_commands(shop: argparse.ArgumentParser) -> None:
         help="how long its old keys go on working, such as 0, 30m, 24h, 7d (24h)",
     )
     actions.add_parser("list", help="shops, finished videos, quotas, and how many keys work")
+
+
+def _add_order_commands(orders: argparse.ArgumentParser) -> None:
+    actions = orders.add_subparsers(dest="action", required=True)
+    actions.add_parser("parked", help="orders of which nobody knows whether the provider has taken them")
+    made = actions.add_parser("made", help="it was made: the job goes on with it")
+    made.add_argument("job")
+    made.add_argument("operation", help="the provider's id of what was made")
+    actions.add_parser("again", help="it was not made: send it once more").add_argument("job")
+    actions.add_parser("give-up", help="it was not made: the job ends, and costs nothing").add_argument("job")
+
+
+def _orders(options: argparse.Namespace) -> None:
+    from ringback_video import parking
+
+    decisions = {"again": parking.Decision.ORDER_AGAIN, "give-up": parking.Decision.GIVE_UP}
+    with _studio() as studio:
+        if options.action == "parked":
+            with studio.database.transaction() as session:
+                for order, job in parking.undecided(session):
+                    sent = f"sent {job.sent_at:%Y-%m-%d %H:%M:%S} UTC" if job.sent_at else ""
+                    print(f"{job.id}  {job.provider}  {job.shop_id}  {job.status}  {sent}  {order.reason}")
+            return
+        decision = decisions.get(options.action, parking.Decision.MADE)
+        parking.decide(studio, options.job, decision, getattr(options, "operation", None))
+        print(f"{options.job}: {decision}")
 
 
 def _shop(options: argparse.Namespace) -> None:
@@ -79,18 +116,34 @@ def _duration(text: str) -> timedelta:
     return timedelta(seconds=int(found[1] or 0) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"])
 
 
-def _watch() -> None:
+def _watch(*, now: bool) -> None:
     from ringback_video import watchdog
+
+    with _studio() as studio:
+        if now:
+            for what, jobs in asdict(watchdog.look(studio)).items():
+                for job_id in jobs:
+                    print(f"{what:<10} {job_id}  {jobs[job_id] if isinstance(jobs, dict) else ''}".rstrip())
+            return
+        watchdog.watch(studio)
+        print(f"the broker calls {studio.settings.public_url}{watchdog.WATCHDOG_PATH} every minute")
+
+
+@contextmanager
+def _studio() -> Iterator["Studio"]:
+    """Put Studio together for one command; what goes wrong is told in a line."""
     from ringback_video.settings import from_environment
     from ringback_video.studio import build
 
     try:
         studio = build(from_environment())
-        watchdog.watch(studio)
+        try:
+            yield studio
+        finally:
+            studio.database.close()
+            studio.queue.http._client.close()  # noqa: SLF001 - the official client has no way to close it
     except Exception as error:  # noqa: BLE001 - a person reads it
         sys.exit(f"video-studio: {error}")
-    studio.database.close()
-    print(f"the broker calls {studio.settings.public_url}{watchdog.WATCHDOG_PATH} every minute")
 
 
 def _serve(host: str, port: int) -> None:

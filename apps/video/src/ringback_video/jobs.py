@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
+from ringback.workflow import NonRetryableError
 from ringback_video import ledger
 from ringback_video.tables import Table, now
 
@@ -68,17 +69,21 @@ class Job(Table):
     step: Mapped[str] = mapped_column(String(32), default="")
     progress: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str] = mapped_column(String(1000), default="")
-    operation_id: Mapped[str | None] = mapped_column(String(64))
+    operation_id: Mapped[str | None] = mapped_column(String(500))
     video: Mapped[str | None] = mapped_column(String(200))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     fingerprint: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
+    message_id: Mapped[str | None] = mapped_column(String(64))
     sent_at: Mapped[datetime | None]
     run_id: Mapped[str | None] = mapped_column(String(64))
     provider: Mapped[str | None] = mapped_column(String(32))
     cents: Mapped[int | None]
+    waiting_for: Mapped[str] = mapped_column(String(1000), default="", server_default="")
+    revived: Mapped[int] = mapped_column(default=0, server_default="0")
+    looked_at: Mapped[datetime | None]
     history: Mapped[list["Change"]] = relationship(order_by="Change.id", lazy="selectin")
 
     @property
@@ -99,6 +104,23 @@ class Change(Table):
     reason: Mapped[str] = mapped_column(String(1000))
 
 
+def load(session: Session, job_id: str, *, lock: bool = False) -> Job:
+    """Return a job.
+
+    Raises:
+        NonRetryableError: there is none of that id.
+    """
+    job = session.get(Job, job_id, with_for_update=lock)
+    if job is None:
+        raise NonRetryableError(f"There is no job {job_id}.")
+    return job
+
+
+def note(session: Session, job: Job, text: str) -> None:
+    """Write something into a job's history that does not change its state."""
+    session.add(Change(job_id=job.id, at=now(), status=job.status, reason=text[:1000]))
+
+
 def move(session: Session, job: Job, to: Status, reason: str) -> bool:
     """Bring a job into another state and note it; False where there is no such way from its present one.
 
@@ -108,8 +130,9 @@ def move(session: Session, job: Job, to: Status, reason: str) -> bool:
         return False
     job.status = to
     job.reason = reason[:1000] if to in (Status.FAILED, Status.CANCELED) else ""
+    job.waiting_for = ""
     job.updated_at = now()
-    session.add(Change(job_id=job.id, at=job.updated_at, status=to, reason=reason[:1000]))
+    note(session, job, reason)
     if job.is_over:
         ledger.end(session, job.id, counts=to == Status.DONE, cents=job.cents, was_sent=job.sent_at is not None)
     return True

@@ -80,6 +80,13 @@ def end(session: Session, job_id: str, *, counts: bool, cents: int | None, was_s
         entry.settled, entry.ended_at = amount, now()
 
 
+def correct(session: Session, job_id: str, cents: int) -> None:
+    """Put what a job has really cost in the place of an estimate that was settled when it ended."""
+    entry = session.scalar(select(Entry).where(Entry.job_id == job_id, Entry.kind == Kind.COST).with_for_update())
+    if entry is not None and entry.state != State.RESERVED:
+        entry.state, entry.settled = State.SETTLED if cents else State.RELEASED, cents
+
+
 def videos_used(session: Session, shop_id: str) -> int:
     """Return how many finished videos count against a shop's quota."""
     return _videos(session, shop_id, State.SETTLED)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ringback.workflow import NonRetryableError, RetryAfterError
-from ringback_video.providers.contract import Ambiguous, Busy, Look, NotThere, Provider, Refused
+from ringback_video.providers.contract import Busy, Look, NotThere, Provider, Refused
 from ringback_video.rendering.operation import Order
 
 _BUSY_S = 30.0
@@ -14,25 +14,36 @@ def start(provider: Provider, job_id: str, order: Order, photos: list[bytes], ca
     """Order a video; return the operation's id.
 
     Raises:
-        NonRetryableError: it is refused, or it may have been ordered without our knowing: it is not ordered twice.
+        NonRetryableError: it is refused.
         RetryAfterError: the provider takes nothing more just now.
+        Unreachable: nothing was accepted.
+        Ambiguous: it may have been ordered; it is not to be repeated on a guess.
     """
-    try:
-        with _in_words_of_a_step():
+    with _in_words_of_a_step():
+        try:
             return provider.start(job_id, order, photos, callback_url)
-    except Ambiguous as error:
-        raise NonRetryableError(f"{error} To pay nothing twice it was not ordered again.") from error
+        except NotThere as error:  # of what is asked for, such as the model: nothing was accepted
+            raise Refused(str(error)) from error
 
 
 def look(provider: Provider, operation_id: str) -> Look:
-    """Look at an operation; one that was lost is begun again where that costs nothing.
+    """Look at an operation.
 
     Raises:
-        NonRetryableError: it has come to a bad end.
+        NonRetryableError: the provider refuses to tell.
         RetryAfterError: the provider does not want to be asked just now.
     """
     with _in_words_of_a_step():
-        found = provider.poll(operation_id)
+        return provider.poll(operation_id)
+
+
+def judge(provider: Provider, operation_id: str, found: Look) -> None:
+    """Draw the consequences of a look; an operation that was lost is begun again where that costs nothing.
+
+    Raises:
+        NonRetryableError: it has come to a bad end.
+    """
+    with _in_words_of_a_step():
         match found.stage:
             case "failed":
                 raise NonRetryableError(f"The video could not be rendered: {found.error}")
@@ -42,7 +53,6 @@ def look(provider: Provider, operation_id: str) -> Look:
                 raise NonRetryableError(found.error or "The video was canceled at the provider.")
             case "lost":
                 provider.restart(operation_id)
-    return found
 
 
 def fetch(provider: Provider, operation_id: str) -> bytes:

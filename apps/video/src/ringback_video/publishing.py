@@ -10,22 +10,30 @@ PROCESS_PATH = "/api/process-video"
 _log = logging.getLogger("ringback_video.publishing")
 
 
+def label_of(job_id: str) -> str:
+    """Return the label that everything of a job carries at the broker: its message, its runs, its dead letters."""
+    return f"job-{job_id}"
+
+
 def publish(studio: Studio, job_id: str) -> bool:
     """Give a job to the broker and note that it has it; False if it could not be reached.
 
-    Twice does no harm: the deduplication id is the job's, and the workflow looks at the job before it does anything.
+    Twice does no harm: the deduplication id is the job's, with the number of its revival, and the workflow looks at the job
+    before it does anything.
     """
     with studio.database.transaction() as session:
         job = session.get_one(Job, job_id)
-        shop_id = job.shop_id
+        shop_id, revived = job.shop_id, job.revived
+    labels = f"video-job,{label_of(job_id)}"
     try:
-        studio.queue.message.publish_json(
+        sent = studio.queue.message.publish_json(
             url=f"{studio.settings.public_url}{PROCESS_PATH}",
             body={"jobId": job_id},
-            deduplication_id=f"job-{job_id}",
+            deduplication_id=f"job-{job_id}" + (f"-{revived}" if revived else ""),
             retries=5,
             retry_delay="min(60000, 1000 * pow(2, retried))",
-            label="video-job",
+            label=labels,
+            headers={"Upstash-Label": labels},  # passed on, so that the run has them too
             flow_control={
                 "key": f"video-shop-{shop_id}",
                 "rate": studio.settings.starts_a_minute,
@@ -37,5 +45,7 @@ def publish(studio: Studio, job_id: str) -> bool:
         return False
     with studio.database.transaction() as session:
         job = session.get_one(Job, job_id, with_for_update=True)
-        job.published_at = job.published_at or now()
+        if job.published_at is None:
+            job.published_at = job.updated_at = now()
+        job.message_id = None if isinstance(sent, list) else sent.message_id
     return True

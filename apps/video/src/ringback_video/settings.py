@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 ASSETS = Path(__file__).parent / "assets"
 PHOTOS = ASSETS / "photos"
+_SHORTEST_KEY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Settings:
         parallelism: how many steps of all jobs are under way at once.
         previews: folder with the templates' previews; below `data`, and made when asked for, unless given.
         stream_s: longest answer of server-sent events, in seconds.
+        operator_key: opens the operator's part of the API and its page; empty: they are closed.
         demo: whether whoever has no key acts as the demo shop; None where `public_url` decides.
     """
 
@@ -57,6 +59,7 @@ class Settings:
     previews: Path | None = None
     stream_s: float = 900.0
     demo: bool | None = None
+    operator_key: str = ""
 
     @property
     def is_demo(self) -> bool:
@@ -90,6 +93,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         s3_url=environment.get("STUDIO_S3_URL", ""),
         provider=environment.get("STUDIO_PROVIDER") or "local",
         demo=_yes_or_no(environment, "STUDIO_DEMO"),
+        operator_key=_operator_key(environment),
         video_cents=_whole(environment, "STUDIO_VIDEO_CENTS", 0),
         unit_cents=_amount(environment, "STUDIO_UNIT_CENTS"),
         daily_cents=_whole(environment, "STUDIO_DAILY_CENTS", 0) or None,
@@ -122,6 +126,13 @@ def _yes_or_no(environment: Mapping[str, str], name: str) -> bool | None:
     if text not in ("", "0", "1", "false", "true"):
         raise ValueError(f"{name} must be true or false, not {text!r}")
     return text in ("1", "true") if text else None
+
+
+def _operator_key(environment: Mapping[str, str]) -> str:
+    key = environment.get("STUDIO_OPERATOR_KEY", "")
+    if key and len(key) < _SHORTEST_KEY:
+        raise ValueError(f"STUDIO_OPERATOR_KEY must have at least {_SHORTEST_KEY} characters: it decides about money")
+    return key
 
 
 def _derived_secret(environment: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from qstash import QStash
 from sqlalchemy.exc import IntegrityError
 
+from ringback.client import Broker
 from ringback_video.database import Database
 from ringback_video.jobs import Shop
 from ringback_video.providers.contract import Provider
@@ -36,6 +37,11 @@ class Studio:
     provider: Provider
     uploads: Storage
     videos: Storage
+
+    @property
+    def broker(self) -> Broker:
+        """Where ringback's own clients find the broker."""
+        return Broker(self.settings.qstash_url, self.settings.qstash_token, self.settings.signing_keys)
 
 
 def build(settings: Settings) -> Studio:

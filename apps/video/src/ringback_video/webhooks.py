@@ -5,9 +5,10 @@ import time
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from ringback.client import AsyncWorkflowClient, Broker
+from ringback.client import AsyncWorkflowClient
 from ringback_video.api.described import Responses, problems
 from ringback_video.jobs import Job
+from ringback_video.parking import decided_by_itself, tell
 from ringback_video.problems import Problem
 from ringback_video.providers.contract import BadSignature, Webhook
 from ringback_video.studio import Studio
@@ -25,8 +26,7 @@ def news_of(job_id: str) -> str:
 def routes(studio: Studio) -> APIRouter:
     """Return the route that providers call."""
     router = APIRouter(tags=["callbacks"])
-    settings = studio.settings
-    client = AsyncWorkflowClient(Broker(settings.qstash_url, settings.qstash_token))
+    client = AsyncWorkflowClient(studio.broker)
 
     @router.post(f"{WEBHOOK_PATH}/{{job_id}}", responses=_HEARD | problems(401, 404, 413, 422))
     async def hear(job_id: str, request: Request) -> dict[str, str]:
@@ -39,6 +39,7 @@ def routes(studio: Studio) -> APIRouter:
         except BadSignature as error:
             raise Problem(401, "Not from the provider", str(error)) from error
         run_id = await run_in_threadpool(_note, studio, job_id, webhook)
+        await run_in_threadpool(tell, studio, job_id)
         if run_id is not None:
             await client.notify(news_of(job_id), {"webhook": webhook.id}, run_id)
         return {"status": "heard"}
@@ -54,4 +55,5 @@ def _note(studio: Studio, job_id: str, webhook: Webhook) -> str | None:
             raise Problem(404, "Unknown job", f"There is no job {job_id!r}.", "jobId")
         if job.operation_id is None:
             job.operation_id = webhook.operation_id
+        decided_by_itself(session, job)
         return None if job.is_over else job.run_id

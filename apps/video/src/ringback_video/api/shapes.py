@@ -104,6 +104,7 @@ class JobShape(Shape):
     created_at: str
     updated_at: str
     history: list[ChangeShape]
+    waiting_for: str | None = Field(None, description="What it waits for, where it makes no progress.")
     reason: str | None = Field(None, description="Why it failed or was canceled.")
     video_url: str | None = Field(None, description="Where the finished video is.")
 
@@ -193,6 +194,7 @@ def job_shape(job: Job, public_url: str) -> JobShape:
         history=[
             ChangeShape(at=time_text(change.at), status=change.status, reason=change.reason) for change in job.history
         ],
+        waiting_for=job.waiting_for or None,
         reason=job.reason or None,
         video_url=f"{public_url}/videos/{job.video}" if job.video else None,
     )

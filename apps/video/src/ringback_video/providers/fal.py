@@ -110,9 +110,10 @@ class Fal(Foreign):
             case fal_client.Queued():
                 return Look("queued", note=f"place {status.position + 1} in fal's queue")
             case fal_client.Completed():
+                cost = (status.metrics or {}).get("inference_time")
                 if status.error:
-                    return _failed(status.error, status.error_type or "")
-                return Look("done", 100, cost=(status.metrics or {}).get("inference_time"))
+                    return _failed(status.error, status.error_type or "", cost)
+                return Look("done", 100, cost=cost)
             case _:
                 return Look("running")
 
@@ -172,5 +173,6 @@ def _decoded(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _failed(error: str, kind: str) -> Look:
-    return Look("filtered" if "content_policy" in f"{kind} {error}".lower() else "failed", error=error)
+def _failed(error: str, kind: str, cost: float | None) -> Look:
+    filtered = "content_policy" in f"{kind} {error}".lower()
+    return Look("filtered" if filtered else "failed", error=error, cost=cost)

@@ -94,11 +94,11 @@ class Replicate(Foreign):
             case "processing":
                 return Look("running", _percentage(prediction))
             case "canceled":
-                return Look("canceled", error="Canceled at Replicate.")
+                return Look("canceled", error="Canceled at Replicate.", cost=_cost(prediction))
             case "failed":
-                return _failed(prediction.error or "Replicate gave no reason.")
+                return _failed(prediction.error or "Replicate gave no reason.", _cost(prediction))
             case "succeeded":
-                return Look("done", 100, cost=(prediction.metrics or {}).get("predict_time"))
+                return Look("done", 100, cost=_cost(prediction))
 
     def fetch(self, operation_id: str) -> bytes:
         """See `Provider.fetch`; results are deleted after an hour."""
@@ -147,9 +147,14 @@ def _unknown(status: str) -> Look:
     return Look("running", note=f"Replicate says {status!r}, which we do not know.")
 
 
-def _failed(error: str) -> Look:
+def _cost(prediction: Prediction) -> float | None:
+    """Seconds are what is paid for, those of a failed prediction too."""
+    return (prediction.metrics or {}).get("predict_time")
+
+
+def _failed(error: str, cost: float | None) -> Look:
     flagged = any(word in error.lower() for word in ("sensitive", "nsfw", "moderation", "flagged", "(e005)"))
-    return Look("filtered" if flagged else "failed", error=error)
+    return Look("filtered" if flagged else "failed", error=error, cost=cost)
 
 
 def _percentage(prediction: Prediction) -> int:

@@ -67,15 +67,15 @@ function screen(what) {
 function tell(job) {
   current = job;
   const now = job.status === "queued" ? "queued" : job.step || "update-status";
-  const text = WORDS[now] ?? "Work goes on";
+  const text = job.waitingFor || (WORDS[now] ?? "Work goes on");
   $("percent").textContent = `${job.progress} %`;
   $("bar").setAttribute("aria-valuenow", job.progress);
   $("bar").setAttribute("aria-valuetext", `${text}, ${job.progress} per cent`);
   $("bar").firstElementChild.style.width = `${job.progress}%`;
   $("doing").textContent = text;
   mark(now, job.status);
-  if (now !== step) {
-    step = now;
+  if (text !== step) {
+    step = text;
     if (!OVER.includes(job.status)) say(text);
   }
   if (job.status === "done") finish(job);
