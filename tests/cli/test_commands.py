@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ringback.cli.commands import COMMANDS, ringback
+from ringback.cli.commands import COMMANDS, SECTIONS, ringback
 from support.endpoint import Answer, Endpoint, Received, eventually, listening
 from support.process import BrokerProcess, running
 
@@ -60,12 +60,20 @@ def test_every_command_explains_itself(name: str) -> None:
     assert "Usage: ringback" in result.output
 
 
+def test_the_help_lists_every_command_once_and_cuts_no_sentence_off() -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(COMMANDS)
+    for line in ([], *([name] for name in ("messages", "runs", "dlq", "flow"))):
+        told = CliRunner().invoke(ringback, [*line, "--help"]).output
+        assert not [one for one in told.splitlines() if one.endswith("...") and not one.startswith("Usage")], line
+
+
 def test_a_message_is_published_shown_followed_and_canceled(cli: Commands, endpoint: Endpoint) -> None:
     message = cli.say(
         "publish", endpoint.url, "-d", '{"a": 1}', "--delay", "1h", "-H", "X-Shop: 7", "--label", "cli"
     ).strip()
     shown = cli.json("messages", "show", message)
-    assert shown["header"]["X-Shop"] == ["7"]
+    assert (shown["header"]["X-Shop"], shown["state"], shown["attempts"]) == (["7"], "CREATED", 0)
     assert shown["header"]["Content-Type"] == ["application/json"]
     assert message in cli.say("events", "--label", "cli", "--since", "5m")
     assert cli.say("messages", "cancel", message) == "1 canceled\n"

@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from ringback import __version__
+from ringback.cli.listing import Listing
 
 COMMANDS = {
     "audit": "audit:audit",
@@ -41,12 +42,25 @@ COMMANDS = {
 }
 """Where each command lives: file below `ringback.cli`, and its name there."""
 
+SECTIONS = {
+    "Start": ("dev", "serve", "console", "mcp", "secrets"),
+    "Send": ("publish", "enqueue", "batch"),
+    "Look": ("messages", "events", "runs", "dlq", "why", "doctor", "audit"),
+    "Steer": ("queues", "flow", "schedules", "groups", "keys", "tokens"),
+    "Look after the database": ("backup", "restore", "migrate", "copy", "reseal"),
+    "Try and check": ("simulate", "check-deploy", "bench"),
+    "More": ("import", "completion"),
+}
+"""How the help lists them."""
+
 EXTRAS = {"console": "console", "import": "importer"}
 """Which extra brings the libraries of a command; `server` unless named."""
 
 
-class Commands(click.Group):
+class Commands(Listing):
     """Knows the names of its commands, and loads one when it is asked for."""
+
+    sections = SECTIONS
 
     def list_commands(self, context: click.Context) -> list[str]:  # noqa: ARG002 - signature of the base class
         """Return all names in order."""

@@ -4,6 +4,7 @@ import click
 
 from ringback.cli.bulk import Chosen, choosing, made_of, through
 from ringback.cli.filters import ABOUT_MESSAGES, filtered
+from ringback.cli.listing import Listing
 from ringback.cli.output import field, moment
 from ringback.cli.remote import Remote, first, remote
 from ringback.client import bulk, management
@@ -19,7 +20,7 @@ _COLUMNS = (
 _WHICH = ("messageId", "responseStatus", *ABOUT_MESSAGES)
 
 
-@click.group()
+@click.group(cls=Listing)
 def dlq() -> None:
     """Look at messages that failed for good; publish them again or forget them."""
 
@@ -30,7 +31,8 @@ def dlq() -> None:
 @remote
 def list_letters(told: Remote, count: int, which: management.Filter) -> None:
     """List dead letters, newest first."""
-    letters = first(count, lambda cursor, most: told.send(management.dead_letters(which, cursor=cursor, count=most)))
+    asked = {**which, "order": "latestFirst"}
+    letters = first(count, lambda cursor, most: told.send(management.dead_letters(asked, cursor=cursor, count=most)))
     told.out.records(letters, _COLUMNS, none="No dead letters.")
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from ringback.cli.listing import Listing
 from ringback.cli.output import Shape, field
 from ringback.cli.remote import Remote, remote
 from ringback.client import management
@@ -32,7 +33,7 @@ _COLUMNS = (
 )
 
 
-@click.group()
+@click.group(cls=Listing)
 def flow() -> None:
     """Look at flow-control keys and steer them."""
 

@@ -2,6 +2,7 @@
 
 import click
 
+from ringback.cli.listing import Listing
 from ringback.cli.output import field
 from ringback.cli.remote import Remote, remote
 from ringback.client import management
@@ -13,7 +14,7 @@ _COLUMNS = (
 _ENDPOINTS = (("NAME", field("name")), ("URL", field("url")))
 
 
-@click.group()
+@click.group(cls=Listing)
 def groups() -> None:
     """Look at URL groups, make and change them."""
 

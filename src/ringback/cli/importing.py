@@ -9,6 +9,7 @@ import click
 import redis
 
 from ringback.cli.importing_output import Job, Narrator, tell_account, tell_pieces, tell_survey
+from ringback.cli.listing import Listing
 from ringback.cli.remote import NoAnswer, find_broker
 from ringback.client import Broker, BrokerUnreachable, Transport
 from ringback.errors import RingbackError
@@ -22,7 +23,7 @@ from ringback.importing.qstash.copying import Copier
 _FATES = click.Choice(["letter", "park", "again", "leave"])
 
 
-@click.group("import")
+@click.group("import", cls=Listing)
 def import_() -> None:
     """Bring work over from elsewhere; without --go, only look and plan."""
 

@@ -2,11 +2,12 @@
 
 import click
 
+from ringback.cli.listing import Listing
 from ringback.cli.remote import Remote, remote
 from ringback.client import management
 
 
-@click.group()
+@click.group(cls=Listing)
 def keys() -> None:
     """Look at the signing keys, or rotate them."""
 

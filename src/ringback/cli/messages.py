@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import click
 
 from ringback.cli.filters import ABOUT_MESSAGES, filtered
+from ringback.cli.listing import Listing
 from ringback.cli.output import Shape, field, moment
 from ringback.cli.remote import Remote, remote
 from ringback.client import insight, management
@@ -125,7 +126,7 @@ def _say(told: Remote, answer: Any) -> None:
 
 
 def _answer(attempt: Shape) -> str:
-    text = attempt.get("error") or attempt.get("responseBody") or ""
+    text = attempt.get("responseBody") or attempt.get("error") or ""
     return str(text)[:80].replace("\n", " ")
 
 
@@ -144,7 +145,7 @@ _ATTEMPTS = (
 )
 
 
-@click.group()
+@click.group(cls=Listing)
 def messages() -> None:
     """Look at messages and their attempts, or cancel them."""
 
@@ -153,8 +154,14 @@ def messages() -> None:
 @click.argument("message")
 @remote
 def show(told: Remote, message: str) -> None:
-    """Show one message."""
-    told.out.record(told.send(management.message(message)))
+    """Show one message, and where it stands."""
+    made = told.send(insight.attempts(message))
+    events = told.send(management.events({"messageId": message, "trimBody": -1}, count=1)).items
+    # the first is told for a minute after its end, the second as long as there is history
+    about = told.find(management.message(message)) or (events[0] if events else {})
+    state = {"state": events[0]["state"]} if events else {}
+    body: Shape = {name: made[name] for name in ("body", "bodyBase64") if name in made}
+    told.out.record({"messageId": message, **state, "attempts": len(made["attempts"]), **about, **body, **state})
 
 
 @messages.command("attempts")

@@ -46,6 +46,8 @@ class Output:
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in record.items():
+            if name == "callerIP" and "callerIp" in record:
+                continue  # the same under an older spelling
             grid.add_row(name, _readable(name, value))
         _print(grid)
 

@@ -2,6 +2,7 @@
 
 import click
 
+from ringback.cli.listing import Listing
 from ringback.cli.output import field
 from ringback.cli.remote import Remote, remote
 from ringback.client import management
@@ -14,7 +15,7 @@ _COLUMNS = (
 )
 
 
-@click.group()
+@click.group(cls=Listing)
 def queues() -> None:
     """Look at queues and steer them."""
 

@@ -55,6 +55,19 @@ class Remote:
                 f"{error}\nStart one with `ringback dev`, or name yours with QSTASH_URL or --broker."
             ) from error
 
+    def find(self, call: Call[T]) -> T | None:
+        """Return the answer to a call, None where there is no such thing.
+
+        Raises:
+            click.ClickException: as `send` does.
+        """
+        try:
+            return self.send(call)
+        except click.ClickException as error:
+            if isinstance(error.__cause__, Refused) and error.__cause__.status == 404:
+                return None
+            raise
+
     def close(self) -> None:
         """Give the connections back."""
         self._transport.close()
@@ -94,6 +107,8 @@ def find_broker(url: str | None, token: str | None) -> Broker:
 def _why(error: Refused) -> str:
     if error.status == 401:
         return f"the broker does not know this token; set QSTASH_TOKEN or --token ({error})"
+    if error.status == 403:
+        return f"this token may not do that ({error}); see `ringback tokens list`"
     return str(error)
 
 

@@ -7,6 +7,7 @@ import click
 
 from ringback.cli.bulk import Chosen, choosing, made_of, through
 from ringback.cli.filters import filtered
+from ringback.cli.listing import Listing
 from ringback.cli.output import Shape, field, moment, time_of
 from ringback.cli.remote import Remote, first, remote
 from ringback.client import LogFilter, RunOptions, bulk, events, insight
@@ -57,7 +58,7 @@ _FAILED = ("responseStatus", "failureFunctionState", *_ABOUT_RUNS)
 _STATES = ("started", "success", "failed", "canceled")
 
 
-@click.group()
+@click.group(cls=Listing)
 def runs() -> None:
     """Start, watch, cancel and repair runs of workflows."""
 
@@ -188,14 +189,26 @@ def _story(run: Shape) -> Iterator[str]:
     began = time_of(run["workflowRunCreatedAt"])
     yield f"{run['workflowRunId']}  {_state(run)}  since {began}  {run['workflowUrl']}"
     for step, beside in _steps(run):
-        name = step.get("stepName") or step.get("stepType") or "?"
+        name = step.get("stepName") or step.get("stepType") or "the next step"
         state = str(step.get("state", "")).removeprefix("STEP_").lower()
         mark = "∥ " if beside else "  "
         yield f"{mark}{name:<28} {step.get('stepType', ''):<14} {state:<9} {_text(step.get('out'))[:100]}".rstrip()
+        yield from (f"      {_failure(error)}" for error in (*step.get("failedAttempts", ()), *step.get("errors", ())))
     if run.get("workflowRunResponse"):
         yield f"  result: {run['workflowRunResponse']}"
     if run.get("dlqId"):
         yield f"  dead letter: {run['dlqId']} (ringback runs resume {run['dlqId']})"
+    function = run.get("failureFunction") or {}
+    if function:
+        state = str(function.get("state", "")).removeprefix("CALLBACK_").lower()
+        hint = f" (ringback runs rerun-failure-function {run['dlqId']})" if state == "fail" else ""
+        yield f"  failure function: {state}{hint}"
+
+
+def _failure(error: Shape) -> str:
+    """Return an attempt that failed as a line."""
+    told = str(error.get("body") or error.get("error") or "").replace("\n", " ")
+    return f"failed {time_of(error['time'])}  {error.get('status') or 'no answer'}  {told}"[:160].rstrip()
 
 
 def _text(result: object) -> str:

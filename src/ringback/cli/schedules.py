@@ -2,6 +2,7 @@
 
 import click
 
+from ringback.cli.listing import Listing
 from ringback.cli.messages import sending
 from ringback.cli.output import field, moment
 from ringback.cli.remote import Remote, remote
@@ -18,7 +19,7 @@ _COLUMNS = (
 )
 
 
-@click.group()
+@click.group(cls=Listing)
 def schedules() -> None:
     """Look at schedules, make and steer them."""
 

@@ -3,6 +3,7 @@
 import click
 
 from ringback.broker.operations.keys import random_word
+from ringback.cli.listing import Listing
 from ringback.cli.output import field
 from ringback.cli.remote import Remote, remote
 from ringback.client import insight
@@ -11,7 +12,7 @@ _COLUMNS = (("MAY", field("role")), ("FINGERPRINT", field("fingerprint")))
 _KINDS = {"read-only": "RINGBACK_READ_ONLY_TOKEN", "publish-only": "RINGBACK_PUBLISH_ONLY_TOKEN"}
 
 
-@click.group()
+@click.group(cls=Listing)
 def tokens() -> None:
     """Look at the tokens of an account, or make one."""
 

@@ -176,7 +176,7 @@ def delete_url_group(name: str) -> Call[None]:
 
 
 def dead_letters(which: Filter | None = None, *, cursor: str | None = None, count: int = 100) -> Call[Page]:
-    """List messages that failed for good, newest first."""
+    """List messages that failed for good, oldest first unless the filter has an `order`."""
     query = pairs({**(which or {}), "count": count, **({"cursor": cursor} if cursor else {})})
     return Call("GET", "/v2/dlq", lambda answer: page(answer, "messages"), query)
 

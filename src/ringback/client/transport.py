@@ -1,6 +1,7 @@
 """Calls over HTTP with httpx: blocking and asynchronous, with time limits and careful second tries."""
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import Iterator
@@ -126,9 +127,16 @@ def _bytes(value: str) -> bytes:
 def _read(call: Call[T], response: httpx.Response) -> T:
     if response.is_success:
         return call.parse(response.content)
-    raise Refused(
-        response.status_code, f"{call.method} {call.path}: {response.text[:1000]}", tuple(response.headers.items())
-    )
+    raise Refused(response.status_code, _why(call, response.text), tuple(response.headers.items()))
+
+
+def _why(call: Call[T], text: str) -> str:
+    """Return the broker's own sentence; what is none is told with the call it answered."""
+    try:
+        told = json.loads(text)["error"]
+    except (ValueError, TypeError, KeyError):
+        told = None
+    return told if isinstance(told, str) and told else f"{call.method} {call.path}: {text[:1000]}"
 
 
 def _may_repeat(call: Call[T], error: httpx.TransportError) -> bool:
