@@ -46,6 +46,7 @@ class Message(Record, frozen=True, array_like=True):
         tenant: whose it is.
         headers: what the destination gets, canonical names, Content-Type included.
         holds: queue whose slot this message keeps until its end (a callback of a queued message).
+        fixed: `not_before` was asked for as a time, not as a delay.
     """
 
     seq: int
@@ -72,6 +73,7 @@ class Message(Record, frozen=True, array_like=True):
     holds: str | None = None
     kind: Kind = "plain"
     run: RunRef | None = None
+    fixed: bool = False
 
 
 class Delivery(Record, frozen=True, array_like=True):

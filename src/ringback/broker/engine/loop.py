@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.clock import Clock, Instant
@@ -56,13 +55,19 @@ class Loop:
             await self._sleep(due)
 
     async def _sleep(self, due: Instant | None) -> None:
-        latest = self._clock() + self._longest
+        """Sleep no longer than it looks now, whatever becomes of the clock: one that is set back must stop nothing."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + self._longest / 1000
         while True:
             self._changed.clear()
-            until = min(at for at in (latest, due, self._wanted) if at is not None)
-            left = until - self._clock()
+            left = latest - loop.time()
+            for at in (due, self._wanted):
+                if at is not None:
+                    left = min(left, (at - self._clock()) / 1000)
             if left <= 0:
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left / 1000):
+            try:
+                async with asyncio.timeout(left):
                     await self._changed.wait()
+            except TimeoutError:
+                return

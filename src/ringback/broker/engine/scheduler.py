@@ -1,6 +1,9 @@
 """Starting what becomes due: retries, delays, messages in lanes that have room again."""
 
+import logging
 from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
 
 from ringback.broker.changes import Changes
 from ringback.broker.engine.dispatcher import Dispatcher
@@ -10,21 +13,35 @@ from ringback.broker.operations.due import next_wake, open_lanes, start_due
 from ringback.broker.operations.nodes import recover
 from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
+from ringback.broker.operations.set_back import follow, follow_deliveries
 from ringback.broker.records import Delivery, Lane, Progress, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.clock import Instant
 
+_log = logging.getLogger("ringback.engine")
+
 _AT_ONCE = 256
 _POLL = 1000
 """Milliseconds after which a store that others write to is looked at anyway."""
+_LOOK = 5000
+"""Milliseconds after which a store of one's own is looked at anyway: how soon a clock that was set is noticed."""
 _PAUSE = 20
 """Milliseconds to wait where something is due that another node holds."""
 _SKEW = 60_000
 """Milliseconds that the clocks of nodes may differ without anything being found late."""
+_SET_BACK = 5_000
+"""Milliseconds by which a clock is set back that are not worth to be followed."""
 _TIMED = frozenset({Delivery, Lane, Schedule, Waiter})
 """Records with a `wake_at`; asked by type, because every record that is written passes here."""
+
+
+class Sight(NamedTuple):
+    """What the clock said once, and the newest number then; numbers never go back."""
+
+    at: Instant
+    number: int
 
 
 class Scheduler:
@@ -42,7 +59,8 @@ class Scheduler:
         self._dispatcher = dispatcher
         self._behind = False
         self._floor = self._full_look_at = 0
-        self.loop = Loop("scheduler", self.tick, desk.clock, _POLL if desk.store.shared else LONGEST_SLEEP)
+        self._seen = Sight(0, 0)
+        self.loop = Loop("scheduler", self.tick, desk.clock, _POLL if desk.store.shared else _LOOK)
         dispatcher.on_room = self._room_again
 
     def see(self, applied: Sequence[Changes]) -> None:
@@ -80,6 +98,7 @@ class Scheduler:
 
     async def tick(self) -> Instant | None:
         """Start what is due and fits; answer when the next thing is due."""
+        await self._follow_clock()
         most = min(_AT_ONCE, self._dispatcher.room())
         if most <= 0:
             self._behind = True
@@ -102,10 +121,27 @@ class Scheduler:
         held_by_others = self._desk.store.shared and not started and at is not None and at <= now
         return now + _PAUSE if held_by_others else at
 
+    async def _follow_clock(self) -> None:
+        """Bring forward what waits, if the clock was set back since the last turn.
+
+        Where others write too, their clocks may have been right all the time, and what waits with them.
+        """
+        seen = Sight(self._desk.clock(), self._desk.ids.new())
+        before, self._seen = self._seen, seen
+        by = before.at - seen.at
+        if self._desk.store.shared or by < _SET_BACK:
+            return
+        _log.warning("the clock was set back by %s s: what waits is brought forward as much", by // 1000)
+        await self._desk.write(lambda tx, moment: follow(tx, by, moment), apart=True)
+        after: int | None = 0
+        while after is not None:
+            job = partial(follow_deliveries, by=by, after=after, upto=before.number, most=_AT_ONCE)
+            after = await self._desk.write(job, apart=True)
+
     def _since(self) -> Instant:
         """Return how far back to look: now and then at everything, else not much further than where the last look ended."""
-        now = self._desk.clock()
-        return 0 if not self._desk.store.shared or now >= self._full_look_at else self._floor
+        is_recent = 0 < self._full_look_at - self._desk.clock() <= LONGEST_SLEEP  # also if the clock was set back
+        return self._floor if self._desk.store.shared and is_recent else 0
 
     def _looked(self, since: Instant, at: Instant | None, *, full: bool) -> None:
         now = self._desk.clock()

@@ -21,6 +21,6 @@ def again(tx: Transaction, tenant: str, seq: int, moment: Moment) -> int:
         raise Refused(404, f"message {message_id(seq)} not found")
     if old.kind != "plain":
         raise Refused(409, f"message {message_id(seq)} belongs to a workflow run: resume or restart the run")
-    new = replace(old, seq=moment.new_id(), created_at=moment.now, not_before=moment.now, holds=None)
+    new = replace(old, seq=moment.new_id(), created_at=moment.now, not_before=moment.now, holds=None, fixed=False)
     accept(tx, new, moment)
     return new.seq

@@ -161,7 +161,13 @@ def retry(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits,
         if value is not None
     }
     new = replace(
-        old, seq=moment.new_id(), created_at=moment.now, not_before=due_at(changed, moment.now), holds=None, **given
+        old,
+        seq=moment.new_id(),
+        created_at=moment.now,
+        not_before=due_at(changed, moment.now),
+        holds=None,
+        fixed=changed.not_before is not None,
+        **given,
     )
     accept(tx, new, moment)
     return new.seq

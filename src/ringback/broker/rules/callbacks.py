@@ -51,6 +51,7 @@ def callback_message(
         caller_ip=source.caller_ip,
         redact=options.redact,
         holds=source.queue or source.holds,
+        fixed=options.not_before is not None,
     )
 
 

@@ -11,6 +11,8 @@ from ringback.clock import Instant
 from ringback.wire.options import FlowControl
 
 _UNLIMITED = 1 << 30
+_SKEW = 60_000
+"""Milliseconds that the clocks of nodes may differ without a period being taken for wrong."""
 
 
 def address(kind: LaneKind, tenant: str, name: str) -> str:
@@ -46,8 +48,11 @@ def configured(lane: Lane, flow: FlowControl, now: Instant) -> Lane:
 
 
 def rolled(lane: Lane, now: Instant) -> Lane:
-    """Return the lane in the period of `now`; a new one starts with the first look after it (protocol 4.7-4)."""
-    if lane.rate is None or now < lane.period_at + lane.period * 1000:
+    """Return the lane in the period of `now`; a new one starts with the first look after it (protocol 4.7-4).
+
+    A period that begins well after `now` was begun by a clock that has been set back since: it is over, too.
+    """
+    if lane.rate is None or lane.period_at - _SKEW <= now < lane.period_at + lane.period * 1000:
         return lane
     return replace(lane, period_at=now, rate_count=0)
 

@@ -38,6 +38,7 @@ def message_from(
         flow=options.flow_control,
         caller_ip=caller_ip,
         redact=options.redact,
+        fixed=options.not_before is not None,
     )
 
 

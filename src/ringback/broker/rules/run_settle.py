@@ -125,6 +125,7 @@ def failure_message(
         redact=run.options.redact,
         kind="failure",
         run=RunRef(run.seq),
+        fixed=options.not_before is not None,
     )
 
 

@@ -106,6 +106,7 @@ def step_message(
         redact=run.options.redact,
         kind=kind,
         run=RunRef(run.seq, entry, features),
+        fixed=options.not_before is not None,
     )
 
 

@@ -1,0 +1,125 @@
+"""A clock that is set back by hours holds nothing up for hours, and lets nothing go too early."""
+
+import asyncio
+
+import pytest
+
+from ringback.broker.engine.loop import Loop
+from ringback.broker.records import Lane
+from ringback.broker.rules import lanes
+from support.inprocess import START, answering, inprocess
+
+HOURS = 3 * 3_600_000
+URL = "https://app.example/"
+
+
+async def test_a_retry_and_a_delay_come_when_they_would_have_come() -> None:
+    async with inprocess() as ringed:
+        ringed.respond = answering(500, 200)
+        await ringed.publish(f"{URL}retried", Upstash_Retry_Delay="10000")
+        await ringed.settle()
+        await ringed.publish(f"{URL}delayed", Upstash_Delay="1m")
+        ringed.at -= HOURS
+        await ringed.turn(9_000)
+        assert [one.url for one in ringed.sent] == [f"{URL}retried"]
+        await ringed.turn(2_000)
+        assert [one.url for one in ringed.sent] == [f"{URL}retried"] * 2
+        await ringed.turn(60_000)
+        assert [one.url for one in ringed.sent] == [f"{URL}retried", f"{URL}retried", f"{URL}delayed"]
+
+
+async def test_what_was_to_come_at_a_certain_time_and_what_is_accepted_after_it_keep_their_time() -> None:
+    async with inprocess() as ringed:
+        at = (START + 60_000) // 1000
+        await ringed.settle()
+        await ringed.publish(f"{URL}at", Upstash_Not_Before=str(at))
+        ringed.at -= HOURS
+        await ringed.publish(f"{URL}new", Upstash_Delay="1h")  # before anybody has looked at the clock
+        await ringed.turn(3_599_000)
+        assert ringed.sent == []
+        await ringed.turn(2_000)
+        assert [one.url for one in ringed.sent] == [f"{URL}new"]
+        ringed.at = at * 1000
+        await ringed.settle()
+        assert [one.url for one in ringed.sent] == [f"{URL}new", f"{URL}at"]
+
+
+@pytest.mark.parametrize(("rule", "within"), [("* * * * *", 60_000), ("0 * * * *", 3_600_000)])
+async def test_a_schedule_goes_on(rule: str, within: int) -> None:
+    async with inprocess() as ringed:
+        await ringed.call("POST", f"/v2/schedules/{URL}tick", Upstash_Cron=rule)
+        await ringed.turn(within)
+        assert len(ringed.sent) == 1
+        ringed.at -= HOURS
+        await ringed.settle()
+        assert len(ringed.sent) == 1
+        await ringed.turn(within)
+        assert len(ringed.sent) == 2
+
+
+async def test_a_schedule_of_each_day_does_not_fire_twice_for_one_tick() -> None:
+    async with inprocess() as ringed:
+        day = 86_400_000
+        next_midnight = (START // day + 1) * day
+        await ringed.call("POST", f"/v2/schedules/{URL}tick", Upstash_Cron="0 0 * * *")
+        await ringed.turn(next_midnight + 3_600_000 - START)
+        assert len(ringed.sent) == 1
+        ringed.at -= HOURS  # it will be midnight again
+        await ringed.turn(4 * 3_600_000)
+        assert len(ringed.sent) == 1
+        await ringed.turn(day)
+        assert len(ringed.sent) == 2
+
+
+async def test_a_rate_lets_the_next_ones_through_after_its_period() -> None:
+    async with inprocess() as ringed:
+        for _ in range(3):
+            await ringed.publish(URL, Upstash_Flow_Control_Key="key", Upstash_Flow_Control_Value="rate=1,period=60s")
+        await ringed.settle()
+        assert len(ringed.sent) == 1
+        ringed.at -= HOURS
+        await ringed.turn(61_000)
+        assert len(ringed.sent) == 2
+        await ringed.turn(61_000)
+        assert len(ringed.sent) == 3
+
+
+async def test_a_deduplication_id_is_not_taken_for_hours_longer() -> None:
+    async with inprocess() as ringed:
+        await ringed.publish(URL, Upstash_Deduplication_Id="once")
+        await ringed.settle()
+        ringed.at -= HOURS
+        await ringed.publish(URL, Upstash_Deduplication_Id="once")
+        await ringed.settle()
+        assert len(ringed.sent) == 1
+        await ringed.turn(20 * 60_000)
+        await ringed.publish(URL, Upstash_Deduplication_Id="once")
+        await ringed.settle()
+        assert len(ringed.sent) == 2
+
+
+async def test_a_loop_that_sleeps_takes_its_turn_nevertheless() -> None:
+    now, turns = START, 0
+
+    def set_back() -> None:
+        nonlocal now
+        now -= HOURS
+
+    async def tick() -> int:
+        nonlocal turns
+        turns += 1
+        asyncio.get_running_loop().call_soon(set_back)
+        return now + 20
+
+    loop = Loop("test", tick, lambda: now)
+    task = asyncio.create_task(loop.run())
+    async with asyncio.timeout(20):
+        while turns < 3:
+            await asyncio.sleep(0.001)
+    task.cancel()
+
+
+def test_clocks_that_differ_a_little_begin_no_new_period() -> None:
+    lane = Lane("one", "flow", "key", rate=1, period=60, rate_count=1, period_at=START)
+    assert lanes.rolled(lane, START - 30_000) == lane
+    assert lanes.rolled(lane, START - HOURS).rate_count == 0
