@@ -37,9 +37,9 @@ class StubProvider:
     def restart(self, operation_id: str) -> None:
         self.started.add(operation_id)
 
-    def fetch(self, operation_id: str) -> bytes:
+    def fetch(self, operation_id: str, target: Path) -> None:
         assert operation_id in self.started
-        return self._video
+        target.write_bytes(self._video)
 
     def cancel(self, operation_id: str) -> None:
         self.started.discard(operation_id)

@@ -49,8 +49,8 @@ class Stumbling:
     def restart(self, operation_id: str) -> None:
         self.inner.restart(operation_id)
 
-    def fetch(self, operation_id: str) -> bytes:
-        return self.inner.fetch(operation_id)
+    def fetch(self, operation_id: str, target: Path) -> None:
+        self.inner.fetch(operation_id, target)
 
     def cancel(self, operation_id: str) -> None:
         self.inner.cancel(operation_id)

@@ -3,6 +3,7 @@
 import json
 import socket
 import sys
+import tracemalloc
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -13,13 +14,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from ringback_video.providers import downloading, sending
 from ringback_video.providers.contract import Ambiguous, BadSignature, Busy, NotThere, Provider, Refused, Unreachable
+from ringback_video.providers.downloading import download
 from ringback_video.providers.google_omni import GoogleOmni
+from ringback_video.providers.google_veo import credentials_in
 from ringback_video.providers.local import LocalProvider
 from ringback_video.providers.registry import PROVIDERS, make_provider
-from ringback_video.providers.sending import download
 from ringback_video.rendering.operation import Order
 from ringback_video.settings import PHOTOS
 from video.provider_cases import CASES, FAL, OMNI, REPLICATE, SECRET, Case, standard
@@ -41,6 +44,11 @@ def standing() -> Iterator[StandIn]:
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param  # type: ignore[no-any-return]
+
+
+def fetched(provider: Provider, operation_id: str, folder: Path) -> bytes:
+    provider.fetch(operation_id, folder / "video.mp4")
+    return (folder / "video.mp4").read_bytes()
 
 
 def order(provider: Provider) -> str:
@@ -113,7 +121,9 @@ class TestOrders:
 
 
 class TestLooks:
-    def test_a_slow_start_is_waited_for_and_then_the_video_is_fetched(self, case: Case, standing: StandIn) -> None:
+    def test_a_slow_start_is_waited_for_and_then_the_video_is_fetched(
+        self, case: Case, standing: StandIn, tmp_path: Path
+    ) -> None:
         provider = case.make(standing)
         slow = [case.states[stage] for stage in ("queued", "queued", "running") if stage in case.states]
         standing.say(*case.poll, *slow, case.states["running"])
@@ -122,7 +132,7 @@ class TestLooks:
         case.done(standing)
         look = provider.poll(case.operation_id)
         assert (look.stage, look.progress) == ("done", 100)
-        assert provider.fetch(case.operation_id) == VIDEO
+        assert fetched(provider, case.operation_id, tmp_path) == VIDEO
 
     def test_progress_is_told_by_who_tells_it(self, case: Case, standing: StandIn) -> None:
         standing.say(*case.poll, case.states["running"])
@@ -144,10 +154,10 @@ class TestLooks:
         assert look.stage == "running"
         assert case.name == "google-veo" or "contemplating" in look.note.lower()
 
-    def test_a_vanished_output_is_said_to_be_gone(self, case: Case, standing: StandIn) -> None:
+    def test_a_vanished_output_is_said_to_be_gone(self, case: Case, standing: StandIn, tmp_path: Path) -> None:
         case.gone(standing)
         with pytest.raises(NotThere):
-            case.make(standing).fetch(case.operation_id)
+            fetched(case.make(standing), case.operation_id, tmp_path)
 
     def test_an_operation_that_it_no_longer_knows_is_lost_and_not_ordered_again(
         self, case: Case, standing: StandIn
@@ -179,19 +189,47 @@ class TestLooks:
         assert len(calls) == 3
 
 
-def test_a_link_to_a_result_is_followed_without_handing_on_the_key(standing: StandIn) -> None:
+def test_a_link_to_a_result_is_followed_without_handing_on_the_key(standing: StandIn, tmp_path: Path) -> None:
+    target = tmp_path / "video.mp4"
     with stand_in() as elsewhere:
         standing.say("GET", "/v", Answer(b"", 302, {"location": f"{elsewhere.url}/files/video.mp4"}))
-        assert download(f"{standing.url}/v", "x", {"x-goog-api-key": "secret"}) == VIDEO
+        download(f"{standing.url}/v", "x", target, {"x-goog-api-key": "secret"})
+        assert target.read_bytes() == VIDEO
         assert standing.asked[0].headers["x-goog-api-key"] == "secret"
         assert "x-goog-api-key" not in elsewhere.asked[0].headers
     standing.say("GET", "/round", Answer(b"", 302, {"location": "/round"}))
     for path, expected in (("/round", NotThere), ("/gone", NotThere)):
         with pytest.raises(expected):
-            download(f"{standing.url}{path}", "x")
+            download(f"{standing.url}{path}", "x", target)
     standing.say("GET", "/ill", Answer({}, 503))
     with pytest.raises(Unreachable):
-        download(f"{standing.url}/ill", "x")
+        download(f"{standing.url}/ill", "x", target)
+
+
+def test_a_video_is_never_in_memory_as_a_whole(standing: StandIn, tmp_path: Path) -> None:
+    large = bytes(24 * 1024 * 1024)
+    standing.say("GET", "/large.mp4", Answer(large))
+    tracemalloc.start()
+    try:
+        download(f"{standing.url}/large.mp4", "x", tmp_path / "video.mp4")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "video.mp4").stat().st_size == len(large)
+    assert peak < len(large) / 4
+
+
+def test_what_is_larger_than_any_video_of_ours_is_refused(
+    standing: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "MOST_BYTES", 2 * 1024 * 1024)
+    monkeypatch.setattr(sending, "MOST_ANSWER", 1024 * 1024)
+    standing.say("GET", "/large.mp4", Answer(bytes(3 * 1024 * 1024)))
+    with pytest.raises(Refused, match="larger than 2 MB"):
+        download(f"{standing.url}/large.mp4", "x", tmp_path / "video.mp4")
+    standing.say(*REPLICATE.poll, Answer(bytes(3 * 1024 * 1024)))
+    with pytest.raises(Refused, match="more than 1 MB"):
+        REPLICATE.make(standing).poll("p1")
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +317,7 @@ class TestWebhooks:
         with pytest.raises(BadSignature):
             provider.verify_webhook(sign("e1", b"[]", NOW), b"[]", NOW)
 
-    def test_a_call_may_come_before_the_reply_to_the_order(self, standing: StandIn) -> None:
+    def test_a_call_may_come_before_the_reply_to_the_order(self, standing: StandIn, tmp_path: Path) -> None:
         standing.say("POST", REPLICATE.submit, LOST)
         provider = REPLICATE.make(standing)
         with pytest.raises(Ambiguous):
@@ -288,7 +326,7 @@ class TestWebhooks:
         body = b'{"id": "p1", "status": "succeeded"}'
         told = provider.verify_webhook(standard("e1", body, NOW), body, NOW)
         REPLICATE.done(standing)
-        assert provider.fetch(told.operation_id) == VIDEO
+        assert fetched(provider, told.operation_id, tmp_path) == VIDEO
 
     def test_who_does_not_call_back_has_sent_nothing(self, case: Case, standing: StandIn) -> None:
         provider = case.make(standing)
@@ -317,6 +355,41 @@ class TestRegistry:
             assert provider.capabilities.name == name
             assert provider.capabilities.contract
         assert isinstance(make_provider("local", {}, tmp_path), LocalProvider)
+
+    def test_google_s_credentials_come_from_a_file_or_from_the_environment(
+        self, rsa: RSAPrivateKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pem = rsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        given = {
+            "type": "service_account",
+            "client_email": "studio@shop.iam.gserviceaccount.com",
+            "token_uri": "https://oauth2.googleapis.com/token",
+            "private_key": pem,
+            "project_id": "shop",
+        }
+        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        environment = {"GOOGLE_CLOUD_PROJECT": "shop", "GOOGLE_APPLICATION_CREDENTIALS_JSON": json.dumps(given)}
+        assert make_provider("google-veo", environment, tmp_path).capabilities.name == "google-veo"
+        credentials = credentials_in(environment)
+        assert credentials.service_account_email == given["client_email"]
+        assert credentials.scopes == ["https://www.googleapis.com/auth/cloud-platform"]
+        identity = {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/aws",
+            "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "credential_source": {
+                "environment_id": "aws1",
+                "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+            },
+        }
+        found = credentials_in({"GOOGLE_APPLICATION_CREDENTIALS_JSON": json.dumps(identity)})
+        assert type(found).__module__ == "google.auth.aws"
+        assert credentials_in({}) is None
+        for wrong in ("{", "[]", '{"type": "somebody"}', json.dumps(given | {"private_key": "none"})):
+            with pytest.raises(ValueError, match="GOOGLE_APPLICATION_CREDENTIALS_JSON") as refused:
+                make_provider("google-veo", environment | {"GOOGLE_APPLICATION_CREDENTIALS_JSON": wrong}, tmp_path)
+            assert "none" not in str(refused.value)
 
     def test_what_is_missing_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValueError, match="it must be one of: local, google-veo"):

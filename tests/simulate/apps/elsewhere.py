@@ -24,5 +24,5 @@ class Elsewhere(LocalProvider):
     def poll(self, operation_id):
         return self._ask("poll", operation_id)
 
-    def fetch(self, operation_id):
-        return self._ask("fetch", operation_id)
+    def fetch(self, operation_id, target):
+        target.write_bytes(self._ask("fetch", operation_id))

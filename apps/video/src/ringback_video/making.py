@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ringback.workflow import NonRetryableError, RetryAfterError
 from ringback_video.providers.contract import Busy, Look, NotThere, Provider, Refused
@@ -55,8 +56,8 @@ def judge(provider: Provider, operation_id: str, found: Look) -> None:
                 provider.restart(operation_id)
 
 
-def fetch(provider: Provider, operation_id: str) -> bytes:
-    """Return the finished video.
+def fetch(provider: Provider, operation_id: str, target: Path) -> None:
+    """Write the finished video into a file.
 
     Raises:
         NonRetryableError: it is gone.
@@ -64,7 +65,7 @@ def fetch(provider: Provider, operation_id: str) -> bytes:
     """
     try:
         with _in_words_of_a_step():
-            return provider.fetch(operation_id)
+            provider.fetch(operation_id, target)
     except NotThere as error:
         raise NonRetryableError(str(error)) from error
 

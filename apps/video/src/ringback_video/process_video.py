@@ -128,7 +128,7 @@ class ProcessVideo:
             template = TEMPLATES[load(session, job_id).template_id]
         with TemporaryDirectory(prefix="studio-") as folder:
             file = Path(folder) / "video.mp4"
-            file.write_bytes(making.fetch(self._studio.provider, operation_id))
+            making.fetch(self._studio.provider, operation_id, file)
             try:
                 check_video(file, wanted_video(self._studio.provider.capabilities, template))
             except NotTheVideo as error:

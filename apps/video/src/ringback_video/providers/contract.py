@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from ringback_video.rendering.operation import Order
@@ -160,8 +161,12 @@ class Provider(Protocol):
             Refused: it would be a new order.
         """
 
-    def fetch(self, operation_id: str) -> bytes:
-        """Return the finished video.
+    def fetch(self, operation_id: str, target: Path) -> None:
+        """Write the finished video into a file.
+
+        Args:
+            operation_id: which.
+            target: is written anew, in pieces; a video of more than 200 MB is refused.
 
         Raises:
             NotThere: it is gone.

@@ -4,6 +4,7 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import fal_client
@@ -22,8 +23,9 @@ from ringback_video.providers.contract import (
     Unreachable,
     Webhook,
 )
+from ringback_video.providers.downloading import download, read_text
 from ringback_video.providers.foreign import Foreign
-from ringback_video.providers.sending import TIMEOUT, Once, download, told_plainly
+from ringback_video.providers.sending import TIMEOUT, Once, told_plainly
 from ringback_video.providers.signatures import check_time
 from ringback_video.rendering.operation import Order
 
@@ -117,14 +119,14 @@ class Fal(Foreign):
             case _:
                 return Look("running")
 
-    def fetch(self, operation_id: str) -> bytes:
+    def fetch(self, operation_id: str, target: Path) -> None:
         """See `Provider.fetch`."""
         with told_plainly():
             result = self._client.result(self._model, operation_id)
         video = result.get("video") or next(iter(result.get("videos") or []), None)
         if not isinstance(video, dict) or not video.get("url"):
             raise NotThere("fal has finished, but there is no video in its result.")
-        return download(str(video["url"]), _NAME)
+        download(str(video["url"]), _NAME, target)
 
     def cancel(self, operation_id: str) -> None:
         """See `Provider.cancel`."""
@@ -149,7 +151,7 @@ class Fal(Foreign):
         """fal's keys; they may be kept for a day."""
         if not self._keys or now_s - self._keys_at > _KEYS_HOLD_S:
             try:
-                found = json.loads(download(self._keys_url, _NAME))["keys"]
+                found = json.loads(read_text(self._keys_url, _NAME))["keys"]
                 self._keys = [Ed25519PublicKey.from_public_bytes(_decoded(key["x"])) for key in found]
             except (ProviderError, ValueError, KeyError) as error:
                 raise Unreachable("The keys of fal's webhooks cannot be had.") from error

@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,9 +12,10 @@ from google import genai
 
 from ringback_video.providers import asking
 from ringback_video.providers.contract import BadSignature, Capabilities, Look, NotThere, Refused, Unreachable, Webhook
+from ringback_video.providers.downloading import download
 from ringback_video.providers.foreign import Foreign
 from ringback_video.providers.google_veo import send_once
-from ringback_video.providers.sending import download, told_plainly
+from ringback_video.providers.sending import told_plainly
 from ringback_video.providers.signatures import check_standard, check_time
 from ringback_video.rendering.operation import Order
 
@@ -120,16 +122,17 @@ class GoogleOmni(Foreign):
             case status:
                 return Look("running", note=f"Google says {status!r}, which we do not know.")
 
-    def fetch(self, operation_id: str) -> bytes:
+    def fetch(self, operation_id: str, target: Path) -> None:
         """See `Provider.fetch`."""
         video = getattr(self._get(operation_id), "output_video", None)
         if video is not None and video.data:
-            return b64decode(video.data)
+            target.write_bytes(b64decode(video.data))
+            return
         if video is None or not video.uri:
             raise NotThere("Google has finished, but there is no video in its result.")
         # the key is for Google alone
         own = httpx.URL(video.uri).host == self._host
-        return download(str(video.uri), _NAME, {"x-goog-api-key": self._key} if own else None)
+        download(str(video.uri), _NAME, target, {"x-goog-api-key": self._key} if own else None)
 
     def cancel(self, operation_id: str) -> None:
         """See `Provider.cancel`."""

@@ -1,11 +1,16 @@
 """Veo on Vertex AI, through Google's official client (built for google-genai 3.6.1). It does not call back: it is polled."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 from google import genai
+from google.auth import aws, identity_pool
+from google.auth.exceptions import GoogleAuthError
 from google.genai import types
+from google.oauth2 import service_account
 
 from ringback_video.providers import asking
 from ringback_video.providers.contract import Capabilities, Look, NotThere
@@ -14,6 +19,15 @@ from ringback_video.providers.sending import TIMEOUT, Once, told_plainly
 from ringback_video.rendering.operation import Order
 
 _NAME = "Google Veo"
+_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS_JSON"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_AWS = "urn:ietf:params:aws:token-type:aws4_request"
+_KINDS: dict[tuple[str, bool], Any] = {
+    ("service_account", False): service_account.Credentials.from_service_account_info,
+    ("external_account", False): identity_pool.Credentials.from_info,
+    ("external_account", True): aws.Credentials.from_info,
+}
+"""By `type` in the JSON, and whether it is AWS's identity that is exchanged (docs of google-auth 2.x)."""
 _CAPABILITIES = Capabilities(
     name="google-veo",
     contract="google-genai 3.6.1",
@@ -32,7 +46,7 @@ class GoogleVeo(Foreign):
         project: `GOOGLE_CLOUD_PROJECT`.
         location: `GOOGLE_CLOUD_LOCATION`.
         model: `VEO_MODEL`.
-        credentials: of google-auth; found by it, as in all of Google's tools, unless given.
+        credentials: of google-auth, `GOOGLE_APPLICATION_CREDENTIALS_JSON`; looked for as all of Google's tools do, unless given.
         url: where the API is; chosen by the client unless given.
     """
 
@@ -57,11 +71,12 @@ class GoogleVeo(Foreign):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "GoogleVeo":
-        """Read the settings; a missing one raises KeyError."""
+        """Read the settings; a missing one raises KeyError, credentials that are none ValueError."""
         return cls(
             environment["GOOGLE_CLOUD_PROJECT"],
             environment.get("GOOGLE_CLOUD_LOCATION", "us-central1"),
             environment.get("VEO_MODEL", "veo-3.1-fast-generate-001"),
+            credentials_in(environment),
         )
 
     def start(self, job_id: str, order: Order, photos: list[bytes], callback_url: str | None = None) -> str:
@@ -100,12 +115,13 @@ class GoogleVeo(Foreign):
             return Look("filtered", error=reasons)
         return Look("done", 100)
 
-    def fetch(self, operation_id: str) -> bytes:
+    def fetch(self, operation_id: str, target: Path) -> None:
         """See `Provider.fetch`; the video is part of the answer, for no bucket was given."""
         found = self._get(operation_id).response
         for generated in (found.generated_videos if found else None) or []:
             if generated.video and generated.video.video_bytes:
-                return generated.video.video_bytes
+                target.write_bytes(generated.video.video_bytes)
+                return
         raise NotThere("Google has finished, but there is no video in its result.")
 
     def cancel(self, operation_id: str) -> None:
@@ -116,6 +132,26 @@ class GoogleVeo(Foreign):
         asked.name = operation_id
         with told_plainly():
             return self._client.operations.get(asked)
+
+
+def credentials_in(environment: Mapping[str, str]) -> Any:
+    """Return the credentials that stand in `GOOGLE_APPLICATION_CREDENTIALS_JSON`; None where google-auth is to look for them.
+
+    A platform without files of ours has no place for the file that `GOOGLE_APPLICATION_CREDENTIALS` names. What would be in it
+    (a service account's key, or a configuration of workload identity) stands in the variable itself.
+
+    Raises:
+        ValueError: it is not JSON, or no credentials; what it contains is not repeated.
+    """
+    text = environment.get(_CREDENTIALS, "")
+    if not text:
+        return None
+    try:
+        given = json.loads(text)
+        return _KINDS[given["type"], given.get("subject_token_type") == _AWS](given, scopes=[_SCOPE])
+    except (ValueError, TypeError, KeyError, GoogleAuthError) as error:
+        what = "the JSON of a service account's key or of a workload identity, on one line"
+        raise ValueError(f"{_CREDENTIALS} must be {what} ({type(error).__name__})") from None
 
 
 def send_once(name: str, paid: Any, url: str | None) -> types.HttpOptions:

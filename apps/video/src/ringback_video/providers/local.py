@@ -1,6 +1,7 @@
 """Our own renderer: each video in a process of its own, which outlives the request that started it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,9 +68,9 @@ class LocalProvider:
         """See `Provider.restart`."""
         self._begin(operation_id)
 
-    def fetch(self, operation_id: str) -> bytes:
+    def fetch(self, operation_id: str, target: Path) -> None:
         """See `Provider.fetch`."""
-        return self._operation(operation_id).video.read_bytes()
+        shutil.copyfile(self._operation(operation_id).video, target)
 
     def cancel(self, operation_id: str) -> None:
         """See `Provider.cancel`."""

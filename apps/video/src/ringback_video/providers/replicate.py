@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +12,9 @@ from replicate.prediction import Prediction
 
 from ringback_video.providers import asking
 from ringback_video.providers.contract import BadSignature, Capabilities, Look, NotThere, Refused, Webhook
+from ringback_video.providers.downloading import download
 from ringback_video.providers.foreign import Foreign
-from ringback_video.providers.sending import TIMEOUT, Once, download, told_plainly
+from ringback_video.providers.sending import TIMEOUT, Once, told_plainly
 from ringback_video.providers.signatures import check_standard
 from ringback_video.rendering.operation import Order
 
@@ -100,13 +102,13 @@ class Replicate(Foreign):
             case "succeeded":
                 return Look("done", 100, cost=_cost(prediction))
 
-    def fetch(self, operation_id: str) -> bytes:
+    def fetch(self, operation_id: str, target: Path) -> None:
         """See `Provider.fetch`; results are deleted after an hour."""
         output = self._get(operation_id).output
         url = output[0] if isinstance(output, list) and output else output
         if not isinstance(url, str):
             raise NotThere("Replicate has deleted the video: it keeps results for one hour.")
-        return download(url, _NAME)
+        download(url, _NAME, target)
 
     def cancel(self, operation_id: str) -> None:
         """See `Provider.cancel`."""

@@ -1,6 +1,7 @@
 """Runway, through its official client (built for 5.24.0, interface of 2024-11-06). It does not call back: it is polled."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,8 +9,9 @@ import runwayml
 
 from ringback_video.providers import asking
 from ringback_video.providers.contract import Capabilities, Look, NotThere, Refused
+from ringback_video.providers.downloading import download
 from ringback_video.providers.foreign import Foreign
-from ringback_video.providers.sending import TIMEOUT, Once, download, told_plainly
+from ringback_video.providers.sending import TIMEOUT, Once, told_plainly
 from ringback_video.rendering.operation import Order
 from ringback_video.templates import Format
 
@@ -96,12 +98,12 @@ class Runway(Foreign):
             case other:
                 return Look("running", note=f"Runway says {other!r}, which we do not know.")
 
-    def fetch(self, operation_id: str) -> bytes:
+    def fetch(self, operation_id: str, target: Path) -> None:
         """See `Provider.fetch`; asking again gives fresh links."""
         links = getattr(self._get(operation_id), "output", None) or []
         if not links:
             raise NotThere("Runway has finished, but there is no video in its result.")
-        return download(str(links[0]), _NAME)
+        download(str(links[0]), _NAME, target)
 
     def cancel(self, operation_id: str) -> None:
         """See `Provider.cancel`; what has ended is left alone, for the same call would delete its video."""

@@ -14,11 +14,12 @@ import httpx
 from ringback_video.providers.contract import Ambiguous, Busy, NotThere, ProviderError, Refused, Unreachable
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-MOST_BYTES = 500 * 1024 * 1024
+MOST_ANSWER = 100 * 1024 * 1024
+"""Bytes of an answer: Google's Veo has the video in it."""
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _RESET = re.compile(r'(?:resets? in|"retryDelay":)\s*"?~?\s*(\d+(?:\.\d+)?)\s*s')
 _SAID = 300
-_MOST_REDIRECTS = 4
+_OF_TRANSPORT = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class Once(httpx.BaseTransport):
@@ -46,8 +47,7 @@ class Once(httpx.BaseTransport):
             request.url = request.url.copy_with(scheme=self._host.scheme, host=self._host.host, port=self._host.port)
             request.headers["host"] = self._host.netloc.decode()
         try:
-            response = self._inner.handle_request(request)
-            response.read()
+            response = self._read(self._inner.handle_request(request))
         except _NOTHING_SENT as error:
             raise Unreachable(f"{self._provider} cannot be reached.") from error
         except httpx.TransportError as error:
@@ -59,6 +59,21 @@ class Once(httpx.BaseTransport):
     def close(self) -> None:
         """Close all connections."""
         self._inner.close()
+
+    def _read(self, response: httpx.Response) -> httpx.Response:
+        """Return an answer with its body, which is bounded."""
+        body = bytearray()
+        try:
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > MOST_ANSWER:
+                    raise Refused(f"{self._provider} answers with more than {MOST_ANSWER // 1024 // 1024} MB.")
+        finally:
+            response.close()
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_TRANSPORT]
+        return httpx.Response(
+            response.status_code, headers=headers, content=bytes(body), extensions=response.extensions
+        )
 
     def _unanswered(self, request: httpx.Request, what: str) -> ProviderError:
         if self._paid(request):
@@ -90,44 +105,6 @@ def told_plainly() -> Iterator[None]:
         if inner is None:
             raise
         raise inner from None
-
-
-def download(url: str, provider: str, headers: dict[str, str] | None = None) -> bytes:
-    """Fetch a finished file from where a provider keeps it.
-
-    Args:
-        url: may redirect; the headers are sent to the first address only.
-        provider: its name, for the texts of errors.
-        headers: keys, where the file is not public.
-
-    Raises:
-        NotThere: it is gone, which links to results are after a while.
-        Unreachable: try again.
-        Refused: it is larger than any video of ours.
-    """
-    try:
-        with httpx.Client(timeout=TIMEOUT) as client:
-            for _ in range(_MOST_REDIRECTS):
-                with client.stream("GET", url, headers=headers) as response:
-                    if response.next_request is None:
-                        return _read(response, provider)
-                    url, headers = str(response.next_request.url), None
-    except httpx.HTTPError as error:
-        raise Unreachable(f"The video could not be fetched from {provider}: {type(error).__name__}.") from error
-    raise NotThere(f"The video cannot be found at {provider}: too many redirects.")
-
-
-def _read(response: httpx.Response, provider: str) -> bytes:
-    if response.status_code >= 500 or response.status_code == 429:
-        raise Unreachable(f"The video could not be fetched from {provider}: {response.status_code}.")
-    if response.status_code >= 400:
-        raise NotThere(f"The video is gone from {provider}: {response.status_code}.")
-    data = bytearray()
-    for part in response.iter_bytes():
-        data += part
-        if len(data) > MOST_BYTES:
-            raise Refused(f"The video from {provider} is larger than {MOST_BYTES // 1024 // 1024} MB.")
-    return bytes(data)
 
 
 def _said(response: httpx.Response) -> str:
