@@ -39,7 +39,7 @@ def measure_pages(http: httpx.Client, report: Report) -> None:
         if max(times) > worst:
             worst, slowest = max(times), path
         report.add("/messages/{id}" if found and path == found[1] else path, median, "ms")
-    report.add(f"slowest answer of all, first ones included: {slowest}", worst, "ms", at_most=100)
+    report.add(f"slowest answer of all, first ones included: {slowest}", worst * 1000, "ms", at_most=100)
 
 
 def main() -> None:

@@ -157,12 +157,28 @@ def test_a_dead_letter_is_retried_after_a_question(world: World, page: Page) -> 
     letter = world.publish("/broken/again", Upstash_Retries="0", Upstash_Label="again")
     eventually(lambda: world.api.get(f"/v2/dlq?messageId={letter}").json()["messages"])
     page.goto(f"{world.url}/console/dead-letters?label=again")
+    page.get_by_label("All that fit").check()
     page.once("dialog", lambda dialog: dialog.dismiss())
-    page.get_by_role("button", name="Retry all that fit").click()
+    page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text(letter)).to_be_visible()
     page.once("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Retry all that fit").click()
-    expect(page.get_by_role("status")).to_contain_text("1 messages are published again")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("status")).to_contain_text("1 published again")
+
+
+def test_a_chosen_dead_letter_is_retried_at_once_and_an_address_unfolds_what_it_names(world: World, page: Page) -> None:
+    letter = world.publish("/broken/one", Upstash_Retries="0", Upstash_Label="one")
+    eventually(lambda: world.api.get(f"/v2/dlq?messageId={letter}").json()["messages"])
+    page.goto(f"{world.url}/console/dead-letters?label=one")
+    page.get_by_label("All that fit").check()
+    page.get_by_label(f"Choose {letter}").check()
+    expect(page.get_by_label("Chosen 1")).to_be_checked()
+    page.get_by_role("button", name="Retry").click()
+    _ready(page, "msg_")
+    page.goto(f"{world.url}/console/messages/{letter}#answer-1")
+    expect(page.get_by_label("Body of the answer to attempt 1")).to_contain_text("no such order")
+    page.get_by_text("Request", exact=True).first.click()
+    expect(page.get_by_role("table", name="Headers of the request of attempt 1")).to_contain_text("REDACTED")
 
 
 def test_a_request_is_built_looked_at_and_sent(world: World, page: Page) -> None:

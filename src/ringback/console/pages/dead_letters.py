@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ringback.client import bulk
+from ringback.client.calls import segment
 from ringback.client.insight import failed_runs
 from ringback.client.management import dead_letters
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
@@ -70,17 +71,25 @@ def _bulk(act: bulk.Act, name: str, done: str, place: str, filters: Sequence[tup
     """Return a deed on the dead letters that were chosen, or on all that fit a filter."""
 
     async def do(visit: Visit) -> Done:
+        if visit.one("scope") == "all":
+            total, is_over = await _all(visit, act, api_filter(visit.given, _names(filters)))
+            more = "" if is_over else " There are more: do it again."
+            return Done(f"{total} {done}.{more}", f"{ROOT}{place}")
         ids = visit.given.get("dlqId", ())
-        if ids:
-            total = sum([(await visit.ask(act(one, None))).count for one in bulk.chosen(ids)])
-            return Done(f"{_of(total, len(ids))} {done}.", f"{ROOT}{place}")
-        if visit.one("scope") != "all":
+        if not ids:
             raise ValueError("Nothing is chosen: tick the lines that are meant.")
-        total, is_over = await _all(visit, act, api_filter(visit.given, _names(filters)))
-        more = "" if is_over else " There are more: do it again."
-        return Done(f"{total} {done}.{more}", f"{ROOT}{place}")
+        parts = [await visit.ask(act(one, None)) for one in bulk.chosen(ids)]
+        told = f"{_of(sum(part.count for part in parts), len(ids))} {done}."
+        made = parts[0].items if len(ids) == 1 else []
+        return Done(told, f"{ROOT}{_page_of(made[0]) if made else place}")
 
     return Deed(f"{place}/{name}", do)
+
+
+def _page_of(made: Mapping[str, str]) -> str:
+    """Return where to look at what was made of a single dead letter."""
+    message = made.get("messageId")
+    return f"/messages/{segment(message)}" if message else f"/runs/{segment(made['workflowRunId'])}"
 
 
 def _of(done: int, chosen: int) -> str:

@@ -1,13 +1,16 @@
 """The search field: an id leads to what it names, anything else to what is called so."""
 
 import asyncio
+import re
 from urllib.parse import urlencode
 
 from ringback.client.calls import segment
-from ringback.client.management import flow_keys, queues, schedules, url_groups
+from ringback.client.management import dead_letter, flow_keys, queues, schedules, url_groups
 from ringback.console.screens import Screen, Section, Values, Visit
+from ringback.errors import Refused
 
 _MOST = 20
+_DEAD_LETTER = re.compile(r"[0-9]{13}-[0-9]{1,10}")
 
 
 async def load(visit: Visit) -> Values:
@@ -17,9 +20,24 @@ async def load(visit: Visit) -> Values:
         return {"found": [("Message", wanted, f"/messages/{segment(wanted)}")], "offers": [], "wanted": wanted}
     if wanted.startswith("wfr_"):
         return {"found": [("Run", wanted, f"/runs/{segment(wanted)}")], "offers": [], "wanted": wanted}
+    if _DEAD_LETTER.fullmatch(wanted) and (found := await _dead_letter(visit, wanted)):
+        return {"found": found, "offers": [], "wanted": wanted}
     if not wanted:
         return {"found": [], "offers": [], "wanted": ""}
     return {"found": await _named(visit, wanted), "offers": _filters(wanted), "wanted": wanted}
+
+
+async def _dead_letter(visit: Visit, id_: str) -> list[tuple[str, str, str]]:
+    """Return the message or the run that a dead letter is of."""
+    try:
+        letter = await visit.ask(dead_letter(id_))
+    except Refused:
+        return []
+    run = letter.get("workflowRunId")
+    if run:
+        return [("Run of this dead letter", run, f"/runs/{segment(run)}")]
+    message = letter["messageId"]
+    return [("Message of this dead letter", message, f"/messages/{segment(message)}")]
 
 
 async def _named(visit: Visit, wanted: str) -> list[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ import asyncio
 
 from ringback.client import Page
 from ringback.client.insight import attempts, publish_again
-from ringback.client.management import cancel_message, cancel_messages, events, message
+from ringback.client.management import cancel_message, cancel_messages, dead_letters, events, message
 from ringback.console.pages.causes import causes_of
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
 from ringback.console.views import attempts as of_attempts
@@ -77,8 +77,10 @@ async def load_life(visit: Visit) -> Values:
         known = await visit.ask(message(id_))  # its history may have been forgotten before it
         created = {**known, "time": known["createdAt"], "state": "CREATED"}
         life = views.life([created], made["attempts"], more=False)
+    letters = await visit.ask(dead_letters({"messageId": id_}, count=1)) if life and life.state == "FAILED" else None
     return {
         "id": id_,
+        "letter": letters.items[0] if letters and letters.items else None,
         "life": life,
         "causes": causes,
         "made": made,

@@ -157,8 +157,24 @@ menu?.addEventListener("click", () => {
   const open = document.getElementById("nav").classList.toggle("open");
   menu.setAttribute("aria-expanded", String(open));
 });
+// Lists with boxes: what a button does is done to the chosen lines, or to all there are.
+const scope = document.querySelector(".scope");
+const boxes = [...document.querySelectorAll("[name=dlqId][type=checkbox]")];
+
+function tellChosen() {
+  const chosen = boxes.filter((one) => one.checked).length;
+  scope.querySelector("[data-chosen]").textContent = chosen || "";
+  if (chosen) scope.querySelector("[value=chosen]").checked = true;
+}
+
 for (const all of document.querySelectorAll("[data-all]")) {
-  all.addEventListener("change", () => { for (const one of document.querySelectorAll(`[name="${all.dataset.all}"]`)) one.checked = all.checked; });
+  all.addEventListener("change", () => { for (const one of boxes) one.checked = all.checked; tellChosen(); });
+}
+for (const one of boxes) one.addEventListener("change", tellChosen);
+
+function question(button) {
+  const isAll = scope?.querySelector("[value=all]").checked && button.dataset.confirmAll;
+  return isAll ? button.dataset.confirmAll.replace("{all}", scope.dataset.allAre) : button.dataset.confirm;
 }
 const part = document.querySelector("[data-live]:not([data-still])");
 if (part && "EventSource" in window) live(part);
@@ -176,6 +192,18 @@ if (build) {
   build.addEventListener("change", fit);
   fit();
 }
-for (const button of document.querySelectorAll("button[data-confirm]")) {
-  button.addEventListener("click", (event) => { if (!confirm(button.dataset.confirm)) event.preventDefault(); });
+for (const button of document.querySelectorAll("button[data-confirm], button[data-confirm-all]")) {
+  button.addEventListener("click", (event) => {
+    const asked = question(button);
+    if (asked && !confirm(asked)) event.preventDefault();
+  });
 }
+
+// An address may name what stands folded up.
+function unfold() {
+  const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let one = named || null; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
+  named?.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+if (location.hash) unfold();
