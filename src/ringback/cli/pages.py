@@ -25,10 +25,17 @@ def serve_console(service: Service, settings: Settings, url: str, offered: Tenan
     lacking = missing()
     if lacking:
         return f"No console: {lacking} is missing ({REMEDY})"
-    making = asyncio.ensure_future(asyncio.to_thread(_make, service, settings, url, offered))
+
+    def begin() -> "asyncio.Future[Any]":
+        return asyncio.ensure_future(asyncio.to_thread(_make, service, settings, url, offered))
+
+    making = begin()
 
     async def page(request: Request) -> Response | Stream:
-        respond = await making
+        nonlocal making
+        if making.done() and making.exception() is not None:
+            making = begin()  # what was missing, a file descriptor say, may be there now
+        respond = await asyncio.shield(making)
         answer: Response | Stream = await respond(request)
         return answer
 

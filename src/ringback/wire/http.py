@@ -83,6 +83,7 @@ class Outcome:
         body: response body, cut at the limit that was in force.
         error: None when a response arrived; otherwise what went wrong, for a person.
         timed_out: True when the time for the attempt was over.
+        unsent: True when nothing was sent because this machine lacks something, file descriptors say; no fault of the endpoint.
     """
 
     status: int
@@ -90,6 +91,7 @@ class Outcome:
     body: bytes = b""
     error: str | None = None
     timed_out: bool = False
+    unsent: bool = False
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header `name`, whatever its casing, or None."""

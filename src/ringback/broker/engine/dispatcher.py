@@ -63,6 +63,7 @@ class Dispatcher:
         self._held: set[int] = set()
         self._in_flight: dict[int, Outbound] = {}
         self._draining = False
+        self._lacks = False
         self._unnoticed: dict[int, tuple[float, Event]] = {}
         self._look: asyncio.TimerHandle | None = None
         self.on_room: Callable[[], None] = lambda: None
@@ -146,8 +147,7 @@ class Dispatcher:
         begun = _begun(message, self._desk)
         self._expect_soon(begun)
         try:
-            outbound = self._in_flight[message.seq] = self._request(handed)
-            outcome = await self._sender.send(outbound)
+            outcome = await self._send(handed)
         except Exception:  # noqa: BLE001 - a fault of ours must not leave a message in flight for ever
             _log.exception("an attempt broke off")
             outcome = Outcome(0, error="internal error of the broker")
@@ -156,6 +156,21 @@ class Dispatcher:
             self._in_flight.pop(message.seq, None)
         self.on_outcome(handed, outcome)
         await self._settle(handed, begun, outcome)
+
+    async def _send(self, handed: Handed) -> Outcome:
+        """Send until it is sent: what this machine lacks must not cost a message one of its retries."""
+        pause = 0.1
+        while True:
+            outbound = self._in_flight[handed.message.seq] = self._request(handed)
+            outcome = await self._sender.send(outbound)
+            if not outcome.unsent:
+                self._lacks = False
+                return outcome
+            if not self._lacks:
+                _log.warning("attempts wait to be sent: %s", outcome.error)
+                self._lacks = True
+            await asyncio.sleep(pause)
+            pause = min(5.0, pause * 2)
 
     def _expect_soon(self, begun: Event) -> None:
         """Have an attempt noticed if it takes long. One timer looks after all: one for each would cost more than its event."""

@@ -1,7 +1,9 @@
 """HTTP going out: connections are kept and reused, addresses checked, times and sizes limited; it never raises."""
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 import ssl
 from collections import deque
@@ -16,6 +18,8 @@ from ringback.wire.guard import Policy, refusal
 from ringback.wire.http import Outbound, Outcome
 
 _Ends = Callable[[], float]
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""What this machine has run out of, when a connection cannot even be begun."""
 _LOOK_EVERY = 0.05
 """Seconds between looks at the requests in flight: an attempt may last that much longer than its time-out."""
 _AS_WRITTEN = "%/:=&?~#+!$,;'@()*[]"
@@ -62,6 +66,10 @@ class _Idle(NamedTuple):
     connection: Connection
 
 
+class _Lacking(Exception):
+    """This machine lacks what a connection needs."""
+
+
 class HttpSender:
     """Sends requests over HTTP/1.1.
 
@@ -90,6 +98,8 @@ class HttpSender:
             return await self._exchange(target.host, data, ends, expects_body=outbound.method != "HEAD")
         except TimeoutError:
             return Outcome(0, error=f"no complete response within {outbound.timeout_ms / 1000:g} s", timed_out=True)
+        except _Lacking as error:
+            return Outcome(0, error=str(error), unsent=True)
         except (ConnectionClosed, ResponseTooLarge, OSError, ValueError) as error:
             return Outcome(0, error=_reason(error))
 
@@ -98,6 +108,9 @@ class HttpSender:
         for timer in (self._sweeper, self._watch):
             if timer:
                 timer.cancel()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         for idle in self._idle.values():
             for one in idle:
                 one.connection.close()
@@ -198,10 +211,25 @@ class HttpSender:
                     server_hostname=host.name if host.secure else None,
                 )
             except OSError as error:
+                if error.errno in _OURS:
+                    raise self._lacking(error) from error
                 errors.append(_reason(error))
             else:
                 return connection
         raise OSError("; ".join(dict.fromkeys(errors)) or f"{host.name} has no address")
+
+    def _lacking(self, error: OSError) -> _Lacking:
+        """What is kept for later may be what others need now."""
+        self._close_idle()
+        return _Lacking(f"this machine has run short: {_reason(error)}")
+
+    def _check_descriptors(self) -> None:
+        """A look-up without a file descriptor fails like one of a name that is not there."""
+        try:
+            os.close(os.dup(0))
+        except OSError as error:
+            if error.errno in _OURS:
+                raise self._lacking(error) from error
 
     async def _addresses(self, host: _Host) -> list[str]:
         try:
@@ -212,6 +240,7 @@ class HttpSender:
         try:
             found = await loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
+            self._check_descriptors()
             raise OSError(f"cannot resolve {host.name}: {_reason(error)}") from error
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
