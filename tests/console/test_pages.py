@@ -297,9 +297,16 @@ async def test_the_builder_sends_what_it_shows(desk: Desk) -> None:
 
 
 async def test_search_finds_by_id_name_and_label(desk: Desk) -> None:
-    await fill(desk)
+    about = await fill(desk)
     await desk.log_in()
+    of_message, of_run = [
+        (await desk.broker.call("GET", path)).json["messages"][0]["dlqId"] for path in ("/v2/dlq", "/v2/workflows/dlq")
+    ]
     for wanted, found in (
+        (of_message, "/console/messages/msg_"),
+        (of_run, f"/console{about['run']}"),
+        ("1790000000000-1", "No queue"),
+        ("order-7", "workflowRunId=order-7"),
         ("msg_1", "/console/messages/msg_1"),
         ("wfr_1", "/console/runs/wfr_1"),
         ("invoi", "/console/queues/invoices"),

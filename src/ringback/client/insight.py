@@ -42,6 +42,11 @@ def failed_runs(which: Filter | None = None, *, cursor: str | None = None, count
     return Call("GET", "/v2/workflows/dlq", lambda answer: page(answer, "messages"), pairs(asked))
 
 
+def failed_run(dlq_id: str) -> Call[Shape]:
+    """Look at the dead letter of a run."""
+    return Call("GET", f"/v2/workflows/dlq/{segment(dlq_id)}", record)
+
+
 def attempts(message_id: str, *, trim: int | None = None, trim_response: int | None = None) -> Call[Shape]:
     """Ask for every attempt to deliver a message, with its request and its answer.
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from urllib.parse import urlencode
 
 from ringback.client.calls import segment
+from ringback.client.insight import failed_run
 from ringback.client.management import dead_letter, flow_keys, queues, schedules, url_groups
 from ringback.console.screens import Screen, Section, Values, Visit
 from ringback.errors import Refused
@@ -28,16 +30,14 @@ async def load(visit: Visit) -> Values:
 
 
 async def _dead_letter(visit: Visit, id_: str) -> list[tuple[str, str, str]]:
-    """Return the message or the run that a dead letter is of."""
-    try:
-        letter = await visit.ask(dead_letter(id_))
-    except Refused:
-        return []
-    run = letter.get("workflowRunId")
-    if run:
+    """Return the run or the message that a dead letter is of."""
+    with suppress(Refused):
+        run = str((await visit.ask(failed_run(id_)))["workflowRunId"])
         return [("Run of this dead letter", run, f"/runs/{segment(run)}")]
-    message = letter["messageId"]
-    return [("Message of this dead letter", message, f"/messages/{segment(message)}")]
+    with suppress(Refused):
+        message = str((await visit.ask(dead_letter(id_)))["messageId"])
+        return [("Message of this dead letter", message, f"/messages/{segment(message)}")]
+    return []
 
 
 async def _named(visit: Visit, wanted: str) -> list[tuple[str, str, str]]:
@@ -66,6 +66,7 @@ def _filters(wanted: str) -> list[tuple[str, str]]:
         names = [("path", "path", "path")]
     else:
         names = [("label", "label", "label"), ("host", "host", "host")]
+    run = [] if "/" in wanted else [("The run with this id", f"/runs?{urlencode({'workflowRunId': wanted})}")]
     return [
         offer
         for title, of_message, of_run in names
@@ -73,7 +74,7 @@ def _filters(wanted: str) -> list[tuple[str, str]]:
             (f"Messages with this {title}", f"/messages?{urlencode({of_message: wanted})}"),
             (f"Runs with this {title}", f"/runs?{urlencode({of_run: wanted})}"),
         )
-    ]
+    ] + run
 
 
 SECTION = Section((Screen("/find", "find.html", load, "Search"),))
