@@ -1,0 +1,81 @@
+"""The log-in form in a real browser: by keyboard alone, on a phone, in light and dark, with nothing that axe finds serious."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from ringback_video import keys
+from support.chromium import FLAGS, executable
+from support.process import BrokerProcess
+from video.conftest import World, world
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory, broker: BrokerProcess) -> Iterator[World]:
+    """A studio where nobody is the demo shop."""
+    with world(tmp_path_factory.mktemp("closed"), broker, demo=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def key(closed: World) -> str:
+    with closed.studio.database.transaction() as session:
+        return keys.add_shop(session, "flowers", 10)
+
+
+@pytest.fixture(params=[("light", 360), ("dark", 360), ("light", 1280)], ids=str)
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    scheme, width = request.param
+    context = browser.new_context(
+        viewport={"width": width, "height": 740}, color_scheme=scheme, reduced_motion="reduce", has_touch=width < 500
+    )
+    yield context.new_page()
+    context.close()
+
+
+def check(page: Page) -> None:
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    small = "[...document.querySelectorAll('main input, main button')].filter((one) => one.offsetHeight < 44).length"
+    assert page.evaluate(small) == 0  # large enough for a finger
+
+
+def test_a_shop_logs_in_and_out_by_keyboard_alone(closed: World, key: str, page: Page) -> None:
+    page.goto(closed.url)
+    expect(page).to_have_url(f"{closed.url}/login")
+    field = page.get_by_label("Your shop's key")
+    expect(field).to_be_focused()
+    check(page)
+    page.keyboard.press("Enter")  # an empty key is asked for, not sent
+    expect(page).to_have_url(f"{closed.url}/login")
+    page.keyboard.type("vs_wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("This key is not known, or has ended.")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    check(page)
+    page.keyboard.type(key)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Log in")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("body")).to_have_attribute("data-shop", "flowers")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == "Log out":
+            break
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{closed.url}/login")
+    assert page.goto(f"{closed.url}/").url.endswith("/login")  # type: ignore[union-attr]
