@@ -161,7 +161,8 @@ def explain(error: BaseException) -> Response | None:
         return refusal(error)
     if isinstance(error, StoreUnavailable):
         _log.error("the store is unavailable: %s", error)
-        return json_response(503, {"error": "the broker cannot write at this moment, try again"})
+        cause = f" ({error.cause})" if error.cause else ""
+        return json_response(503, {"error": f"the broker cannot write at this moment{cause}, try again"})
     return None
 
 

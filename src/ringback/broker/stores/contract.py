@@ -44,7 +44,16 @@ class Query(Struct, frozen=True):
 
 
 class StoreUnavailable(RingbackError):
-    """The store cannot write at this moment (disk full, database away); nothing of the job was kept."""
+    """The store cannot write at this moment (disk full, database away); nothing of the job was kept.
+
+    Args:
+        text: what went wrong, for whoever runs the broker.
+        cause: the same for whoever calls it, without names of files and hosts; empty if it cannot be told.
+    """
+
+    def __init__(self, text: str, cause: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class Transaction(Protocol):

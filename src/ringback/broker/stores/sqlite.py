@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -187,6 +188,7 @@ class SqliteStore:
 
     def _give_up(self, batch: list[_Job], error: BaseException) -> None:
         """Roll back; one job alone is answered with the error, several are run again one by one."""
+        cause = _cause(self._connection, error)
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         open_jobs = [job for job in batch if not job.future.done()]
@@ -195,7 +197,7 @@ class SqliteStore:
             self._run(open_jobs[:1])
             return
         if isinstance(error, apsw.Error):
-            error = StoreUnavailable(f"the database cannot be written: {error}")
+            error = StoreUnavailable(f"the database cannot be written: {error} ({cause})", cause)
         for job in open_jobs:
             _fail(job.future, error)
         self._next()
@@ -264,6 +266,13 @@ class SqliteTransaction:
                 self._connection.executemany(_DROP[kind], drops)
             if rows:
                 self._connection.executemany(_PUT[kind], rows)
+
+
+def _cause(connection: apsw.Connection, error: BaseException) -> str:
+    """Return what the system said; SQLite itself only speaks of an I/O error."""
+    if isinstance(error, apsw.IOError) and connection.system_errno:
+        return os.strerror(connection.system_errno)
+    return str(error)
 
 
 def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
