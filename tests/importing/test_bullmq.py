@@ -9,6 +9,7 @@ import redis
 
 from ringback.client import Transport, management
 from ringback.clock import now
+from ringback.importing.bullmq.moving import Patience
 from support.bullmq import VERSIONS, BullMQ, Desk
 from support.endpoint import Endpoint, eventually
 from support.redis import RedisServer
@@ -95,17 +96,33 @@ def test_jobs_tell_the_endpoint_what_they_were(
     assert request.headers["bullmq-job-name"] == "gr%C3%B6%C3%9Fer"
 
 
+def give_tickets(store: "redis.Redis", count: int) -> None:
+    """Let the workers end so many jobs more."""
+    store.rpush("tickets", *range(count))
+
+
 def test_live_workers_and_the_import_share_the_queue_without_a_loss_or_a_double(
     bullmq: BullMQ, store: "redis.Redis", desk: Desk, endpoint: Endpoint
 ) -> None:
-    jobs = 1500
+    """The workers get tickets for half as many jobs as the import has taken, so that neither can have them all."""
+    jobs = 900
     bullmq.do(desk.queue, ["addMany", jobs, "render", {}])
-    with bullmq.working(desk.queue, 10):
-        eventually(lambda: store.llen("processed") > 20)
-        account = desk.an_import(pause=False).carry_out()
+    give_tickets(store, 20)
+
+    def watch(step: str, count: int) -> None:
+        if step == "claimed":
+            give_tickets(store, count // 2 + 1)
+            eventually(lambda: store.llen("processed") > 20)
+
+    with bullmq.working(desk.queue):
+        eventually(lambda: store.llen("processed") == 20)
+        an_import = desk.an_import(pause=False)
+        an_import.watch = watch
+        account = an_import.carry_out()
+        assert account.moved > 20
+        give_tickets(store, jobs)
         eventually(lambda: store.llen("processed") + account.moved == jobs)
     assert account.problems == []
-    assert account.moved > 0
     worked = [int(job_id) - 1 for job_id in store.lrange("processed", 0, -1)]
     delivered = [int(job_of(one.body.decode(), "number")) for one in endpoint.wait_for(account.moved)]
     assert sorted(worked + delivered) == list(range(jobs))
@@ -114,16 +131,23 @@ def test_live_workers_and_the_import_share_the_queue_without_a_loss_or_a_double(
 def test_a_paused_queue_lets_its_workers_finish_and_moves_the_rest_in_order(
     bullmq: BullMQ, store: "redis.Redis", desk: Desk, endpoint: Endpoint
 ) -> None:
-    jobs = 80
+    jobs, held = 80, 8
     bullmq.do(desk.queue, ["addMany", jobs, "render", {}])
-    with bullmq.working(desk.queue, 100):
-        eventually(lambda: store.llen("processed"))
+    give_tickets(store, 20)
+
+    def watch(step: str, _: int) -> None:
+        if step == "running" and not store.llen("tickets"):
+            give_tickets(store, held)
+
+    with bullmq.working(desk.queue):
+        eventually(lambda: store.llen("processed") == 20 and store.llen(f"bull:{desk.queue}:active") == held)
         an_import = desk.an_import(into=f"{desk.queue}-in-order", parallelism=1)
+        an_import.watch, an_import.patience = watch, Patience(running=60, stalled=0.2)
         account = an_import.carry_out()
     assert account.problems == []
-    assert account.stayed == 0
+    assert (account.moved, account.stayed, account.taken) == (jobs - 20 - held, 0, 0)
     worked = [int(job_id) - 1 for job_id in store.lrange("processed", 0, -1)]
-    delivered = [int(job_of(one.body.decode(), "number")) for one in endpoint.wait_for(jobs - len(worked))]
+    delivered = [int(job_of(one.body.decode(), "number")) for one in endpoint.wait_for(account.moved)]
     assert sorted(worked + delivered) == list(range(jobs))
     assert delivered == sorted(delivered), "one at a time, first in, first out"
 

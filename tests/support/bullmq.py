@@ -46,9 +46,9 @@ class BullMQ:
         return results
 
     @contextmanager
-    def working(self, queue: str, pause_ms: int = 0) -> Iterator[None]:
-        """Have a worker with eight jobs at a time, each of so many milliseconds, for the length of a block."""
-        command = ["node", "worker.mjs", self.version, str(self.port), queue, str(pause_ms)]
+    def working(self, queue: str) -> Iterator[None]:
+        """Have a worker that holds eight jobs at a time and ends one for each of the `tickets`, for the length of a block."""
+        command = ["node", "worker.mjs", self.version, str(self.port), queue]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         worker = subprocess.Popen(command, cwd=NODE, text=True, **pipes)
         assert worker.stdin
