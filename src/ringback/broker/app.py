@@ -11,6 +11,7 @@ from ringback.broker.api.api import Api, explain
 from ringback.broker.api.server import Server
 from ringback.broker.changes import Changes, Handed
 from ringback.broker.engine import journal
+from ringback.broker.engine.canceler import Canceler
 from ringback.broker.engine.counter import Counter
 from ringback.broker.engine.dispatcher import Dispatcher, Sender
 from ringback.broker.engine.janitor import Janitor
@@ -71,7 +72,8 @@ class Broker:
         self.watchdog = Watchdog(self.desk, [tenant.name for tenant in settings.tenants])
         self.preflights = Preflights(sender, self.keyring, self.desk.ids.new, clock)
         self.dispatcher.on_outcome = self.preflights.see
-        self.api = Api(settings, self.desk, self.preflights)
+        self.canceler = Canceler(self.desk)
+        self.api = Api(settings, self.desk, self.preflights, self.canceler)
         self.metrics = Metrics(self.counter.note)
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
         self.watchers: list[Watcher] = [self.keyring.see, self.scheduler.see, self.metrics.see, journal.note]
@@ -95,6 +97,7 @@ class Broker:
             self.membership.loop,
             self.membership.fence,
             self.watchdog.loop,
+            self.canceler.loop,
         )
         self._loops = [asyncio.create_task(one.run()) for one in loops]
         self._loops.append(asyncio.create_task(self.api.levels.prepare(one.name for one in self._tenants)))

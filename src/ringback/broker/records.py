@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ringback.wire.filters import Filter
 from ringback.wire.options import Callback, FlowControl, Options, Redaction
 
 Kind = Literal["plain", "step", "call", "call_result", "failure"]
@@ -291,13 +292,35 @@ class MinuteCounts(Record, frozen=True, array_like=True):
 
 
 class BulkAction(Record, frozen=True, array_like=True):
-    """A bulk cancel that was carried out."""
+    """A bulk cancel that was carried out, asked for at `at`; at once where it does not say when it was completed."""
 
     pos: int
     tenant: str
     total: int
     at: int
     filter: HeaderLines = ()
+    completed_at: int | None = None
+
+
+class BulkCancel(Record, frozen=True, array_like=True):
+    """A bulk cancel that is under way, the newest messages first; a `BulkAction` of the same number takes its place.
+
+    Attributes:
+        chosen: which messages.
+        asked: the same, as it was asked.
+        upto: number of the newest message it still has to look at.
+        total: how many there were when it was asked for.
+        canceled: how many it has canceled.
+    """
+
+    pos: int
+    tenant: str
+    chosen: Filter
+    asked: HeaderLines
+    at: int
+    upto: int
+    total: int
+    canceled: int = 0
 
 
 class AuditEntry(Record, frozen=True, array_like=True):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from ringback.broker.api.audit import audited
 from ringback.broker.api.burst import BurstLimit
-from ringback.broker.api.call import Answer, Call, Preflights, json_response
+from ringback.broker.api.call import Answer, Call, Cancels, Preflights, json_response
 from ringback.broker.api.routes import Route, Router
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.statistics import Levels
@@ -32,12 +32,14 @@ class Api:
         settings: the accounts and limits.
         desk: where decisions are made.
         preflights: what is known of the ways to endpoints.
+        cancels: carries bulk cancels on.
     """
 
-    def __init__(self, settings: Settings, desk: Desk, preflights: Preflights) -> None:
+    def __init__(self, settings: Settings, desk: Desk, preflights: Preflights, cancels: Cancels) -> None:
         self._settings = settings
         self._desk = desk
         self._preflights = preflights
+        self._cancels = cancels
         self._router = Router()
         self._beside: dict[str, Page] = {}
         self._burst = BurstLimit(settings.limits.requests_per_second)
@@ -90,7 +92,17 @@ class Api:
         self._burst.take(tenant.name, request.target, self._desk.clock())
         if self._settings.trusted_proxies:
             request.peer = caller(request, self._settings.trusted_proxies)
-        call = Call(request, tenant, match.names, self._desk, self._settings, self.levels, self._preflights, role)
+        call = Call(
+            request,
+            tenant,
+            match.names,
+            self._desk,
+            self._settings,
+            self.levels,
+            self._preflights,
+            self._cancels,
+            role,
+        )
         if match.route.audit != "no":
             name = f"{match.route.method} {match.route.path}"
             call = audited(call, name, with_body=match.route.audit == "with its body")

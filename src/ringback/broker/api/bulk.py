@@ -1,38 +1,59 @@
 """Canceling many messages, and the record of having done so (protocol 2.6)."""
 
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.changes import Changes
 from ringback.broker.ids import position
-from ringback.broker.operations.bulk import actions
-from ringback.broker.operations.bulk import cancel_many as cancel_page
-from ringback.broker.records import BulkAction
+from ringback.broker.operations import bulk
+from ringback.broker.records import BulkAction, BulkCancel
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.filters import CANCEL_FIELDS, read_filter
+from ringback.wire.filters import CANCEL_FIELDS, Filter, read_filter
 from ringback.wire.http import Response
 
 _DEFAULT_COUNT = 100
 _MOST = 1000
+_LONGEST = 60.0
+"""Seconds that a caller is kept waiting at most (protocol 2.6)."""
 
 
 def cancel_many(call: Call) -> Answer:
     """Cancel messages by ids, by filters, or all."""
-    body = call.request.body
-    filter_ = read_filter(call.query(), body, fields=CANCEL_FIELDS, strict=True)
+    filter_ = read_filter(call.query(), call.request.body, fields=CANCEL_FIELDS, strict=True)
+    if filter_.ids is None:
+        return _cancel_chosen(call, filter_)
+    ids = filter_.ids
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        canceled = cancel_page(tx, call.tenant.name, filter_, moment)
-        answer: dict[str, object] = {"cancelled": canceled}
-        if filter_.ids is None:
-            asked = dict(call.query())
-            action = BulkAction(moment.new_id(), call.tenant.name, canceled, moment.now, tuple(asked.items()))
-            tx.apply(Changes(put=[action]))
-            if asked.get("async") == "true":
-                answer["actionId"] = _id(action)
-        return json_response(202, answer)
+        return json_response(202, {"cancelled": bulk.cancel_ids(tx, call.tenant.name, ids, moment)})
 
     return call.desk.write(job)
+
+
+async def _cancel_chosen(call: Call, filter_: Filter) -> Response:
+    """Few messages are canceled in one transaction; many in several, and the answer waits for the last of them if it may."""
+    tenant, asked = call.tenant.name, tuple(dict(call.query()).items())
+    at_once = dict(asked).get("async") == "true"
+    choice = await call.desk.read(lambda tx: bulk.choose(tx, tenant, filter_))
+
+    def job(tx: Transaction, moment: Moment) -> BulkAction | BulkCancel:
+        if not choice.is_all:
+            return bulk.begin(tx, tenant, filter_, asked, choice, moment)
+        canceled = bulk.cancel_all(tx, tenant, choice.first, moment)
+        return bulk.record(tx, tenant, canceled, asked, moment)
+
+    action = await call.desk.write(job)
+    if at_once:
+        call.cancels.go()
+        total = choice.total if isinstance(action, BulkCancel) else action.total
+        return json_response(202, {"cancelled": total, "actionId": _id(action)})
+    if isinstance(action, BulkCancel):
+        finished = await call.cancels.finish(action.pos, _LONGEST)
+        if finished is None:
+            raise Refused(
+                429, f"bulk action {_id(action)} has not finished within a minute and goes on, see /v2/bulkActions"
+            )
+        action = finished
+    return json_response(202, {"cancelled": action.total})
 
 
 def list_actions(call: Call) -> Answer:
@@ -47,7 +68,8 @@ def list_actions(call: Call) -> Answer:
 
     def job(tx: Transaction) -> Response:
         most = min(max(1, int(count)), _MOST)
-        found = actions(tx, call.tenant.name, asked.get("cursor"), most + 1) if wanted == "FINISHED" else []
+        find = bulk.actions if wanted == "FINISHED" else bulk.under_way
+        found = find(tx, call.tenant.name, asked.get("cursor"), most + 1)
         cursor = {"cursor": position(found[most - 1].pos)} if len(found) > most else {}
         return json_response(200, {"bulkActions": [_shape(one) for one in found[:most]]} | cursor)
 
@@ -61,9 +83,10 @@ def get_action(call: Call) -> Answer:
         text = call.names["action"]
         number = text.removeprefix("ba_")
         try:
-            action = tx.get(BulkAction, int(number, 16)) if len(number) == 16 else None
+            pos = int(number, 16) if len(number) == 16 else -1
         except ValueError:
-            action = None
+            pos = -1
+        action = tx.get(BulkCancel, pos) or tx.get(BulkAction, pos)
         if action is None or action.tenant != call.tenant.name:
             raise Refused(404, f"bulk action {text} not found")
         return json_response(200, _shape(action))
@@ -71,18 +94,18 @@ def get_action(call: Call) -> Answer:
     return call.desk.read(job)
 
 
-def _id(action: BulkAction) -> str:
+def _id(action: BulkAction | BulkCancel) -> str:
     return f"ba_{action.pos:016x}"
 
 
-def _shape(action: BulkAction) -> dict[str, object]:
-    return {
-        "actionId": _id(action),
-        "kind": "cancel",
+def _shape(action: BulkAction | BulkCancel) -> dict[str, object]:
+    shape = {"actionId": _id(action), "kind": "cancel", "total": action.total, "createdAt": action.at}
+    if isinstance(action, BulkCancel):
+        return shape | {"state": "IN_PROGRESS", "processed": action.canceled, "filter": dict(action.asked)}
+    completed_at = action.at if action.completed_at is None else action.completed_at
+    return shape | {
         "state": "FINISHED",
-        "total": action.total,
         "processed": action.total,
-        "createdAt": action.at,
-        "completedAt": action.at,
+        "completedAt": completed_at,
         "filter": dict(action.filter),
     }

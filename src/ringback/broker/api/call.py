@@ -9,6 +9,7 @@ import msgspec
 
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.statistics import Levels
+from ringback.broker.records import BulkAction
 from ringback.broker.rules.preflight import Verdict
 from ringback.broker.settings import Role, Settings, Tenant
 from ringback.errors import Refused
@@ -29,6 +30,16 @@ class Preflights(Protocol):
         """Ask an endpoint, without consequences there."""
 
 
+class Cancels(Protocol):
+    """Carries bulk cancels on."""
+
+    async def finish(self, pos: int, seconds: float) -> BulkAction | None:
+        """Return a cancel when it is finished, None if that takes longer."""
+
+    def go(self) -> None:
+        """Carry on what nobody waits for."""
+
+
 @dataclass(slots=True)
 class Call:
     """One authenticated request.
@@ -41,6 +52,7 @@ class Call:
         settings: the broker's configuration.
         levels: how much there is of everything.
         preflights: what is known of the ways to endpoints.
+        cancels: carries bulk cancels on.
         role: what its token may do.
     """
 
@@ -51,6 +63,7 @@ class Call:
     settings: Settings
     levels: Levels
     preflights: Preflights
+    cancels: Cancels
     role: Role = "full"
 
     def query(self) -> list[tuple[str, str]]:

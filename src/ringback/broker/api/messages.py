@@ -5,7 +5,7 @@ from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import checked_destination, checked_name
 from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.again import again as send_again
-from ringback.broker.operations.cancel import cancel_message
+from ringback.broker.operations.cancel import cancel_message, prepare
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.publish import publish as publish_now
 from ringback.broker.operations.publish import publish_needs
@@ -144,6 +144,7 @@ def cancel(call: Call) -> Answer:
     seq = _known(call.names["message"])
 
     def job(tx: Transaction, moment: Moment) -> Response:
+        prepare(tx, [seq])
         if not cancel_message(tx, call.tenant.name, seq, moment):
             raise _not_found(call)
         return json_response(202, {"cancelled": 1})

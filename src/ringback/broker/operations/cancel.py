@@ -21,8 +21,7 @@ def prepare(tx: Transaction, seqs: Sequence[int]) -> None:
 
 
 def cancel_message(tx: Transaction, tenant: str, seq: int, moment: Moment) -> bool:
-    """Cancel one message; False if it is not pending, or canceled already."""
-    prepare(tx, [seq])
+    """Cancel one message, which `prepare` has got ready; False if it is not pending, or canceled already."""
     delivery = tx.get(Delivery, seq)
     if delivery is None or delivery.tenant != tenant or delivery.cancel_requested:
         return False

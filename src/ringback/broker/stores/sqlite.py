@@ -23,7 +23,7 @@ from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _JOBS_AT_ONCE = 256
 """Most jobs in one transaction: bounds how long the loop is kept from other work."""
 _READERS = 2

@@ -1,0 +1,91 @@
+"""Canceling a million waiting messages with one call: how long it takes, and whether anything else has to wait for it.
+
+`python -m benchmarks.bulk_cancel` writes 1,000,000 delayed messages straight into a database and starts a broker on it. It
+cancels by a filter that fits none, then by one that fits all, and asks the API for small things all the while.
+"""
+
+import argparse
+import json
+import os
+import time
+
+import httpx
+
+from benchmarks.idle import delayed
+from benchmarks.probe import probing
+from benchmarks.process import Broker, broker, rss_mib, scratch
+from benchmarks.report import Report, quantile
+from benchmarks.seed import fill
+
+LONGEST = 600
+"""Seconds after which a cancel is given up."""
+
+
+def cancel(running: Broker, filter_: str) -> int:
+    """Cancel what a filter chooses; return how many the broker says it were, once all are."""
+    end = time.perf_counter() + LONGEST
+    url = f"{running.url}/v2"
+    with httpx.Client(headers=running.headers, timeout=LONGEST) as http:
+        answer = http.delete(f"{url}/messages?{filter_}&async=true").raise_for_status().json()
+        action = f"{url}/bulkActions/{answer['actionId']}"
+        while (told := http.get(action).raise_for_status().json())["state"] != "FINISHED":
+            if time.perf_counter() > end:
+                raise SystemExit(f"not finished after {LONGEST} s: {told}")
+            time.sleep(0.5)
+    return int(told["processed"])
+
+
+def measure(messages: int, report: Report, core: int | None) -> dict[str, float]:
+    """Cancel nothing, then everything."""
+    result: dict[str, float] = {}
+    with scratch() as folder:
+        fill(folder / "pending.db", delayed(messages))
+        with broker(folder / "pending.db", core) as running, probing(running) as probe:
+            time.sleep(5)
+            begun = time.perf_counter()
+            spans = [("nothing asked", begun - 3, begun)]
+            for name, filter_, expected in (
+                ("a filter that fits none", "label=nobody", 0),
+                ("a filter that fits all", "url=http://127.0.0.1:9/hook", messages),
+            ):
+                begun = time.perf_counter()
+                canceled = cancel(running, filter_)
+                spans.append((name, begun, time.perf_counter()))
+                if canceled != expected:
+                    raise SystemExit(f"{name}: {canceled} were canceled, expected {expected}")
+            probe.stop()
+            result["broker_rss_mib"] = round(rss_mib(running.pid), 1)
+    for name, begun, ended in spans:
+        answers = probe.between(begun, ended)
+        report.add(f"{name}: took", ended - begun, "s")
+        report.add(f"{name}: API meanwhile, p50", quantile(answers, 0.5), "ms")
+        report.add(f"{name}: API meanwhile, p99", quantile(answers, 0.99), "ms", at_most=100)
+        report.add(f"{name}: API meanwhile, slowest", quantile(answers, 1.0), "ms")
+    result["cancel_s"] = round(spans[-1][2] - spans[-1][1], 1)
+    result["canceled_per_s"] = round(messages / result["cancel_s"])
+    result["api_p99_ms"] = round(quantile(probe.between(*spans[-1][1:]), 0.99), 2)
+    result["api_slowest_ms"] = round(quantile(probe.between(*spans[-1][1:]), 1.0), 2)
+    report.add("canceled", result["canceled_per_s"], "messages/s")
+    report.add("memory", result["broker_rss_mib"], "MiB", at_most=150)
+    return result
+
+
+def main() -> None:
+    """Fill, cancel, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    options = parser.parse_args()
+    report = Report("canceling in bulk")
+    core = None
+    if (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {0})
+        core = 1
+    result = measure(options.messages, report, core)
+    report.print()
+    if options.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
