@@ -131,7 +131,7 @@ def test_live_workers_and_the_import_share_the_queue_without_a_loss_or_a_double(
 def test_a_paused_queue_lets_its_workers_finish_and_moves_the_rest_in_order(
     bullmq: BullMQ, store: "redis.Redis", desk: Desk, endpoint: Endpoint
 ) -> None:
-    jobs, held = 80, 8
+    jobs, held, base = 80, 8, f"bull:{desk.queue}:"
     bullmq.do(desk.queue, ["addMany", jobs, "render", {}])
     give_tickets(store, 20)
 
@@ -140,7 +140,7 @@ def test_a_paused_queue_lets_its_workers_finish_and_moves_the_rest_in_order(
             give_tickets(store, held)
 
     with bullmq.working(desk.queue):
-        eventually(lambda: store.llen("processed") == 20 and store.llen(f"bull:{desk.queue}:active") == held)
+        eventually(lambda: store.zcard(f"{base}completed") == 20 and store.llen(f"{base}active") == held)
         an_import = desk.an_import(into=f"{desk.queue}-in-order", parallelism=1)
         an_import.watch, an_import.patience = watch, Patience(running=60, stalled=0.2)
         account = an_import.carry_out()
