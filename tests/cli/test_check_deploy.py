@@ -17,8 +17,9 @@ HEAD = """
 from dataclasses import dataclass
 from fastapi import FastAPI
 from flask import Flask
+from mangum import Mangum
 from ringback.workflow import Context
-from ringback.workflow.adapters import flask, starlette
+from ringback.workflow.adapters import aws_lambda, flask, starlette
 
 done = []
 """
@@ -106,6 +107,9 @@ def test_a_run_that_would_break_is_named_with_the_step_and_what_helps(
 APPS = {
     "fastapi": 'app = FastAPI()\nstarlette.serve(app, "/order", order)\n',
     "flask": 'app = Flask("app")\nflask.serve(app, "/order", order)\n',
+    "lambda": 'app = aws_lambda.serve_many({"order": order})\n',
+    "mangum": 'web = FastAPI()\nstarlette.serve(web, "/order", order)\n'
+    'def app(event, context): return Mangum(web, lifespan="off")(event, context)\n',
 }
 
 
@@ -115,7 +119,7 @@ def test_an_application_is_checked_as_it_serves_its_workflows(framework: str, br
     changed = check(REORDERED + APPS[framework], "app")
     assert changed.exit_code == 1
     assert "at step 1" in changed.output
-    moved = check(SAME + APPS[framework].replace("/order", "/orders"), "app")
+    moved = check(SAME + APPS[framework].replace('order"', 'orders"'), "app")
     assert moved.exit_code == 1
     assert "no workflow is served at https://workflows.test/order any more (status 404)" in moved.output
     assert "keep serving the workflow at this path" in moved.output
@@ -140,7 +144,7 @@ def test_runs_of_other_workflows_are_left_out_or_asked_about(broker: TestBroker)
         ("shop", "expected MODULE:NAME"),
         ("no_such_module:order", "there is no module 'no_such_module'"),
         ("json:order", "module 'json' has no 'order'"),
-        ("json:__name__", "expected a workflow or an ASGI or WSGI application, not str"),
+        ("json:__name__", "expected ASGI, WSGI or a Lambda handler, or a workflow"),
     ],
 )
 def test_what_is_no_workflow_is_refused(target: str, says: str, broker: TestBroker) -> None:

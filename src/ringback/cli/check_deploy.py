@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 
 import click
 
+from ringback.cli.handlers import deliver_to_handler
 from ringback.cli.loading import load
 from ringback.cli.output import Shape, time_of
 from ringback.cli.remote import Remote, remote
 from ringback.client import AsyncTransport, LogFilter, calls
 from ringback.client import runs as api
 from ringback.errors import Refused
+from ringback.simulate.inside.loading import NotAnApplication, interface_of
 from ringback.testing.apps import Deliver, deliver_to_app, deliver_to_workflow
 from ringback.testing.deploys import InFlight, play_through
 from ringback.workflow.checking import Checked
@@ -40,8 +42,8 @@ _HELP = {
 def check_deploy(told: Remote, target: str, prefix: str, most: int) -> None:
     """Replay the runs in flight against new code, and name those that would break.
 
-    MODULE:NAME is a workflow, or an ASGI or WSGI application that serves workflows. No step is done; the code between steps
-    runs, as on every delivery. Exit status 1 when a run would break.
+    MODULE:NAME is a workflow, or an ASGI or WSGI application or a Lambda handler that serves workflows. No step is done; the
+    code between steps runs, as on every delivery. Exit status 1 when a run would break.
     """
     deliver, is_app = _deliverer(load(target))
     runs, total = _in_flight(told, prefix, most)
@@ -61,13 +63,15 @@ def _deliverer(loaded: Any) -> tuple[Deliver, bool]:
     """Return what brings deliveries to the new code, and whether that is an application."""
     if isinstance(loaded, Workflow) or (inspect.isroutine(loaded) and _takes_one(loaded)):
         return deliver_to_workflow(Endpoint(as_workflow(loaded, ServeOptions()))), False
-    if not callable(loaded):
-        raise click.UsageError(f"expected a workflow or an ASGI or WSGI application, not {type(loaded).__name__}")
-    return deliver_to_app(loaded), True
+    try:
+        interface = interface_of(loaded, "lambda")
+    except NotAnApplication as error:
+        raise click.UsageError(f"{error}, or a workflow") from error
+    return (deliver_to_handler(loaded) if interface == "lambda" else deliver_to_app(loaded)), True
 
 
 def _takes_one(function: Any) -> bool:
-    """Workflows take a context, WSGI applications two arguments and ASGI applications three."""
+    """Workflows take a context, WSGI applications and Lambda handlers two arguments and ASGI applications three."""
     return len(inspect.signature(function).parameters) == 1
 
 

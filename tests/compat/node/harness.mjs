@@ -5,7 +5,7 @@ import { Client } from "@upstash/workflow";
 import { serve } from "@upstash/workflow/express";
 
 export const app = express();
-export const here = { base: "" };
+export const here = { base: "", client: new Client({ baseUrl: process.env.QSTASH_URL, token: process.env.QSTASH_TOKEN }) };
 const counts = {};
 const seen = {};
 app.use(express.json({ limit: "10mb" }));
@@ -25,7 +25,6 @@ export function listen() {
     here.base = `http://127.0.0.1:${server.address().port}`;
     console.log(here.base);
   });
-  const client = new Client({ baseUrl: process.env.QSTASH_URL, token: process.env.QSTASH_TOKEN });
   process.stdin.setEncoding("utf8");
   let text = "";
   process.stdin.on("data", async (part) => {
@@ -35,7 +34,7 @@ export function listen() {
       const { path, args } = JSON.parse(text.slice(0, end));
       text = text.slice(end + 1);
       try {
-        const owner = path.length > 1 ? client[path[0]] : client;
+        const owner = path.length > 1 ? here.client[path[0]] : here.client;
         console.log(JSON.stringify({ value: await owner[path.at(-1)](...args) }));
       } catch (error) {
         console.log(JSON.stringify({ error: error.message, status: error.status }));
