@@ -8,9 +8,18 @@ import pytest
 
 from support.endpoint import eventually
 from support.node import Workflows, ended, log, requests, require_clients, trigger, workflows
-from support.process import BrokerProcess
+from support.postgres import Server
+from support.process import BrokerProcess, running
 
 pytestmark = pytest.mark.node
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def broker(request: pytest.FixtureRequest) -> Iterator[BrokerProcess]:
+    """A broker of its own on each kind of store."""
+    server: Server | None = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    with running(server and server.fresh()) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")

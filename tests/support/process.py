@@ -51,7 +51,7 @@ def start(*arguments: str, command: str = "dev", python: str = sys.executable) -
 
 
 @contextmanager
-def running(database: Path | None = None) -> Iterator[BrokerProcess]:
+def running(database: Path | str | None = None) -> Iterator[BrokerProcess]:
     """Run a broker for the length of a block."""
     broker = start(*(["--db", str(database)] if database else []))
     try:

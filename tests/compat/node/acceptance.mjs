@@ -11,6 +11,16 @@ app.all("/down", (_request, response) => response.status(503).send("down"));
 app.all("/slow", (_request, _response) => {});
 app.all("/bytes", (_request, response) => response.type("application/octet-stream").send(Buffer.from([255, 0, 254])));
 
+// Members of a group have no order of their own: one that fails after another waits until the broker tells of the other.
+async function until(condition) {
+  while (!(await condition())) await new Promise((done) => setTimeout(done, 20));
+}
+async function succeeded(run, name) {
+  const { runs } = await here.client.logs({ filter: { workflowRunId: run } });
+  const steps = runs.flatMap((one) => one.steps).flatMap((group) => group.steps);
+  return steps.some((step) => step.stepName === name && step.state === "STEP_SUCCESS");
+}
+
 flow("five-calls", async (context) => {
   const a = await context.call("post", { url: `${here.base}/echo`, method: "POST", body: { a: "ü" }, headers: { "x-seen": "1" } });
   const b = await context.call("get", { url: `${here.base}/echo`, method: "GET" });
@@ -44,19 +54,11 @@ flow("waiting", async (context) => {
   return await context.run("sum", () => [late.timeout, called.status, first.eventData, again.status, second.eventData]);
 });
 flow("listening", async (context) => (await context.waitForEvent("hear", "shared", { timeout: "1h" })).eventData);
-async function succeeded(run, name) {
-  for (;;) {
-    const { runs } = await here.client.logs({ filter: { workflowRunId: run } });
-    const steps = runs.flatMap((one) => one.steps).flatMap((group) => group.steps);
-    if (steps.some((step) => step.stepName === name && step.state === "STEP_SUCCESS")) return;
-    await new Promise((done) => setTimeout(done, 20));
-  }
-}
 flow("group-fails", async (context) => {
   await Promise.all([
     context.run("fine", () => 1),
     context.run("bad", async () => {
-      await succeeded(context.workflowRunId, "fine");  // members have no order of their own
+      await until(() => succeeded(context.workflowRunId, "fine"));
       throw new WorkflowNonRetryableError("bad member");
     }),
     context.sleep("long", 2)]);
@@ -96,7 +98,10 @@ const guardian = createWorkflow(async (context) => {
 const careless = createWorkflow(async (context) => {
   await Promise.all([
     context.invoke("kid", { workflow: leaf, body: { wait: context.requestPayload }, workflowRunId: `kid-${context.requestPayload}` }),
-    context.run("fail", () => { throw new WorkflowNonRetryableError("parent fails"); })]);
+    context.run("fail", async () => {
+      await until(async () => (await here.client.getWaiters({ eventId: `leaf-${context.requestPayload}` })).length > 0);
+      throw new WorkflowNonRetryableError("parent fails");
+    })]);
 });
 app.use("/family", serveMany({ leaf, branch, tree, guardian, careless }));
 flow("stranger", async (context) => {
