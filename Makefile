@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test check setup format bench simulate docs release test-versions clean
+.PHONY: run demo test check setup format bench simulate torture docs release test-versions clean
 
 ## run: broker and Video Studio up, one sample job made, servers stay up until Ctrl-C
 run: setup
@@ -30,6 +30,10 @@ bench: setup
 ## simulate: random histories with crashes, SEEDS of them
 simulate: setup
 	@SEEDS=$(or $(SEEDS),1000) $(BIN)/pytest -q tests/simulation
+
+## torture: MINUTES of kill -9 under load with a ledger, on SQLite and on PostgreSQL
+torture: setup
+	@MINUTES=$(or $(MINUTES),5) $(BIN)/pytest -q -s --timeout 7200 tests/faults/torture.py
 
 ## docs: the site, searchable, into build/site
 docs: setup
