@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -93,8 +93,7 @@ def _shop(options: argparse.Namespace) -> None:
 
     try:
         settings.data_folder().mkdir(parents=True, exist_ok=True)
-        database = Database(settings.database_url())
-        with database.transaction() as session:
+        with closing(Database(settings.database_url())) as database, database.transaction() as session:
             match options.action:
                 case "add":
                     quota = settings.default_quota() if options.quota is None else options.quota
@@ -103,7 +102,6 @@ def _shop(options: argparse.Namespace) -> None:
                     lines = [keys.rotate_key(session, options.name, options.overlap)]
                 case _:
                     lines = keys.list_shops(session)
-        database.close()
     except ValueError as error:
         sys.exit(f"video-studio: {error}")
     print("\n".join(lines))

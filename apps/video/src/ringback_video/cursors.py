@@ -34,7 +34,9 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
         Problem: it is not one of ours.
     """
     try:
-        at, _, job_id = base64.b64decode(cursor + "==", b"-_", validate=True).decode().partition(" ")
+        at, _, job_id = (
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode().partition(" ")
+        )
         return datetime.fromisoformat(at).replace(tzinfo=None), str(UUID(job_id))
     except (ValueError, binascii.Error) as error:
         raise Problem(422, "Unknown cursor", "Give the X-Next-Cursor of the page before.", "cursor") from error
