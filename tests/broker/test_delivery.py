@@ -1,5 +1,6 @@
 """From publish to the end of a message: attempts, waits, callbacks, dead letters."""
 
+import asyncio
 import base64
 import itertools
 import json
@@ -240,6 +241,18 @@ async def test_without_that_setting_api_destinations_are_refused(ringed: InProce
     for target in ("api/llm", "api/email"):
         answer = await ringed.call("POST", f"/v2/publish/{target}", b"{}", upstash_callback="https://cb.example")
         assert answer.status == 400
+
+
+async def test_no_more_than_there_is_room_for_is_attempted_at_once_however_much_is_taken_in_at_once() -> None:
+    async with inprocess(room=2) as ringed:
+        ringed.held = asyncio.Event()
+        batch = [{"destination": f"https://{name}.example/in", "body": "x"} for name in "aaabbbcc"]
+        assert (await ringed.call("POST", "/v2/batch", batch)).status == 200
+        await ringed.settle()
+        assert ringed.in_flight == 2
+        ringed.held.set()
+        await ringed.settle()
+        assert (ringed.most_in_flight, len(ringed.sent)) == (2, 8)
 
 
 async def test_a_fault_of_the_broker_is_an_attempt_that_failed(

@@ -176,6 +176,44 @@ async def test_a_node_that_leaves_gives_back_what_it_could_not_finish(
     assert (lane.active, lane.waiting) == (0, 0)
 
 
+async def test_what_was_to_be_canceled_is_not_attempted_again_when_its_node_dies(
+    two: tuple[InProcess, InProcess], elapsed: Elapsed
+) -> None:
+    first, second = two
+    first.held = asyncio.Event()
+    key = {"upstash_flow_control_key": "k", "upstash_flow_control_value": "parallelism=1"}
+    message = await first.enqueue("q", "https://e.example/in", **key)
+    assert (await second.call("DELETE", f"/v2/messages/{message}")).status == 202
+    await beat(second)
+    elapsed.at += SECONDS * 1.1
+    await beat(second)
+    await second.settle()
+    assert second.sent == []
+    assert (await second.events(message))[-1] == "CANCELED"
+    for kind, name in (("flow", "k"), ("queue", "q")):
+        lane = await second.store.read(lambda tx, kind=kind, name=name: tx.get(Lane, "one", kind, name))  # type: ignore[misc]
+        assert lane is not None
+        assert (lane.active, lane.waiting) == (0, 0)
+
+
+async def test_silence_counts_from_when_a_node_was_seen_not_from_when_it_was_asked_for(
+    two: tuple[InProcess, InProcess], elapsed: Elapsed
+) -> None:
+    """A look that took long, because the database was away, says nothing about how long the others have been silent."""
+    _, second = two
+    write = second.broker.desk.write
+
+    async def slow(*of: object, **more: object) -> object:
+        elapsed.at += SECONDS * 1.1
+        return await write(*of, **more)  # type: ignore[arg-type]
+
+    second.broker.desk.write = slow  # type: ignore[method-assign, assignment]
+    await beat(second)
+    second.broker.desk.write = write  # type: ignore[method-assign]
+    await beat(second)
+    assert len(await present(second)) == 2
+
+
 async def test_a_lease_that_its_node_knows_nothing_of_is_found(two: tuple[InProcess, InProcess]) -> None:
     """The answer to a commit was lost: the message is leased to a node that was never handed it."""
     first, _ = two

@@ -78,6 +78,7 @@ class Broker:
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
         self.watchers: list[Watcher] = [self.keyring.see, self.scheduler.see, self.metrics.see, journal.note]
         self._loops: list[asyncio.Task[None]] = []
+        self._signs_of_life: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Open the store and take up what was in flight when the last process ended."""
@@ -94,22 +95,19 @@ class Broker:
             self.scheduler.loop,
             self.janitor.loop,
             self.counter.loop,
-            self.membership.loop,
-            self.membership.fence,
             self.watchdog.loop,
             self.canceler.loop,
         )
         self._loops = [asyncio.create_task(one.run()) for one in loops]
         self._loops.append(asyncio.create_task(self.api.levels.prepare(one.name for one in self._tenants)))
+        signs = (self.membership.loop, self.membership.fence)
+        self._signs_of_life = [asyncio.create_task(one.run()) for one in signs]
 
     async def close(self, grace: float = _GRACE) -> None:
         """Claim nothing more, let what is in flight finish for `grace` seconds, and close the store."""
-        for loop in self._loops:
-            loop.cancel()
-        for loop in self._loops:
-            with suppress(asyncio.CancelledError):
-                await loop
-        await self.dispatcher.drain(grace)
+        await _end(self._loops)
+        await self.dispatcher.drain(grace)  # others know meanwhile that this node lives, or they would take over
+        await _end(self._signs_of_life)
         with suppress(StoreUnavailable):
             await self.counter.tick()
         await self.membership.leave()
@@ -130,6 +128,14 @@ class Broker:
     def _see(self, applied: Sequence[Changes]) -> None:
         for see in self.watchers:
             see(applied)
+
+
+async def _end(loops: Sequence[asyncio.Task[None]]) -> None:
+    for loop in loops:
+        loop.cancel()
+    for loop in loops:
+        with suppress(asyncio.CancelledError):
+            await loop
 
 
 def store_for(settings: Settings) -> Store:

@@ -37,7 +37,7 @@ class Dispatcher:
         desk: where outcomes are written down.
         sender: sends requests.
         request: makes the request of one attempt.
-        in_flight: most attempts at once.
+        in_flight: most attempts at once; what one transaction has leased beyond that waits here.
         limits: quotas for what follows from outcomes.
         per_host: most of them to one host; the rest wait here, so that a slow host keeps nobody else waiting.
     """
@@ -60,6 +60,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hosts: dict[str, int] = {}
         self._waiting: dict[str, deque[Handed]] = {}
+        self._beyond: deque[Handed] = deque()
         self._held: set[int] = set()
         self._in_flight: dict[int, Outbound] = {}
         self._draining = False
@@ -76,11 +77,10 @@ class Dispatcher:
     def submit(self, handed: Handed) -> None:
         """Attempt a message that is leased to this node."""
         self._held.add(handed.message.seq)
-        host = urlsplit(handed.message.url).netloc
-        if self._hosts.get(host, 0) >= self._per_host:
-            self._waiting.setdefault(host, deque()).append(handed)
+        if len(self._tasks) >= self._limit:
+            self._beyond.append(handed)
         else:
-            self._begin(host, handed)
+            self._place(handed)
 
     def keep_waiting(self, seq: int) -> None:
         """The endpoint works on a message: give its attempt the whole time-out anew."""
@@ -94,9 +94,7 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Break off everything: others may have taken this node for dead and attempt the same messages."""
-        for waiting in self._waiting.values():
-            self._held.difference_update(handed.message.seq for handed in waiting)
-        self._waiting.clear()
+        self._let_go_of_waiting()
         for task in self._tasks:
             task.cancel()
 
@@ -112,12 +110,26 @@ class Dispatcher:
     async def drain(self, grace: float) -> None:
         """Wait at most `grace` seconds for the attempts in flight, then break them off; their leases run out."""
         self._draining = True  # what an outcome lets in now is for others, or for the next start
-        self._waiting.clear()
+        self._let_go_of_waiting()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _let_go_of_waiting(self) -> None:
+        for waiting in (*self._waiting.values(), self._beyond):
+            self._held.difference_update(handed.message.seq for handed in waiting)
+        self._waiting.clear()
+        self._beyond.clear()
+
+    def _place(self, handed: Handed) -> None:
+        """Begin an attempt, or let it wait for its host."""
+        host = urlsplit(handed.message.url).netloc
+        if self._hosts.get(host, 0) >= self._per_host:
+            self._waiting.setdefault(host, deque()).append(handed)
+        else:
+            self._begin(host, handed)
 
     def _begin(self, host: str, handed: Handed) -> None:
         self._hosts[host] = self._hosts.get(host, 0) + 1
@@ -140,6 +152,8 @@ class Dispatcher:
             self._begin(host, waiting.popleft())
             if not waiting:
                 del self._waiting[host]
+        while self._beyond and len(self._tasks) < self._limit:
+            self._place(self._beyond.popleft())
         self.on_room()
 
     async def _attempt(self, handed: Handed) -> None:

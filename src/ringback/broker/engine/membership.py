@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from ringback.broker.engine.dispatcher import Dispatcher
-from ringback.broker.engine.loop import Loop
+from ringback.broker.engine.loop import LONGEST_SLEEP, Loop
 from ringback.broker.operations import nodes
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import Node
@@ -34,12 +34,12 @@ class Membership:
         self._desk = desk
         self._dispatcher = dispatcher
         self._timeout = timeout_ms / 1000
-        self._every_ms = max(50, min(1000, timeout_ms // 10))
         self._recovered = recovered
         self._moved: dict[Node, float] = {}
         self._suspects: set[int] = set()
-        self.loop = Loop("membership", self.tick, desk.clock)
-        self.fence = Loop("fence", self.step_back, desk.clock)
+        every_ms = max(50, min(1000, timeout_ms // 10)) if desk.store.shared else LONGEST_SLEEP
+        self.loop = Loop("membership", self.tick, desk.clock, every_ms)
+        self.fence = Loop("fence", self.step_back, desk.clock, every_ms)
 
     async def join(self) -> None:
         """Take a place among the nodes."""
@@ -68,12 +68,12 @@ class Membership:
             await self._begin_anew()
         else:
             self._sure(begun)
-            self._note(present, begun)
+            self._note(present, elapsed())
             for gone in set(silent) - set(present):
                 _log.warning("node %s (%s) is silent: its work is taken over", gone.slot, gone.name)
         if await self._take_back() + await self._take_back_unclear():
             self._recovered()
-        return self._desk.clock() + self._every_ms
+        return None
 
     async def step_back(self) -> Instant | None:
         """Break off all attempts once others may have taken this node for dead."""
@@ -82,7 +82,7 @@ class Membership:
         if self._desk.lease() is None and not self._dispatcher.is_idle():
             _log.warning("the database has not been reached for too long: what is in flight is broken off")
             self._dispatcher.abandon()
-        return self._desk.clock() + self._every_ms
+        return None
 
     def _sure(self, begun: float) -> None:
         if self._desk.store.shared:

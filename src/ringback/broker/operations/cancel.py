@@ -34,9 +34,16 @@ def cancel_message(tx: Transaction, tenant: str, seq: int, moment: Moment) -> bo
     if delivery.lease is not None:
         tx.apply(Changes(put=[requested, replace(delivery, cancel_requested=True)]))
         return True
-    canceled = Event(moment.new_id(), tenant, seq, "CANCELED", moment.now, facets=facets)
-    tx.apply(Changes(put=[requested, canceled], drop=[delivery]))
+    tx.apply(Changes(put=[requested]))
+    end_canceled(tx, message, delivery, moment)
+    return True
+
+
+def end_canceled(tx: Transaction, message: Message | None, delivery: Delivery, moment: Moment) -> None:
+    """End a message that nobody attempts any more as canceled, and give back what it held."""
+    facets = 0 if message is None else facets_of(message)
+    canceled = Event(moment.new_id(), delivery.tenant, delivery.seq, "CANCELED", moment.now, facets=facets)
+    tx.apply(Changes(put=[canceled], drop=[delivery]))
     leave(tx, delivery, moment)
     if message is not None:
         release(tx, message, delivery, moment, ended=True)
-    return True

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ringback import __version__
 from ringback.broker.changes import Changes
 from ringback.broker.ids import SLOTS, Ids, slot_of
+from ringback.broker.operations.cancel import end_canceled
 from ringback.broker.operations.due import newest_number
 from ringback.broker.operations.lanes import release
 from ringback.broker.operations.settle import settle_needs
@@ -104,7 +105,7 @@ def held_by(tx: Transaction, number: int) -> list[Delivery]:
 
 
 def give_back(tx: Transaction, lost: Iterable[Delivery], moment: Moment) -> None:
-    """Make messages due again whose attempts nobody will settle."""
+    """Make messages due again whose attempts nobody will settle; those that were to be canceled meanwhile are."""
     lost = list(lost)
     tx.load((Message, (one.seq,)) for one in lost)
     tx.load(need for one in lost if (message := tx.get(Message, one.seq)) for need in settle_needs(message))
@@ -112,6 +113,9 @@ def give_back(tx: Transaction, lost: Iterable[Delivery], moment: Moment) -> None
         delivery = tx.get(Delivery, one.seq)
         message = tx.get(Message, one.seq)
         if delivery is None or delivery.lease != one.lease or delivery.retried != one.retried:
+            continue
+        if delivery.cancel_requested:  # the attempt it was left to finish is gone, and there is to be no other
+            end_canceled(tx, message, delivery, moment)
             continue
         tx.apply(Changes(put=[replace(delivery, lease=None, wake_at=moment.now)]))
         if message is not None:
