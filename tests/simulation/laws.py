@@ -1,24 +1,15 @@
-"""The laws: what must hold each time the disk has synced, and what must hold when all has come to rest."""
+"""The laws about all that is durable: what must hold each time the disk has synced, and what when all has come to rest."""
 
 from collections import Counter
 from typing import TypeVar
 
-from ringback.broker.records import DeadLetter, Delivery, Entry, Event, Lane, Message, Record, Run
+from ringback.broker.records import DeadLetter, Delivery, Entry, Lane, Message, Record, Run
 from ringback.broker.stores.memory import Rows
-from simulation.world import CALLBACK, RETRIES, STEPS, World
+from simulation.endpoints import CALLBACK, STEPS
+from simulation.verdict import hold
+from simulation.world import World
 
 R = TypeVar("R", bound=Record)
-ENDS = ("DELIVERED", "FAILED", "CANCELED")
-
-
-class Broken(Exception):
-    """A law is broken."""
-
-
-def hold(law: object, text: str) -> None:
-    """Raise where a law does not hold."""
-    if not law:
-        raise Broken(text)
 
 
 def all_of(rows: Rows, kind: type[R]) -> list[R]:
@@ -26,8 +17,9 @@ def all_of(rows: Rows, kind: type[R]) -> list[R]:
     return [record for record in rows[kind].values() if isinstance(record, kind)]
 
 
-def always(rows: Rows) -> None:
+def always(world: World) -> None:
     """What holds after each sync."""
+    rows = world.account.rows
     held: Counter[tuple[str, str]] = Counter()
     waiting: Counter[tuple[str, str]] = Counter()
     for delivery in all_of(rows, Delivery):
@@ -35,7 +27,6 @@ def always(rows: Rows) -> None:
         hold(places == 1, f"{delivery.seq:x} stands in {places} places at once")
         message = rows[Message][delivery.seq,]
         assert isinstance(message, Message)
-        hold(delivery.retried <= message.retries, f"{delivery.seq:x} is tried again too often")
         if delivery.queued:
             held["queue", message.queue or message.holds or ""] += 1
         if message.flow and delivery.lease is not None:
@@ -47,46 +38,33 @@ def always(rows: Rows) -> None:
         active, line = held[lane.kind, lane.name], waiting[lane.kind, lane.name]
         hold(lane.active == active, f"{lane.name} counts {lane.active} slots, {active} are taken")
         hold(lane.waiting == line, f"{lane.name} counts {lane.waiting} waiting, {line} are")
-        if lane.kind == "flow" and lane.parallelism:
-            hold(lane.active <= lane.parallelism, f"{lane.name} is over its limit")
-    _ends_are_final(rows)
+    _nothing_is_lost(world)
+    _failures_are_told(world)
     _steps_are_there_once(rows)
 
 
-class Leases:
-    """What is leased is settled by its holder alone; all that others may do is to give it back, as it was."""
-
-    def __init__(self) -> None:
-        self._held: dict[int, Delivery] = {}
-
-    def check(self, rows: Rows, writer: int) -> None:
-        """Compare with what was durable before."""
-        for seq, before in self._held.items():
-            now = rows[Delivery].get((seq,))
-            if before.lease == writer:
-                continue
-            hold(isinstance(now, Delivery), f"{seq:x} was ended by a broker that did not hold it")
-            assert isinstance(now, Delivery)
-            hold(now.retried == before.retried, f"{seq:x} was settled by a broker that did not hold it")
-        self._held = {one.seq: one for one in all_of(rows, Delivery) if one.lease is not None}
+def _nothing_is_lost(world: World) -> None:
+    """What was acknowledged waits, is attempted, or has ended; so does what a run that goes on lives by."""
+    account, deliveries = world.account, all_of(world.account.rows, Delivery)
+    pending = {delivery.seq for delivery in deliveries}
+    for seq in world.known.acknowledged:
+        hold(seq in pending or seq in account.ended, f"{seq:x} was acknowledged and is lost")
+    moved = {delivery.run for delivery in deliveries}
+    runs = {run.run_id: run for run in all_of(account.rows, Run)}
+    for name in world.known.runs:
+        hold(name in runs, f"{name} was acknowledged and is lost")
+    for run in runs.values():
+        hold(run.state != "RUN_STARTED" or run.seq in moved, f"nothing moves {run.run_id}, and it has not ended")
 
 
-def _ends_are_final(rows: Rows) -> None:
-    ended: Counter[int] = Counter()
-    for event in all_of(rows, Event):
-        if event.state in ENDS:
-            ended[event.message] += 1
-            hold((event.message,) not in rows[Delivery], f"{event.message:x} has ended and is still to be delivered")
-    for seq, count in ended.items():
-        hold(count == 1, f"{seq:x} has {count} ends")
+def _failures_are_told(world: World) -> None:
+    rows, ended = world.account.rows, world.account.ended
+    failed = {seq for seq, state in ended.items() if state == "FAILED"}
     letters = Counter(letter.message for letter in all_of(rows, DeadLetter))
-    failed = {event.message for event in all_of(rows, Event) if event.state == "FAILED"}
-    hold(set(letters) == failed, "dead letters and failures do not belong together")
-    told_of: set[int] = set()
-    for message in all_of(rows, Message):
-        if message.url == CALLBACK:
-            told_of.add(_source(message))
-    for message in all_of(rows, Message):
+    hold(letters == Counter(failed), "dead letters and failures do not belong together")
+    messages = all_of(rows, Message)
+    told_of = {_source(message) for message in messages if message.url == CALLBACK}
+    for message in messages:
         if message.failure_callback and message.seq in failed:
             hold(message.seq in told_of, f"{message.seq:x} has failed and nobody is told")
 
@@ -109,17 +87,12 @@ def _steps_are_there_once(rows: Rows) -> None:
 
 def at_rest(world: World) -> None:
     """What holds when everything has been given the time to end."""
-    rows, known = world.disk.rows, world.known
-    left = all_of(rows, Delivery)
+    account, known = world.account, world.known
+    left = all_of(account.rows, Delivery)
     hold(not left, f"{len(left)} messages never ended: {[f'{one.seq:x}' for one in left][:3]}")
-    ended = {f"msg_{event.message:016x}": event.state for event in all_of(rows, Event) if event.state in ENDS}
-    for message in known.acknowledged:
-        hold(message in ended, f"{message} was acknowledged and is lost")
-        hold(known.attempts[message] or message in known.canceled, f"{message} was never attempted")
-        most = RETRIES + 1 + known.repeated[message]
-        hold(
-            known.attempts[message] <= most, f"{message} was attempted {known.attempts[message]} times, at most {most}"
-        )
-    states = {run.run_id: run.state for run in all_of(rows, Run)}
+    for seq in known.acknowledged:
+        hold(seq in account.ended, f"{seq:x} never ended")
+        hold(world.witness.requests[seq] or seq in known.canceled, f"{seq:x} was never attempted")
+    states = {run.run_id: run.state for run in all_of(account.rows, Run)}
     for run in known.runs:
         hold(states.get(run) == "RUN_SUCCESS", f"{run} was acknowledged and is {states.get(run)}")

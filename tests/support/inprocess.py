@@ -46,6 +46,8 @@ class InProcess:
 
     Attributes:
         respond: what the endpoint answers.
+        room: most requests at once.
+        per_host: most of them to one host, as many as there is room for without.
         sent: all requests it got, in order.
         held: while set, requests wait for it before they are answered.
         in_flight: requests that have not been answered.
@@ -55,6 +57,7 @@ class InProcess:
     store: Store
     limits: Limits = field(default_factory=Limits)
     room: int = 1000
+    per_host: int | None = None
     llm_url: str = ""
     email_url: str = ""
     respond: Respond = lambda _: Outcome(200, [], b"ok")
@@ -76,7 +79,7 @@ class InProcess:
             llm_url=self.llm_url,
             email_url=self.email_url,
             in_flight=self.room,
-            in_flight_per_host=self.room,
+            in_flight_per_host=self.room if self.per_host is None else self.per_host,
             node_timeout_ms=self.node_timeout_ms,
         )
         self.broker = Broker(settings, self.store, self, lambda: self.at)

@@ -1,0 +1,100 @@
+"""The endpoints: quick, slow, hanging and wrong ones, and a workflow that submits its results, sometimes twice."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from ringback.wire.http import Outbound, Outcome
+from simulation.verdict import Broken
+
+if TYPE_CHECKING:
+    from simulation.node import Node
+    from simulation.world import World
+
+TIMEOUT_S = 20
+STEPS = 3
+HOOK, FLOW, CALLBACK = "https://e.example/in", "https://w.example/wf", "https://cb.example/told"
+SDK = [("Upstash-Workflow-Sdk-Version", "1"), ("Upstash-workflow-sdk", "v1.3.2")]
+_WRONG = (
+    Outcome(500),
+    Outcome(404),
+    Outcome(302),
+    Outcome(0, error="connection refused"),
+    Outcome(489),
+    Outcome(489, [("Upstash-NonRetryable-Error", "true")]),
+)
+
+
+class Endpoints:
+    """All of them.
+
+    Args:
+        world: where they are.
+    """
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    async def receive(self, node: "Node", outbound: Outbound) -> Outcome:
+        """Answer a request of a broker."""
+        world = self._world
+        try:
+            sent = world.witness.begin(node, outbound)
+        except Broken as broken:
+            world.accuse(broken)
+            return Outcome(500)
+        try:
+            return await self._answer(outbound)
+        finally:
+            world.witness.finish(sent)
+
+    async def _answer(self, outbound: Outbound) -> Outcome:
+        world, chance = self._world, self._world.chance
+        roll = chance.random() if not world.calm else 0.5
+        if roll < 0.15:
+            seconds = chance.choice((3, 6, 9, TIMEOUT_S - 1, TIMEOUT_S + 1))
+            world.seen["an endpoint hung" if seconds > TIMEOUT_S else "an endpoint answered late"] += 1
+            await asyncio.sleep(seconds)
+        await asyncio.sleep(chance.uniform(0.001, 0.3))
+        if outbound.url == FLOW:
+            return await self._workflow(dict(outbound.headers)["Upstash-Workflow-RunId"], outbound.body, roll)
+        good = 0.2 if outbound.body.endswith(b"7") and not world.calm else 0.85  # some receivers are out of order
+        if roll < good:
+            return Outcome(200, [("X", "y")], b"ok")
+        world.seen["an endpoint answered wrongly"] += 1
+        return chance.choice(_WRONG)
+
+    async def _workflow(self, run: str, body: bytes, roll: float) -> Outcome:
+        """Submit the next result, or end the run; sometimes twice, sometimes without a good answer."""
+        world = self._world
+        listed = len(json.loads(body or b"[]"))
+        node = world.any_node()
+        if node is None:
+            return Outcome(0, error="no broker can be reached")
+        for _ in range(2 if roll > 0.8 else 1):
+            if listed > STEPS:
+                if (await node.call("DELETE", f"/v2/workflows/runs/{run}?cancel=false")).status == 503:
+                    return Outcome(500, list(SDK))
+            else:
+                step = {"stepId": listed, "stepName": f"s{listed}", "stepType": "Run", "out": "1", "concurrent": 1}
+                if not await submit(node, run, {}, json.dumps(step)):
+                    return Outcome(500, list(SDK))
+        world.seen["an endpoint submitted a step twice"] += roll > 0.8
+        world.seen["an endpoint did its work and the answer was lost"] += roll > 0.95
+        return Outcome(500, list(SDK)) if roll > 0.95 else Outcome(200, list(SDK), b"{}")
+
+
+async def submit(node: "Node", run: str, more: dict[str, str], body: str) -> bool:
+    """Submit a step of a run, or its start; return whether that was acknowledged."""
+    headers = {
+        "Upstash-Workflow-Init": "false",
+        "Upstash-Workflow-RunId": run,
+        "Upstash-Workflow-Url": FLOW,
+        "Upstash-Feature-Set": "LazyFetch,InitialBody",
+        "Upstash-Forward-Upstash-Workflow-Sdk-Version": "1",
+        "Upstash-Retries": "50",
+        "Upstash-Retry-Delay": "1000",
+        "Upstash-Timeout": f"{TIMEOUT_S}s",
+    } | more
+    answer = await node.call("POST", "/v2/batch", [{"destination": FLOW, "headers": headers, "body": body}])
+    return answer.status == 200

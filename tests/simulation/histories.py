@@ -1,0 +1,122 @@
+"""Histories: a seed is one of them, exactly; what happened in all that were lived through is counted."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ringback.broker.records import Delivery
+from simulation import laws, virtual
+from simulation.users import Users
+from simulation.verdict import Broken
+from simulation.world import World
+
+ACTS = 60
+PATIENCE_S = 900
+_USERS = ("publish",) * 12 + ("cancel", "trigger", "pause")
+_NUMBERED = ("kill", "start", "start", "terminate", "cut_off", "stop", "set_clock")
+_ACTS = (*_USERS, *_NUMBERED, "crash")
+_KINDS = ((1, True), (1, False), (2, False), (3, False))
+"""Brokers, and whether the one has the disk for itself."""
+
+Disturb = Callable[[World], None]
+
+
+@dataclass
+class History:
+    """What came of a seed.
+
+    Attributes:
+        story: what happened, line by line.
+        broken: which law did not hold, if any.
+        seen: how often what has happened.
+    """
+
+    story: list[str] = field(default_factory=list)
+    broken: str | None = None
+    seen: Counter[str] = field(default_factory=Counter)
+
+
+def lived(seed: int, kind: tuple[int, bool] | None = None, disturb: Disturb = lambda _: None) -> History:
+    """Live through one history.
+
+    Args:
+        seed: everything that is left to chance follows from it.
+        kind: how many brokers there are, and whether one has the disk for itself; follows from the seed without.
+        disturb: plants a fault.
+    """
+    history = History()
+    brokers, alone = kind or _KINDS[seed % len(_KINDS)]
+
+    async def main() -> None:
+        world = World(seed, brokers, alone=alone)
+        history.story, history.seen = world.story, world.seen
+        world.laws = laws.always
+        disturb(world)
+        trouble.world = world
+        life = asyncio.ensure_future(_live(world))
+        await asyncio.wait({life, world.verdict}, return_when=asyncio.FIRST_COMPLETED)
+        errors = [one.exception() for one in (world.verdict, life) if one.done()]
+        history.broken = next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
+        life.cancel()
+        world.end()
+
+    trouble = _Trouble(logging.ERROR)
+    log = logging.getLogger("ringback")
+    log.addHandler(trouble)
+    try:
+        virtual.run(main())
+    finally:
+        log.removeHandler(trouble)
+    return history
+
+
+class _Trouble(logging.Handler):
+    """A broker that notes an exception of its own has a fault, even if it survives it."""
+
+    world: World | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.world is not None and record.exc_info:
+            self.world.accuse(Broken(f"{record.getMessage()}: {record.exc_info[1]!r}"))
+
+
+async def _live(world: World) -> None:
+    """Let this and that happen, then let everything end in peace."""
+    users = Users(world)
+    for number in range(len(world.nodes)):
+        await world.start(number)
+    await users.prepare()
+    for _ in range(ACTS):
+        number = world.chance.randrange(len(world.nodes))
+        act = world.chance.choice(_ACTS)
+        if act in _USERS:
+            world.ask(getattr(users, act)())
+        elif act == "crash":
+            await world.crash()
+        elif act in ("kill", "start", "set_clock"):
+            await getattr(world, act)(number)
+        else:
+            world.ask(getattr(world, act)(number))
+        await asyncio.sleep(world.chance.choice((0.0, 0.005, 0.05, 0.5, 3.0)))
+    world.calm = True
+    await _rest(world, users)
+    for task in [*world.tasks]:
+        task.cancel()  # their brokers died before they answered
+    for number in range(len(world.nodes)):
+        await world.kill(number)
+    laws.at_rest(world)
+
+
+async def _rest(world: World, users: Users) -> None:
+    while world.disk.away or world.leaving:
+        await asyncio.sleep(1)
+    for number in range(len(world.nodes)):
+        await world.start(number)
+    for _ in range(PATIENCE_S // 10):
+        await users.resume_all()  # again and again: a pause may still be under way
+        await asyncio.sleep(10)
+        if not world.disk.rows[Delivery] and world.disk.is_idle():
+            return
+    raise Broken(f"{len(world.disk.rows[Delivery])} messages never ended")

@@ -1,0 +1,76 @@
+"""Histories of one broker and of several: the laws hold at every step, and all that is meant to happen does.
+
+More of them: `make simulate SEEDS=10000`.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+
+from simulation.histories import lived
+
+SEEDS = int(os.environ.get("SEEDS", "120"))
+SHOWN = 40
+HAPPENINGS = (
+    "a broker started",
+    "a broker stood still",
+    "a broker was cut off",
+    "a broker was killed",
+    "a broker was taken for dead",
+    "a broker was terminated",
+    "a broker was terminated with attempts in flight",
+    "a clock stepped back",
+    "a clock stepped forward",
+    "a crash came before the sync",
+    "a crash came between commit and answer",
+    "a job was refused because the store was away",
+    "a lane was told to pause",
+    "a lane was told to resume",
+    "a message ended: CANCELED",
+    "a message ended: DELIVERED",
+    "a message ended: FAILED",
+    "a message waited for its host",
+    "a message waited for room",
+    "a message waited in the line of a flow",
+    "a message waited in the line of a queue",
+    "a message was canceled in flight",
+    "a message was canceled whose broker was gone",
+    "a publish was refused",
+    "an answer came when the lease was lost",
+    "an attempt failed and was put off",
+    "an attempt took too long",
+    "an attempt was taken over",
+    "an endpoint answered late",
+    "an endpoint answered wrongly",
+    "an endpoint did its work and the answer was lost",
+    "an endpoint hung",
+    "an endpoint submitted a step twice",
+    "an unknown lease was found and given back",
+    "the store crashed",
+)
+"""What has to happen in the histories of a test run; nothing else is counted."""
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 20))
+def test_the_laws_hold_on_every_node_at_every_step(first: int, happened: Counter[str]) -> None:
+    for seed in range(first, min(SEEDS, first + 20)):
+        history = lived(seed)
+        happened.update(history.seen)
+        if history.broken:
+            pytest.fail(f"seed {seed}: {history.broken}\n" + "\n".join(history.story[-SHOWN:]), pytrace=False)
+
+
+def test_everything_that_can_go_wrong_did(happened: Counter[str]) -> None:
+    """The counts of the histories above; where only some of them were asked for, as many as it takes."""
+    for seed in range(10_000, 10_400):
+        if set(HAPPENINGS) <= set(+happened):
+            break
+        happened.update(lived(seed).seen)
+    assert set(+happened) == set(HAPPENINGS)
+
+
+def test_a_seed_is_one_history_exactly() -> None:
+    for seed in range(4):
+        once, again = lived(seed), lived(seed)
+        assert (once.story, once.seen) == (again.story, again.seen)

@@ -1,0 +1,91 @@
+"""Each planted fault is found, with one broker and with several, wherever it can do harm at all."""
+
+from collections.abc import Callable
+
+import pytest
+
+from simulation import planted_engine, planted_rules
+from simulation.histories import Disturb, lived
+from simulation.world import World
+
+ONE, SEVERAL = (1, True), (3, False)
+EVERYWHERE = (
+    (planted_rules.a_lane_count_that_leaks, "slots, 0 are taken"),
+    (planted_rules.a_line_that_forgets, "waiting, "),
+    (planted_rules.a_double_append, "has 5 entries"),
+    (planted_rules.a_place_that_is_left_out, "has the places"),
+    (planted_engine.a_callback_outside_the_transaction, "nobody is told"),
+    (planted_rules.a_failure_without_a_dead_letter, "do not belong together"),
+    (planted_rules.a_retry_that_is_not_counted, "nothing had happened to its broker"),
+    (planted_rules.a_retry_that_keeps_its_lease, "counts a retry without an attempt"),
+    (planted_rules.one_attempt_too_many, "is attempted 4 times, at most 3"),
+    (planted_rules.an_end_that_is_written_twice, "ends twice"),
+    (planted_engine.an_end_without_an_attempt, "was never attempted"),
+    (planted_rules.a_cancel_that_takes_nothing_away, "has ended and is still to be delivered"),
+    (planted_engine.a_cancel_that_is_forgotten_with_its_broker, "although it is to be canceled"),
+    (planted_rules.a_line_that_is_served_from_its_end, "in the line of alone"),
+    (planted_rules.a_key_that_is_overtaken, "in the line of slow"),
+    (planted_rules.a_head_that_does_not_block, "that have not ended, at most 1"),
+    (planted_rules.a_pause_that_is_ignored, "which is paused"),
+    (planted_rules.a_limit_that_is_one_too_high, "which is full"),
+    (planted_engine.a_request_that_is_sent_twice, "was sent 2 times, leased 1 times"),
+    (planted_engine.a_body_that_is_cut, "something else than was published"),
+    (planted_engine.a_number_of_retries_that_is_late, "was sent as retry 0"),
+    (planted_engine.a_host_that_is_overrun, "requests to one host at once"),
+    (planted_engine.a_broker_that_takes_too_much, "a broker makes "),
+    (planted_rules.a_step_that_is_dropped, "nothing moves "),
+    (planted_rules.a_due_message_that_is_dropped, "was acknowledged and is lost"),
+    (planted_rules.a_retry_that_comes_in_a_day, "messages never ended"),
+    (planted_rules.a_run_that_gives_up_at_once, "is RUN_FAILED"),
+    (planted_engine.a_turn_that_breaks_off, "broke off"),
+)
+AMONG_SEVERAL = (
+    (planted_engine.a_lost_lease_that_still_settles, "went from one broker to another"),
+    (planted_engine.a_fence_that_is_open, "is attempted twice at once"),
+    (planted_engine.a_fence_that_is_open, "an endpoint sees 2 requests of slow at once, at most 1"),
+    (planted_engine.a_wait_that_outlives_its_lease, "was sent without a lease"),
+    (planted_engine.a_wait_that_outlives_its_lease, "was delivered after its end was recorded"),
+    (planted_engine.a_drain_without_a_sign_of_life, "was well and was taken for dead"),
+    (planted_engine.a_patience_that_is_too_short, "was well and was taken for dead"),
+    (planted_engine.an_orphan_that_is_none, "was taken from a broker that is alive"),
+    (planted_engine.a_lease_that_is_thought_lost, "nothing had happened to its broker"),
+    (planted_engine.numbers_that_are_far_apart, "which was enqueued before"),
+)
+"""Faults that need another broker which takes over: one that has the disk for itself has none."""
+CASES = [
+    *(pytest.param(*case, kind, id=f"{case[0].__name__}-{kind[0]}") for case in EVERYWHERE for kind in (ONE, SEVERAL)),
+    *(pytest.param(*case, SEVERAL, id=f"{case[0].__name__}-3-{number}") for number, case in enumerate(AMONG_SEVERAL)),
+]
+
+
+def is_found(law: str, kind: tuple[int, bool], disturb: Disturb = lambda _: None) -> bool:
+    """Whether a history of the first few hundred breaks a law that says this."""
+    return any(law in (lived(seed, kind, disturb).broken or "") for seed in range(300))
+
+
+@pytest.mark.parametrize(("bug", "law", "kind"), CASES)
+def test_a_planted_fault_is_found(
+    bug: Callable[[pytest.MonkeyPatch], None], law: str, kind: tuple[int, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug(monkeypatch)
+    assert is_found(law, kind), "no seed noticed"
+
+
+def answering_before_the_sync(world: World) -> None:
+    world.disk.early = True
+
+
+def handing_over_before_the_sync(world: World) -> None:
+    world.disk.hasty = True
+
+
+@pytest.mark.parametrize("kind", [ONE, SEVERAL], ids=["1", "3"])
+@pytest.mark.parametrize(
+    ("disturb", "law"),
+    [
+        (answering_before_the_sync, "is acknowledged and not on the disk"),
+        (handing_over_before_the_sync, "is known to nobody"),
+    ],
+)
+def test_what_is_told_before_the_sync_is_found(disturb: Disturb, law: str, kind: tuple[int, bool]) -> None:
+    assert is_found(law, kind, disturb), "no seed noticed"
