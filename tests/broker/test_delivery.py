@@ -243,6 +243,26 @@ async def test_without_that_setting_api_destinations_are_refused(ringed: InProce
         assert answer.status == 400
 
 
+async def test_a_message_that_is_leased_anew_before_its_last_attempt_is_let_go_of_is_held_all_the_same() -> None:
+    """A retry without a wait can be handed over before the task of the attempt before has ended."""
+    async with inprocess() as ringed:
+        dispatcher, handed = ringed.broker.dispatcher, []
+        submit = dispatcher.submit
+        dispatcher.submit = lambda one: (handed.append(one), submit(one))[1]  # type: ignore[method-assign, assignment, misc]
+        ringed.held = first = asyncio.Event()
+        await ringed.publish(URL)
+        await ringed.settle()
+        ringed.held = second = asyncio.Event()
+        dispatcher.submit(handed[0])
+        await ringed.settle()
+        first.set()
+        async with asyncio.timeout(20):
+            while len(dispatcher._tasks) > 1:
+                await asyncio.sleep(0)
+        assert dispatcher.holds(handed[0].message.seq)
+        second.set()
+
+
 async def test_no_more_than_there_is_room_for_is_attempted_at_once_however_much_is_taken_in_at_once() -> None:
     async with inprocess(room=2) as ringed:
         ringed.held = asyncio.Event()

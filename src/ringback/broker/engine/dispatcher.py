@@ -61,7 +61,7 @@ class Dispatcher:
         self._hosts: dict[str, int] = {}
         self._waiting: dict[str, deque[Handed]] = {}
         self._beyond: deque[Handed] = deque()
-        self._held: set[int] = set()
+        self._held: dict[int, int] = {}  # how often: a message may be leased anew before its last attempt is let go of
         self._in_flight: dict[int, Outbound] = {}
         self._draining = False
         self._lacks = False
@@ -76,7 +76,7 @@ class Dispatcher:
 
     def submit(self, handed: Handed) -> None:
         """Attempt a message that is leased to this node."""
-        self._held.add(handed.message.seq)
+        self._held[handed.message.seq] = self._held.get(handed.message.seq, 0) + 1
         if len(self._tasks) >= self._limit:
             self._beyond.append(handed)
         else:
@@ -119,9 +119,15 @@ class Dispatcher:
 
     def _let_go_of_waiting(self) -> None:
         for waiting in (*self._waiting.values(), self._beyond):
-            self._held.difference_update(handed.message.seq for handed in waiting)
+            for handed in waiting:
+                self._let_go(handed.message.seq)
         self._waiting.clear()
         self._beyond.clear()
+
+    def _let_go(self, seq: int) -> None:
+        left = self._held.pop(seq) - 1
+        if left:
+            self._held[seq] = left
 
     def _place(self, handed: Handed) -> None:
         """Begin an attempt, or let it wait for its host."""
@@ -139,7 +145,7 @@ class Dispatcher:
 
     def _finish(self, host: str, seq: int, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._held.discard(seq)
+        self._let_go(seq)
         left = self._hosts[host] - 1
         if left:
             self._hosts[host] = left
