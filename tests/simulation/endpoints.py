@@ -44,7 +44,10 @@ class Endpoints:
             world.accuse(broken)
             return Outcome(500)
         try:
-            return await self._answer(outbound)
+            outcome = await self._answer(outbound)
+            if not node.broker.dispatcher.holds(sent.seq):
+                world.accuse(Broken(f"the broker of {sent.seq:x} has forgotten that it attempts it"))
+            return outcome
         finally:
             world.witness.finish(sent)
 

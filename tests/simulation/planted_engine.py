@@ -83,11 +83,14 @@ def a_host_that_is_overrun(patch: Patch) -> None:
 
 def a_broker_that_takes_too_much(patch: Patch) -> None:
     """What a transaction has leased beyond the room there is begins at once."""
-    patch.setattr(
-        dispatcher.Dispatcher,
-        "submit",
-        lambda self, handed: self._held.add(handed.message.seq) or self._place(handed),
-    )
+    submit = dispatcher.Dispatcher.submit
+
+    def at_once(self: Any, handed: Any) -> None:
+        limit, self._limit = self._limit, 1_000_000
+        submit(self, handed)
+        self._limit = limit
+
+    patch.setattr(dispatcher.Dispatcher, "submit", at_once)
 
 
 def a_fence_that_is_open(patch: Patch) -> None:
@@ -172,3 +175,8 @@ def an_end_without_an_attempt(patch: Patch) -> None:
 def a_turn_that_breaks_off(patch: Patch) -> None:
     """The broker has a fault of its own that it survives."""
     patch.setattr("ringback.broker.engine.dispatcher.facets_of", lambda message: 1 // (len(message.body) % 7))
+
+
+def an_attempt_that_is_let_go_of_too_early(patch: Patch) -> None:
+    """Of two leases that follow on each other at once, the end of the first counts for both."""
+    patch.setattr(dispatcher.Dispatcher, "_let_go", lambda self, seq: self._held.pop(seq, None))

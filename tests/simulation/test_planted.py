@@ -40,35 +40,44 @@ EVERYWHERE = (
     (planted_engine.a_turn_that_breaks_off, "broke off"),
 )
 AMONG_SEVERAL = (
-    (planted_engine.a_lost_lease_that_still_settles, "went from one broker to another"),
-    (planted_engine.a_fence_that_is_open, "is attempted twice at once"),
-    (planted_engine.a_fence_that_is_open, "an endpoint sees 2 requests of slow at once, at most 1"),
-    (planted_engine.a_wait_that_outlives_its_lease, "was sent without a lease"),
-    (planted_engine.a_wait_that_outlives_its_lease, "was delivered after its end was recorded"),
-    (planted_engine.a_drain_without_a_sign_of_life, "was well and was taken for dead"),
-    (planted_engine.a_patience_that_is_too_short, "was well and was taken for dead"),
-    (planted_engine.an_orphan_that_is_none, "was taken from a broker that is alive"),
-    (planted_engine.a_lease_that_is_thought_lost, "nothing had happened to its broker"),
-    (planted_engine.numbers_that_are_far_apart, "which was enqueued before"),
+    (planted_engine.a_lost_lease_that_still_settles, "went from one broker to another", 14),
+    (planted_engine.a_fence_that_is_open, "is attempted twice at once", 0),
+    (planted_engine.a_fence_that_is_open, "an endpoint sees 2 requests of slow at once, at most 1", 44),
+    (planted_engine.a_wait_that_outlives_its_lease, "was sent without a lease", 53),
+    (planted_engine.a_wait_that_outlives_its_lease, "was delivered after its end was recorded", 0),
+    (planted_engine.a_drain_without_a_sign_of_life, "was well and was taken for dead", 33),
+    (planted_engine.a_patience_that_is_too_short, "was well and was taken for dead", 0),
+    (planted_engine.an_orphan_that_is_none, "was taken from a broker that is alive", 0),
+    (planted_engine.a_lease_that_is_thought_lost, "nothing had happened to its broker", 0),
+    (planted_engine.numbers_that_are_far_apart, "which was enqueued before", 0),
+    (planted_engine.an_attempt_that_is_let_go_of_too_early, "has forgotten that it attempts it", 68),
 )
-"""Faults that need another broker which takes over: one that has the disk for itself has none."""
+"""Faults that need another broker which takes over, or are rare; and the seed to look at first, for those that few notice."""
 CASES = [
-    *(pytest.param(*case, kind, id=f"{case[0].__name__}-{kind[0]}") for case in EVERYWHERE for kind in (ONE, SEVERAL)),
+    *(
+        pytest.param(*case, 0, kind, id=f"{case[0].__name__}-{kind[0]}")
+        for case in EVERYWHERE
+        for kind in (ONE, SEVERAL)
+    ),
     *(pytest.param(*case, SEVERAL, id=f"{case[0].__name__}-3-{number}") for number, case in enumerate(AMONG_SEVERAL)),
 ]
 
 
-def is_found(law: str, kind: tuple[int, bool], disturb: Disturb = lambda _: None) -> bool:
+def is_found(law: str, kind: tuple[int, bool], first: int, disturb: Disturb = lambda _: None) -> bool:
     """Whether a history of the first few hundred breaks a law that says this."""
-    return any(law in (lived(seed, kind, disturb).broken or "") for seed in range(300))
+    return any(law in (lived(seed, kind, disturb).broken or "") for seed in (first, *range(300)))
 
 
-@pytest.mark.parametrize(("bug", "law", "kind"), CASES)
+@pytest.mark.parametrize(("bug", "law", "first", "kind"), CASES)
 def test_a_planted_fault_is_found(
-    bug: Callable[[pytest.MonkeyPatch], None], law: str, kind: tuple[int, bool], monkeypatch: pytest.MonkeyPatch
+    bug: Callable[[pytest.MonkeyPatch], None],
+    law: str,
+    first: int,
+    kind: tuple[int, bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bug(monkeypatch)
-    assert is_found(law, kind), "no seed noticed"
+    assert is_found(law, kind, first), "no seed noticed"
 
 
 def answering_before_the_sync(world: World) -> None:
@@ -88,4 +97,4 @@ def handing_over_before_the_sync(world: World) -> None:
     ],
 )
 def test_what_is_told_before_the_sync_is_found(disturb: Disturb, law: str, kind: tuple[int, bool]) -> None:
-    assert is_found(law, kind, disturb), "no seed noticed"
+    assert is_found(law, kind, 0, disturb), "no seed noticed"

@@ -157,6 +157,7 @@ class World:
             await asyncio.sleep(0.001)
         if node.broker.dispatcher._tasks:
             self.seen["a broker was terminated with attempts in flight"] += 1
+        self.account.leaving.add(node.number)  # it may have begun anew meanwhile
         await node.broker.close(self.chance.choice((0.1, 10.0)))
         self._shake(node)
         self.leaving -= 1
