@@ -1,5 +1,6 @@
 """What would go wrong in production is said in words, with its place and a remedy."""
 
+from importlib.metadata import distribution
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,22 @@ def test_a_well_behaved_application_has_no_findings(simulate: Simulate, apps: Pa
         assert simulation.findings == []
         assert simulation.report().exit_status == 0
         assert "Nothing was seen" in simulation.report().words()
+
+
+def test_packages_that_are_packed_beside_the_application_are_not_taken_for_it(
+    simulate: Simulate, apps: Path, tmp_path: Path
+) -> None:
+    """As `pip install --target` lays a bundle out for Lambda."""
+    for package in ("uvicorn", "httptools", "h11", "anyio", "idna", "starlette", "click", "typing_extensions"):
+        for path in {part.parts[0] for part in distribution(package).files or () if ".." not in part.parts}:
+            (tmp_path / path).symlink_to(Path(str(distribution(package).locate_file(path))).absolute())
+    (tmp_path / "small.py").write_text((apps / "small.py").read_text())
+    simulation = simulate("lambda", "small:app", folder=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
+    for path in ("", "/background"):
+        httpx.get(f"{simulation.url}{path}")
+        eventually(lambda: frozen(simulation))
+    [found] = simulation.findings
+    assert "small.py" in found.where
 
 
 def test_work_left_behind_is_found_with_its_place(simulate: Simulate, apps: Path) -> None:

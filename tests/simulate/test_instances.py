@@ -21,7 +21,7 @@ def test_an_instance_starts_with_the_first_request_and_is_frozen_after_it(simula
     assert simulation.snapshot()["instances"] == []
     pid = int(httpx.get(f"{simulation.url}/pid").text)
     eventually(lambda: state(simulation) == ["frozen"])
-    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     assert httpx.get(f"{simulation.url}/pid").text == str(pid)
     assert simulation.snapshot()["coldStarts"] == 1
 

@@ -3,6 +3,8 @@
 import sys
 import sysconfig
 from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -51,7 +53,24 @@ def package_of(path: str) -> str | None:
         _, found, rest = path.rpartition(marker)
         if found:
             return rest.partition("/")[0].removesuffix(".py")
+    for folder, packages in _bundles().items():
+        if path.startswith(folder):
+            name = path[len(folder) :].partition("/")[0].removesuffix(".py")
+            return name if name in packages else None
     return None
+
+
+@cache
+def _bundles() -> dict[str, frozenset[str]]:
+    """Return the folders that hold installed packages beside the application's code, as Lambda's bundles do."""
+    folders = [path for path in sys.path if path and not path.startswith((*_STANDARD[:2], *_INSTALLED[:2]))]
+    found = {f"{folder.rstrip('/')}/": _packages_in(folder) for folder in folders if Path(folder).is_dir()}
+    return {folder: packages for folder, packages in found.items() if packages}
+
+
+def _packages_in(folder: str) -> frozenset[str]:
+    files = (file.parts[0] for one in distributions(path=[folder]) for file in one.files or ())
+    return frozenset(name.removesuffix(".py") for name in files)
 
 
 def calling() -> str:

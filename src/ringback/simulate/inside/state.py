@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ringback.simulate.inside.places import package_of
+
 MOST_NAMES = 500
 _MOST_ITEMS = 200
 _SCALARS = (int, float, str, bytes, bool, type(None))
@@ -46,7 +48,7 @@ class Memory:
 
     def _is_own(self, module: ModuleType) -> bool:
         path = getattr(module, "__file__", None) or ""
-        return path.startswith(self._folder + "/") and "site-packages" not in path
+        return path.startswith(self._folder + "/") and package_of(path) is None
 
 
 def _note(found: dict[str, str], name: str, key: str, value: Any) -> None:
