@@ -113,6 +113,38 @@ async def test_deleting_a_queue_drops_what_waits(ringed: InProcess) -> None:
     assert (await ringed.call("GET", "/v2/queues")).json == []
 
 
+@pytest.mark.parametrize("callback", [{}, {"upstash_callback": "https://cb.example/told"}])
+async def test_what_a_deleted_queue_had_in_flight_frees_nothing_of_the_next_queue_of_that_name(
+    ringed: InProcess, callback: dict[str, str]
+) -> None:
+    ringed.held = first = asyncio.Event()
+    await ringed.enqueue("q", URL, b"old", **callback)
+    await ringed.settle()
+    assert (await ringed.call("DELETE", "/v2/queues/q")).status == 200
+    if callback:  # the callback is made while there is no queue, and ends when there is one again
+        ringed.held = second = asyncio.Event()
+        first.set()
+        async with asyncio.timeout(20):
+            while len(ringed.sent) < 2:
+                await asyncio.sleep(0.001)
+        first = second
+    ringed.held = last = asyncio.Event()
+    for body in (b"one", b"two"):
+        await ringed.enqueue("q", URL, body)
+    await ringed.settle()
+    first.set()
+    async with asyncio.timeout(20):
+        while len(ringed.broker.dispatcher._tasks) > 1:
+            await asyncio.sleep(0.001)
+    assert [body for body in bodies(ringed) if body in (b"one", b"two")] == [b"one"]
+    ringed.held = None
+    last.set()
+    await ringed.settle()
+    assert bodies(ringed)[-1] == b"two"
+    lanes = await ringed.store.read(lambda tx: tx.find(Lane, Query()))
+    assert [(lane.active, lane.waiting) for lane in lanes] == [(0, 0)]
+
+
 async def test_the_worked_example_of_rate_and_parallelism(ringed: InProcess) -> None:
     """Protocol 4.7: ten start in minute 1, ten in minute 2, then none until one finishes."""
     ringed.held = asyncio.Event()

@@ -14,7 +14,7 @@ from ringback.broker.stores.contract import Transaction
 def accept(tx: Transaction, message: Message, moment: Moment) -> None:
     """Store a message with its first event; one that is due is started or joins its line.
 
-    A message that keeps a queue's slot for the one it reports on (`holds`) takes that slot now.
+    A message that keeps a queue's slot for the one it reports on (`holds`) takes that slot now, unless the queue is gone.
     """
     created = Event(
         moment.new_id(),
@@ -32,7 +32,7 @@ def accept(tx: Transaction, message: Message, moment: Moment) -> None:
         wake_at=message.not_before,
         queue=message.queue,
         run=message.run.run if message.run else 0,
-        queued=message.holds is not None,
+        queued=message.holds is not None and tx.get(Lane, message.tenant, "queue", message.holds) is not None,
     )
     tx.apply(Changes(put=[message, created, *described(message, moment.now)]))
     if message.flow or message.queue or message.holds:

@@ -62,7 +62,10 @@ def list_lanes(tx: Transaction, kind: LaneKind, tenant: str) -> list[Lane]:
 
 
 def delete_queue(tx: Transaction, tenant: str, name: str, moment: Moment) -> None:
-    """Remove a queue; messages that wait on it are canceled, one in flight finishes and is not tried again."""
+    """Remove a queue; messages that wait on it are canceled, one in flight finishes and is not tried again.
+
+    Its slot goes with the queue: a queue that is made under the same name has nothing to get back from it.
+    """
     queue = tx.get(Lane, tenant, "queue", name)
     if queue is None:
         return
@@ -74,6 +77,9 @@ def delete_queue(tx: Transaction, tenant: str, name: str, moment: Moment) -> Non
         prepare(tx, [delivery.seq for delivery in found])
         for delivery in found:
             cancel_message(tx, tenant, delivery.seq, moment)
+            left = tx.get(Delivery, delivery.seq)
+            if left is not None:
+                tx.apply(Changes(put=[replace(left, queued=False)]))
             after = delivery.seq
         if len(found) < _AT_ONCE:
             break
