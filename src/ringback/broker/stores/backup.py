@@ -8,7 +8,8 @@ import apsw
 
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.problem import Problem
-from ringback.broker.stores.sqlite import SCHEMA_VERSION, lock
+from ringback.broker.stores.sqlite import lock
+from ringback.broker.stores.sqlite_schema import SCHEMA_VERSION
 
 _PAGES = 1000
 """Pages copied at a time; between them a broker's writes go on."""

@@ -19,11 +19,11 @@ from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
 from ringback.broker.stores.later import Later
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
+from ringback.broker.stores.sqlite_schema import migrate
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
-SCHEMA_VERSION = 4
 _JOBS_AT_ONCE = 256
 """Most jobs in one transaction: bounds how long the loop is kept from other work."""
 _READERS = 2
@@ -73,7 +73,7 @@ class SqliteStore:
         try:
             self._path.touch(mode=0o600)  # payloads and signing keys stand in it; one that is there keeps its mode
             self._connection = _connect(self._path)
-            _migrate(self._connection, self._path)
+            migrate(self._connection, self._path, self._codecs)
         except (apsw.Error, OSError) as error:
             raise StoreUnavailable(f"cannot open the database {self._path}: {error}") from error
         self._committer = Committer(partial(self._connection.execute, "COMMIT"))
@@ -302,17 +302,3 @@ def _connect(path: Path) -> apsw.Connection:
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA cache_size = -16384")
     return connection
-
-
-def _migrate(connection: apsw.Connection, path: Path) -> None:
-    version = int(next(connection.execute("PRAGMA user_version"))[0])
-    if version > SCHEMA_VERSION:
-        raise StoreUnavailable(
-            f"the database {path} was written by a newer release (schema {version}, this one knows {SCHEMA_VERSION})"
-        )
-    if version < SCHEMA_VERSION:
-        with connection:
-            for table in TABLES.values():
-                for statement in sql.create_statements(table):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
