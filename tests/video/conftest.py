@@ -12,12 +12,15 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from sqlalchemy import delete
 
 from ringback.workflow import RunOptions
 from ringback_video.app import create_app
+from ringback_video.database import Database
 from ringback_video.providers.contract import Provider
 from ringback_video.settings import Settings
 from ringback_video.studio import Studio, build
+from ringback_video.tables import Table
 from support.endpoint import eventually
 from support.ports import free_port
 from support.postgres import Server
@@ -98,18 +101,38 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return make_video(tmp_path_factory.mktemp("video"))
 
 
+def empty(database: Database, but: tuple[str, ...] = ()) -> None:
+    """Delete everything, but what is in some tables."""
+    with database.transaction() as session:
+        for table in reversed(Table.metadata.sorted_tables):
+            if table.name not in but:
+                session.execute(delete(table))
+
+
+@pytest.fixture(scope="session")
+def on_postgres(postgres: Server) -> Callable[[int], str]:
+    """Lend the databases of this run one by one, emptied: to make one takes longer than most tests."""
+    made: list[str] = []
+
+    def lend(number: int) -> str:
+        if number == len(made):
+            made.append(postgres.fresh())
+        database = Database(made[number])
+        empty(database)
+        database.close()
+        return made[number]
+
+    return lend
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Make empty databases, of each kind in turn."""
+    """Make databases for a Studio, of each kind in turn."""
     numbers = itertools.count()
-
-    def make() -> str:
-        if request.param == "sqlite":
-            return f"sqlite:///{tmp_path / f'studio-{next(numbers)}.db'}"
-        server: Server = request.getfixturevalue("postgres")
-        return server.fresh()
-
-    return make
+    if request.param == "postgresql":
+        lend = request.getfixturevalue("on_postgres")
+        return lambda: lend(next(numbers))
+    return lambda: f"sqlite:///{tmp_path / f'studio-{next(numbers)}.db'}"
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -15,14 +14,19 @@ from ringback_video import migrations
 from ringback_video.database import Database
 from ringback_video.jobs import Shop
 from ringback_video.tables import Table
+from support.postgres import Server
 
 STUDIO = Path(__file__).parents[2] / "apps" / "video"
 OPEN = "import sys; from ringback_video.database import Database; Database(sys.argv[1]).close()"
 
 
-@pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    return new_database()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'studio.db'}"
+    server: Server = request.getfixturevalue("postgres")
+    return server.fresh()
 
 
 def engine(url: str) -> Engine:

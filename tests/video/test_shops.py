@@ -1,7 +1,7 @@
 """Many shops in one Studio: keys, what each of them sees, sessions of browsers, and pages of jobs."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -23,10 +23,10 @@ SAME = {"Origin": URL}
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    """A Studio for the public: the demo is off. Nothing listens where it looks for a broker."""
+def studio(tmp_path: Path, new_database: Callable[[], str]) -> Iterator[Studio]:
+    """A Studio for the public, on each database: the demo is off. Nothing listens where it looks for a broker."""
     where = ("http://127.0.0.1:9", "token", ("one", "two"))
-    parts = build(Settings(tmp_path, f"sqlite:///{tmp_path / 'studio.db'}", URL, *where, secret="a secret"))
+    parts = build(Settings(tmp_path, new_database(), URL, *where, secret="a secret"))
     yield parts
     parts.database.close()
     parts.queue.http._client.close()  # the official client has no way to close it
@@ -126,7 +126,7 @@ def test_a_key_itself_is_not_kept(studio: Studio) -> None:
     key = shop(studio, "flowers")["Authorization"].removeprefix("Bearer ")
     with studio.database.transaction() as session:
         assert session.get(Key, keys.digest(key)) is not None
-    assert not any(key.encode() in path.read_bytes() for path in studio.settings.data.glob("studio.db*"))
+    assert not any(key.encode() in path.read_bytes() for path in studio.settings.data.glob("*.db*"))
 
 
 def test_after_a_change_of_keys_the_old_one_works_for_the_overlap_only(studio: Studio, client: TestClient) -> None:
