@@ -1,4 +1,4 @@
-"""The log-in form in a real browser: by keyboard alone, on a phone, in light and dark, with nothing that axe finds serious."""
+"""The log-in form and the operator's page in a real browser: by keyboard, on a phone, in light and dark, past axe."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ringback_video import keys
+from ringback_video.ordering import OrderRequest, place_order
 from support.chromium import FLAGS, executable
+from support.endpoint import eventually
 from support.process import BrokerProcess
 from video.conftest import World, world
+from video.test_parking import OPERATOR, Forgetful, operator
 
 pytestmark = pytest.mark.browser
 
@@ -23,9 +26,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory, broker: BrokerProcess) -> Iterator[World]:
+def closed(tmp_path_factory: pytest.TempPathFactory, broker: BrokerProcess, video: bytes) -> Iterator[World]:
     """A studio where nobody is the demo shop."""
-    with world(tmp_path_factory.mktemp("closed"), broker, demo=False) as running:
+    folder = tmp_path_factory.mktemp("closed")
+    with world(folder, broker, lambda _: Forgetful(video), demo=False, operator_key=OPERATOR) as running:
         yield running
 
 
@@ -79,3 +83,40 @@ def test_a_shop_logs_in_and_out_by_keyboard_alone(closed: World, key: str, page:
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{closed.url}/login")
     assert page.goto(f"{closed.url}/").url.endswith("/login")  # type: ignore[union-attr]
+
+
+def parked(closed: World, caption: str) -> str:
+    """Order a video whose order may have been taken."""
+    request = OrderRequest("flowers", "runway", closed.sample("coffee"), caption)
+    job_id = place_order(closed.studio, request).id
+    eventually(lambda: job_id in {one["jobId"] for one in operator(closed, "GET").json()})
+    return job_id
+
+
+def test_the_operator_decides_on_a_page(closed: World, key: str, page: Page) -> None:
+    made, dropped = (parked(closed, f"{what} {page.viewport_size}") for what in ("made", "dropped"))
+    shop = {"Authorization": f"Bearer {key}"}
+    page.goto(f"{closed.url}/operator")
+    page.keyboard.type("not the key")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("This is not the operator's key.")
+    check(page)
+    page.keyboard.type(OPERATOR)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Was it ordered?")).to_be_visible()
+    check(page)
+    first, second = (page.locator("section", has_text=job_id) for job_id in (made, dropped))
+    first.get_by_label("It is there, as operation").fill(made)
+    first.get_by_role("button", name="It was made").click()
+    expect(first).to_have_count(0)
+    second.get_by_role("button", name="give up").click()
+    expect(page.get_by_text("There is nothing to decide about.")).to_be_visible()
+    eventually(lambda: closed.http.get(f"/api/jobs/{made}", headers=shop).json()["status"] == "done", 60)
+    assert closed.http.get(f"/api/jobs/{dropped}", headers=shop).json()["status"] == "failed"
+    page.context.clear_cookies()
+    again = page.request.post(
+        f"{closed.url}/operator/{made}", form={"decision": "give up"}, headers={"Origin": closed.url}
+    )
+    assert "<title>Operator" in again.text()  # it asks to log in
+    elsewhere = page.request.post(f"{closed.url}/operator/{made}", form={"decision": "give up"})
+    assert elsewhere.status == 403

@@ -113,6 +113,7 @@ def test_a_person_decides_about_orders_that_may_have_been_taken(
 
 
 def test_the_operators_part_is_closed_to_everybody_else(studio: World, tmp_path: Path, broker: BrokerProcess) -> None:
+    assert studio.http.get("/operator").status_code == 403
     answer = operator(studio, "GET")
     assert (answer.status_code, answer.json()["title"]) == (403, "No operator")
     with world(tmp_path, broker, operator_key=OPERATOR) as other:

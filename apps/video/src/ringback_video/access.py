@@ -21,8 +21,6 @@ SESSION_SECONDS = 30 * 24 * 3600
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _BEARER = HTTPBearer(auto_error=False, description="A shop's key, made by `video-studio shop add`.")
 
-_OPERATOR = HTTPBearer(auto_error=False, scheme_name="Operator", description="`STUDIO_OPERATOR_KEY`.")
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -53,19 +51,6 @@ def caller_of(studio: Studio) -> Callable[..., Caller]:
         return found
 
     return caller
-
-
-def operator_of(studio: Studio) -> Callable[..., None]:
-    """Return the dependency that lets the operator pass, who has `STUDIO_OPERATOR_KEY`, and refuses everybody else."""
-    key = studio.settings.operator_key.encode()
-
-    def operator(bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_OPERATOR)] = None) -> None:
-        if not key:
-            raise Problem(403, "No operator", "STUDIO_OPERATOR_KEY is not set; `video-studio orders` works without it.")
-        if bearer is None or not hmac.compare_digest(bearer.credentials.encode(), key):
-            raise Problem(401, "No key", "Send the operator's key as `Authorization: Bearer KEY`.", "Authorization")
-
-    return operator
 
 
 def browser_of(studio: Studio, request: Request) -> Caller | None:

@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 
-from ringback_video.access import operator_of
 from ringback_video.api.described import problems
 from ringback_video.api.shapes import JobShape, Shape, job_shape, time_text
 from ringback_video.jobs import Job, load
+from ringback_video.operators import operator_of
 from ringback_video.parking import Decision, ParkedOrder, decide, undecided
 from ringback_video.studio import Studio
 

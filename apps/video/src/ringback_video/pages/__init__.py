@@ -11,6 +11,7 @@ from ringback_video.access import browser_of
 from ringback_video.api.shapes import template_shape
 from ringback_video.ordering import LONGEST_CAPTION
 from ringback_video.pages.login import login_routes
+from ringback_video.pages.operator import operator_routes
 from ringback_video.photos import MOST_BYTES, MOST_PHOTOS
 from ringback_video.problems import Problem
 from ringback_video.rendering.previews import Previews, file_names
@@ -47,6 +48,7 @@ def routes(studio: Studio) -> APIRouter:
         return pages.TemplateResponse(request, "index.html", values, headers=_rules(studio))
 
     router.include_router(login_routes(studio, pages, _rules(studio)))
+    router.include_router(operator_routes(studio, pages, _rules(studio)))
     router.include_router(_previews(studio))
     return router
 

@@ -10,6 +10,13 @@ from fastapi.templating import Jinja2Templates
 from ringback_video.access import COOKIE, SESSION_SECONDS, check_origin, start_session
 from ringback_video.studio import Studio
 
+_FORM = {
+    "title": "Log in",
+    "action": "/login",
+    "label": "Your shop's key",
+    "hint": "It begins with “vs_”. Whoever runs this studio has given it to you, and can give you a new one.",
+}
+
 
 def login_routes(studio: Studio, pages: Jinja2Templates, rules: Mapping[str, str]) -> APIRouter:
     """Return the routes of the log-in form.
@@ -24,7 +31,7 @@ def login_routes(studio: Studio, pages: Jinja2Templates, rules: Mapping[str, str
     is_secure = studio.settings.public_url.startswith("https:")
 
     def form(request: Request, problem: str, status: int) -> HTMLResponse:
-        return pages.TemplateResponse(request, "login.html", {"problem": problem}, status, headers)
+        return pages.TemplateResponse(request, "login.html", {**_FORM, "problem": problem}, status, headers)
 
     @router.get("/login")
     def show_form(request: Request) -> HTMLResponse:
