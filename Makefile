@@ -25,6 +25,12 @@ bench: setup
 	@$(BIN)/python -m benchmarks.throughput
 	@$(BIN)/python -m benchmarks.idle
 	@$(BIN)/python -m benchmarks.history
+	@$(BIN)/python -m benchmarks.accept
+	@$(BIN)/python -m benchmarks.lanes
+	@$(BIN)/python -m benchmarks.burst
+	@$(BIN)/python -m benchmarks.bulk_cancel
+	@$(BIN)/python -m benchmarks.retention
+	@$(BIN)/python -m benchmarks.workflows
 	@$(BIN)/python -m benchmarks.nodes
 
 ## simulate: random histories with crashes, SEEDS of them

@@ -82,7 +82,7 @@ class Publisher(asyncio.Protocol):
 
 
 class Run:
-    """What is published, and when it was acknowledged."""
+    """What is published, and when it was acknowledged; through `queues` queues in turn, if there are any."""
 
     def __init__(
         self,
@@ -93,6 +93,7 @@ class Run:
         rate: float | None,
         batch: int,
         headers: Callable[[int], str],
+        delay: str = "",
     ) -> None:
         self.left = messages
         self._headers = headers
@@ -102,8 +103,8 @@ class Run:
         self._at = time.perf_counter()
         self._path, body = f"/v2/publish/{target}", BODY
         if batch > 1:
-            headers = {"Content-Type": "application/json"}
-            item = {"destination": target, "headers": headers, "body": BODY.decode()}
+            own = {"Content-Type": "application/json"} | ({"Upstash-Delay": delay} if delay else {})
+            item = {"destination": target, "headers": own, "body": BODY.decode()}
             self._path, body = "/v2/batch", json.dumps([item] * batch).encode()
         host = url.removeprefix("http://")
         self._head = (
@@ -111,11 +112,16 @@ class Run:
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             "Accept: */*\r\nUser-Agent: bench\r\nUpstash-Method: POST\r\nUpstash-Retries: 3\r\n"
         )
+        if delay and batch == 1:
+            self._head += f"Upstash-Delay: {delay}\r\n"
         self._body = body
+        self._target = target
+        self.queues = 0
 
     def request(self) -> bytes:
         """Return the next request, with the headers that belong to its number."""
-        return f"POST {self._path}{self._head}{self._headers(self.left)}\r\n".encode() + self._body
+        path = f"/v2/enqueue/q{self.left % self.queues}/{self._target}" if self.queues else self._path
+        return f"POST {path}{self._head}{self._headers(self.left)}\r\n".encode() + self._body
 
     def wait(self) -> float:
         """Return the seconds until the next message is to be published."""

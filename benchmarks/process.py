@@ -25,12 +25,13 @@ def rss_mib(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker that runs."""
+    """A broker that runs; `told` is what an application has to be told of it, as environment variables."""
 
     process: "subprocess.Popen[str]"
     url: str
     token: str
     started_in: float
+    told: dict[str, str]
 
     @property
     def pid(self) -> int:
@@ -68,7 +69,7 @@ def broker(database: Path | str, core: int | None = None) -> Iterator[Broker]:
     else:
         raise SystemExit("the broker did not start")
     try:
-        yield Broker(process, told["QSTASH_URL"], told["QSTASH_TOKEN"], time.perf_counter() - begun)
+        yield Broker(process, told["QSTASH_URL"], told["QSTASH_TOKEN"], time.perf_counter() - begun, told)
     finally:
         process.terminate()
         process.wait(60)

@@ -25,6 +25,7 @@ async def measure(
     connections: int = 64,
     batch: int = 1,
     headers: Callable[[int], str] = lambda _: "",
+    queues: int = 0,
 ) -> dict[str, float]:
     """Publish messages, as fast as they are taken or at a rate, and wait until all have arrived."""
     arrived: dict[bytes, float] = {}
@@ -33,6 +34,7 @@ async def measure(
     server = await loop.create_server(lambda: Requests(arrived, done, messages), "127.0.0.1", 0, backlog=2048)
     target = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
     run = Run(running.url, running.token, target, messages, rate, batch, headers)
+    run.queues = queues
     host, port = running.url.removeprefix("http://").split(":")
     before, own, begun = cpu_seconds(running.pid), time.process_time(), time.perf_counter()
     for _ in range(connections):

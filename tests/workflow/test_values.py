@@ -3,7 +3,9 @@
 import asyncio
 import dataclasses
 import functools
+import gc
 import typing
+import weakref
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -197,3 +199,13 @@ def only_for_checkers() -> "Missing":  # type: ignore[name-defined]  # noqa: F82
 )
 def test_the_promised_type_is_found_on_every_kind_of_function(function: Any, annotation: Any) -> None:
     assert promised(function) == annotation
+
+
+def test_a_function_made_for_one_delivery_is_not_kept_for_its_annotation() -> None:
+    def step() -> "dict[str, int] | None": ...
+
+    assert promised(step) == promised(step) == dict[str, int] | None
+    gone = weakref.ref(step)
+    del step
+    gc.collect()
+    assert gone() is None

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 from ringback.client.durations import seconds
@@ -41,7 +42,7 @@ async def run_function(
     limit = None if options.timeout is None else seconds(options.timeout, f"the timeout of step {name!r}")
     token = inside_step.set(name)
     try:
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(limit) if limit is not None else nullcontext():
             if is_async(function):
                 return await function(*args, **kwargs)
             value = await asyncio.to_thread(function, *args, **kwargs)

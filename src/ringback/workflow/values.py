@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from ringback.wire.steps import dump
 from ringback.workflow.errors import NotSerializable
@@ -99,6 +100,19 @@ def convert(value: Any, annotation: Any) -> Any:
     return _structured(value, annotation, origin or annotation, args)
 
 
+_RESOLVED: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
+"""Annotations of functions that still exist: one that is made for each delivery is not kept for their sake."""
+
+
+def _return_type(function: Callable[..., Any]) -> Any:
+    """Return the resolved annotation; resolving it takes longer than everything else a short step costs."""
+    if not isinstance(function, types.FunctionType):
+        return typing.get_type_hints(function)["return"]
+    if function not in _RESOLVED:
+        _RESOLVED[function] = typing.get_type_hints(function)["return"]
+    return _RESOLVED[function]
+
+
 def promised(function: Callable[..., Any]) -> Any:
     """Return the type a function's annotation promises as its result; `Any` when there is none."""
     while isinstance(function, partial):
@@ -111,7 +125,7 @@ def promised(function: Callable[..., Any]) -> Any:
         written = function.__annotations__.get("return", Any)
         if written is Any or isinstance(written, type):
             return written  # nothing to resolve, which takes its time
-        result = typing.get_type_hints(function)["return"]
+        result = _return_type(function)
     except (NameError, TypeError, AttributeError):
         return Any  # names that exist for type checkers only, or a callable without annotations
     if isinstance(get_origin(result), type) and issubclass(get_origin(result), Awaitable):

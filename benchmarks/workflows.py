@@ -1,0 +1,138 @@
+"""A workflow of four steps, through our SDK under uvicorn: how many runs a second, and what each costs.
+
+`python -m benchmarks.workflows` starts a broker on one core and an application on another, starts runs as fast as they are taken,
+and waits until all have ended. Whoever starts them works on the core of the application, so that two cores do everything.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from benchmarks.load import Publisher, Run
+from benchmarks.process import Broker, broker, cpu_seconds, rss_mib, scratch
+from benchmarks.report import Report
+from ringback.client.messages import RunRef, start
+from ringback.client.options import RunOptions
+
+WARM_UP = 300
+LONGEST = 300
+"""Seconds after which runs are given up."""
+
+
+@contextmanager
+def application(running: Broker, core: int | None) -> Iterator[tuple[int, str]]:
+    """Serve the workflow for the length of a block; gives its process and its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    pin = ["taskset", "-c", str(core)] if core is not None else []
+    line = [*pin, sys.executable, "-m", "uvicorn", "benchmarks.four_steps:app", "--port", str(port)]
+    process = subprocess.Popen(
+        [*line, "--no-access-log", "--log-level", "warning"], env={**os.environ, **running.told, "QSTASH_DEV": "false"}
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.perf_counter() + 30
+        while not _answers(url):
+            if process.poll() is not None or time.perf_counter() > end:
+                raise SystemExit("the application did not start")
+            time.sleep(0.05)
+        yield process.pid, url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/finished").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def run_all(running: Broker, url: str, runs: int, connections: int, name: str) -> float:
+    """Start runs, and return the seconds until the last one has ended."""
+    target = f"{url}/api/process-video"
+    finished = int(httpx.get(f"{url}/finished").text)
+    common = start(RunRef("-", target, 0), "", RunOptions()).headers
+
+    def headers(left: int) -> str:
+        lines = common | {"Upstash-Workflow-RunId": f"wfr_{name}-{left}"}
+        return "".join(f"{key}: {value}\r\n" for key, value in lines.items() if key != "Content-Type")
+
+    load = Run(running.url, running.token, target, runs, None, 1, headers)
+    host, port = running.url.removeprefix("http://").split(":")
+    loop, begun = asyncio.get_running_loop(), time.perf_counter()
+    for _ in range(connections):
+        await loop.create_connection(lambda: Publisher(load), host, int(port))
+    async with httpx.AsyncClient(headers=running.headers, timeout=60) as http:
+        while int((await http.get(f"{url}/finished")).text) < finished + runs:
+            if time.perf_counter() - begun > LONGEST:
+                raise SystemExit(f"the runs have not ended after {LONGEST} s")
+            await asyncio.sleep(0.02)
+        took = time.perf_counter() - begun
+        active = f"{running.url}/v2/workflows/logs?state=RUN_STARTED&count=1"
+        while (await http.get(active)).raise_for_status().json()["runs"]:
+            await asyncio.sleep(0.02)
+    return took
+
+
+def measure(running: Broker, pid: int, url: str, runs: int, connections: int) -> dict[str, float]:
+    """Measure after a warm-up."""
+    asyncio.run(run_all(running, url, min(WARM_UP, runs), connections, "warm"))
+    pids = {"broker": running.pid, "application": pid}
+    before = {name: cpu_seconds(one) for name, one in pids.items()}
+    own = time.process_time()
+    took = asyncio.run(run_all(running, url, runs, connections, "run"))
+    used = {
+        f"{name}_cpu_us_per_run": round((cpu_seconds(one) - before[name]) / runs * 1e6) for name, one in pids.items()
+    }
+    return {
+        "runs_per_s": round(runs / took),
+        **used,
+        "load_cpu_us_per_run": round((time.process_time() - own) / runs * 1e6),
+        "broker_rss_mib": round(rss_mib(running.pid), 1),
+        "application_rss_mib": round(rss_mib(pid), 1),
+    }
+
+
+def main() -> None:
+    """Start everything, measure, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5_000)
+    parser.add_argument("--connections", type=int, default=64, help="most runs that are being started at once")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    options = parser.parse_args()
+    two = (os.cpu_count() or 1) > 1
+    if two:
+        os.sched_setaffinity(0, {0})
+    with (
+        scratch() as folder,
+        broker(folder / "runs.db", 1 if two else None) as running,
+        application(running, 0 if two else None) as (pid, url),
+    ):
+        result = measure(running, pid, url, options.runs, options.connections)
+    report = Report("runs of a workflow of four steps")
+    report.add("runs a second", result["runs_per_s"], "", at_least=1000)
+    for name, unit in (
+        ("broker_cpu_us_per_run", "µs"),
+        ("application_cpu_us_per_run", "µs"),
+        ("load_cpu_us_per_run", "µs"),
+    ):
+        report.add(name, result[name], unit)
+    report.add("broker_rss_mib", result["broker_rss_mib"], "MiB")
+    report.print()
+    if options.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
