@@ -26,6 +26,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks.idle
 	@$(BIN)/python -m benchmarks.history
 	@$(BIN)/python -m benchmarks.accept
+	@$(BIN)/python -m benchmarks.flat
 	@$(BIN)/python -m benchmarks.lanes
 	@$(BIN)/python -m benchmarks.burst
 	@$(BIN)/python -m benchmarks.bulk_cancel

@@ -1,0 +1,57 @@
+"""Whether a message costs the same, however many there are in the store.
+
+`python -m benchmarks.flat` writes delayed messages straight into databases, a thousand to a million of them, starts a broker on
+each, and measures in turns what a message costs them.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+from contextlib import ExitStack
+
+from benchmarks.idle import delayed
+from benchmarks.process import Broker, broker, scratch
+from benchmarks.report import Report
+from benchmarks.seed import fill
+from benchmarks.throughput import measure
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+ROUNDS = 3
+
+
+def main() -> None:
+    """Fill, measure in turns, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="messages in the store")
+    parser.add_argument("--messages", type=int, default=10_000, help="in each round")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    options = parser.parse_args()
+    core = None
+    if (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {0})
+        core = 1
+    costs: dict[int, list[float]] = {size: [] for size in options.sizes}
+    with scratch() as folder, ExitStack() as stack:
+        brokers: dict[int, Broker] = {}
+        for size in options.sizes:
+            fill(folder / f"{size}.db", delayed(size))
+            brokers[size] = stack.enter_context(broker(folder / f"{size}.db", core))
+        for running in brokers.values():
+            asyncio.run(measure(running, None, 3_000))
+        for _ in range(ROUNDS):
+            for size, running in brokers.items():
+                costs[size].append(asyncio.run(measure(running, None, options.messages))["broker_cpu_us_per_message"])
+    cost = {size: statistics.median(found) for size, found in costs.items()}
+    report = Report("cost of a message by how many are in the store")
+    for size, value in cost.items():
+        report.add(f"{size:,} in the store", value, "µs of the broker")
+    report.add("dearest to cheapest", max(cost.values()) / min(cost.values()), "times")
+    report.print()
+    if options.json:
+        print(json.dumps({str(size): value for size, value in cost.items()}))
+
+
+if __name__ == "__main__":
+    main()
