@@ -58,6 +58,18 @@ def entries(ringed: InProcess, number: int) -> list[dict[str, str]]:
     return list(json.loads(ringed.sent[number].body))
 
 
+async def test_a_run_is_found_by_one_of_its_messages_however_many_are_newer(ringed: InProcess) -> None:
+    oldest = (await begin(ringed, "wfr_oldest"))["messageId"]
+    for number in range(11):
+        await begin(ringed, f"wfr_{number}")
+    for path in ("logs", "events?groupBy=workflowRunId"):
+        asked = f"/v2/workflows/{path}{'&' if '?' in path else '?'}messageId="
+        assert [run["workflowRunId"] for run in (await ringed.call("GET", asked + oldest)).json["runs"]] == [
+            "wfr_oldest"
+        ]
+        assert (await ringed.call("GET", asked + "msg_unknown")).json["runs"] == []
+
+
 async def test_15_to_17_a_delivery_carries_its_own_list_byte_for_byte(ringed: InProcess) -> None:
     await begin(ringed, body='{ "odd" : "é\\u00e9" }')
     submitted = step(1)

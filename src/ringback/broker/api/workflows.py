@@ -1,5 +1,7 @@
 """Runs of workflows: start, look at, end (workflow protocol 1.5, 3.2, 3.4)."""
 
+from msgspec.structs import replace
+
 from ringback.broker.api import run_shapes
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import read_trim
@@ -124,7 +126,7 @@ def logs(call: Call) -> Answer:
     trim = read_trim(call)
 
     def job(tx: Transaction) -> Response:
-        found = _narrowed(tx, tx.find(Run, query), filter_)
+        found = _found(tx, query, filter_)
         shown = [run_shapes.run(load_history(tx, run), trim) for run in found[:count]]
         cursor = position(found[count - 1].seq) if len(found) > count else ""
         return json_response(200, {"cursor": cursor, "runs": shown})
@@ -143,7 +145,7 @@ def events(call: Call) -> Answer:
     query = _query(call.tenant.name, filter_, 100)
 
     def job(tx: Transaction) -> Response:
-        found = _narrowed(tx, tx.find(Run, query), filter_)
+        found = _found(tx, query, filter_)
         lines = [line for run in found[:100] for line in _lines(run_shapes.run(load_history(tx, run)))]
         lines.sort(key=lambda line: int(line["time"]), reverse=True)  # type: ignore[call-overload]
         cursor = position(found[99].seq) if len(found) > 100 else ""
@@ -192,13 +194,15 @@ def _query(tenant: str, filter_: Filter, count: int) -> Query:
     return Query(tuple(where), order=("seq",), descending=True, limit=count + 1)
 
 
-def _narrowed(tx: Transaction, found: list[Run], filter_: Filter) -> list[Run]:
-    """Keep the run that a message belongs to, where one was asked for."""
-    if not filter_.message_ids:
-        return found
-    seq = parse_message_id(filter_.message_ids[0])
-    entries = tx.find(Entry, Query((Where("message", "=", -1 if seq is None else seq),), limit=1))
-    return [run for run in found if entries and run.seq == entries[0].run]
+def _found(tx: Transaction, query: Query, filter_: Filter) -> list[Run]:
+    """Find runs; only the one that a message belongs to, where that was asked for."""
+    if filter_.message_ids:
+        seq = parse_message_id(filter_.message_ids[0])
+        entries = tx.find(Entry, Query((Where("message", "=", -1 if seq is None else seq),), limit=1))
+        if not entries:
+            return []
+        query = replace(query, where=(*query.where, Where("seq", "=", entries[0].run)))
+    return tx.find(Run, query)
 
 
 def heartbeat(call: Call) -> Answer:
