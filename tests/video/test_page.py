@@ -213,6 +213,15 @@ def test_previews_move_and_can_be_paused(studio: World, browser: Browser) -> Non
     context.close()
 
 
+def test_a_preview_that_is_not_made_yet_shows_no_broken_picture_and_comes_by_itself(studio: World, page: Page) -> None:
+    page.route("**/previews/*.webp", lambda route: route.fulfill(status=503))
+    page.goto(studio.url)
+    still = page.locator(".still").first
+    expect(still).to_have_css("visibility", "hidden")
+    page.unroute("**/previews/*.webp")
+    expect(still).to_have_css("visibility", "visible", timeout=60_000)
+
+
 def test_previews_stand_still_for_who_asked_for_less_motion(studio: World, page: Page) -> None:
     page.goto(studio.url)
     expect(page.get_by_role("button", name="Pause previews")).to_have_attribute("aria-pressed", "true")

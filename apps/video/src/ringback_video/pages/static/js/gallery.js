@@ -75,7 +75,9 @@ export function start(changed) {
   for (const still of document.querySelectorAll(".still")) {
     const again = () => { still.src = `${still.src.split("#")[0]}#${Date.now()}`; };
     whenMissing(still, again);
-    if (still.complete && !still.naturalWidth) setTimeout(again, RETRY_MS);
+    still.addEventListener("error", () => still.classList.add("missing"));
+    still.addEventListener("load", () => still.classList.remove("missing"));
+    if (still.complete && !still.naturalWidth) still.dispatchEvent(new Event("error"));
   }
   whenMissing($("sample"), () => { $("sample").removeAttribute("src"); moveSample(); });
   $("pause").addEventListener("click", () => {
