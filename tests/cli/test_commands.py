@@ -53,6 +53,16 @@ def cli(broker: BrokerProcess) -> Commands:
     return Commands(broker)
 
 
+def test_a_broker_that_is_named_without_a_token_is_asked_and_never_another_one() -> None:
+    with running() as other:
+        named: dict[str, str | None] = {"QSTASH_URL": other.url, "QSTASH_TOKEN": None, "QSTASH_DEV": None}
+        result = CliRunner().invoke(ringback, ["queues", "list"], env=named)
+        assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(ringback, ["queues", "list"], env=named)
+    assert result.exit_code == 3
+    assert other.url in result.output
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_explains_itself(name: str) -> None:
     result = CliRunner().invoke(ringback, [name, "--help"])

@@ -96,6 +96,8 @@ def find_broker(url: str | None, token: str | None) -> Broker:
     """Return the broker that the options name, else the environment, else the local one for development."""
     environment = dict(os.environ)
     if not (token or environment.get("QSTASH_TOKEN") or environment.get("QSTASH_REGION")):
+        if environment.get("QSTASH_DEV", "").lower() not in ("true", "1"):
+            url = url or environment.get("QSTASH_URL")  # named without a token: it is asked, never another one
         environment["QSTASH_DEV"] = "true"
     try:
         known = Broker.from_env(environment if not token else environment | {"QSTASH_TOKEN": token, "QSTASH_DEV": ""})
