@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def test_a_rollback_killed_after_any_step_leaves_the_queue_as_it_was(
 ) -> None:
     transport.send(management.set_queue(f"{queue}-held", parallelism=1, paused=True))
     before = places(store, f"bull:{queue}:")
-    for step in range(1, 20):
+    for step in count(1):
         prefix = f"back{step}"
         copied(store, queue, prefix)
         first = killed(prefix, 0, url=f"{endpoint.url}/jobs", into=f"{queue}-held")
@@ -142,12 +143,14 @@ def test_a_rollback_of_an_import_killed_after_any_step_leaves_the_queue_as_it_wa
 ) -> None:
     transport.send(management.set_queue(f"{queue}-held", parallelism=1, paused=True))
     before = places(store, f"bull:{queue}:")
-    for step in (1, 2, 3, 6, 7, 10, 14, 18, 22, 26):
+    for step in count(1):
         prefix = f"half{step}"
         copied(store, queue, prefix)
-        killed(prefix, step, url=f"{endpoint.url}/jobs", into=f"{queue}-held", only_once=True)
+        first = killed(prefix, step, url=f"{endpoint.url}/jobs", into=f"{queue}-held", only_once=True)
         done = killed(prefix, 0, rollback=True, url="")
         assert done["busy"] == []
         after = places(store, f"{prefix}:{queue}:")
         assert {**after, "kept": len(after["kept"])} == {**before, "kept": 1}, f"killed after step {step}"
+        if not first["killed"]:
+            break
     assert endpoint.received == []
