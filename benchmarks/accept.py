@@ -7,12 +7,11 @@ what a message costs the broker.
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import time
 
-from benchmarks.load import Publisher, Run
-from benchmarks.process import Broker, broker, cpu_seconds, scratch
+from benchmarks.load import Run
+from benchmarks.process import Broker, broker, cpu_seconds, other_core, scratch
 from benchmarks.report import Report
 
 ROUNDS = 3
@@ -21,10 +20,8 @@ ROUNDS = 3
 async def accept(running: Broker, messages: int, batch: int, connections: int) -> tuple[float, float]:
     """Return messages a second, and µs of the broker's processor for each."""
     run = Run(running.url, running.token, "http://127.0.0.1:9/hook", messages, None, batch, lambda _: "", "1d")
-    host, port = running.url.removeprefix("http://").split(":")
     before, begun = cpu_seconds(running.pid), time.perf_counter()
-    for _ in range(connections):
-        await asyncio.get_running_loop().create_connection(lambda: Publisher(run), host, int(port))
+    await run.begin(connections)
     async with asyncio.timeout(300):
         while len(run.accepted) < messages:
             await asyncio.sleep(0.005)
@@ -38,10 +35,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=20_000, help="in each round")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    core = None
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {0})
-        core = 1
+    core = other_core()
     found: dict[int, list[tuple[float, float]]] = {1: [], 100: []}
     with scratch() as folder, broker(folder / "accept.db", core) as running:
         asyncio.run(accept(running, 2_000, 1, 64))

@@ -6,14 +6,13 @@ cancels by a filter that fits none, then by one that fits all, and asks the API 
 
 import argparse
 import json
-import os
 import time
 
 import httpx
 
 from benchmarks.idle import delayed
 from benchmarks.probe import probing
-from benchmarks.process import Broker, broker, rss_mib, scratch
+from benchmarks.process import Broker, broker, other_core, rss_mib, scratch
 from benchmarks.report import Report, quantile
 from benchmarks.seed import fill
 
@@ -77,10 +76,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     report = Report("canceling in bulk")
-    core = None
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {0})
-        core = 1
+    core = other_core()
     result = measure(options.messages, report, core)
     report.print()
     if options.json:

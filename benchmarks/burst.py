@@ -7,13 +7,12 @@ messages, all due in the same second, and asks its API for small things until th
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 
 from benchmarks.idle import BODY, TENANT
-from benchmarks.load import Requests
+from benchmarks.load import listen
 from benchmarks.probe import CALLS, probing
-from benchmarks.process import broker, cpu_seconds, rss_mib, scratch
+from benchmarks.process import broker, cpu_seconds, other_core, rss_mib, scratch
 from benchmarks.report import Report, quantile
 from benchmarks.seed import fill
 from benchmarks.throughput import measure
@@ -46,9 +45,7 @@ async def burst(messages: int, report: Report, core: int | None) -> dict[str, fl
     """Have everything become due while the API is asked, and wait until all have arrived."""
     arrived: dict[bytes, float] = {}
     done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Requests(arrived, done, messages), "127.0.0.1", 0, backlog=2048)
-    target = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    server, target = await listen(arrived, done, messages)
     with scratch() as folder:
         due = now() + FILL_MS + messages // 20
         await asyncio.to_thread(fill, folder / "burst.db", due_together(messages, target, due))
@@ -90,10 +87,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     report = Report("everything due in the same second")
-    core = None
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {0})
-        core = 1
+    core = other_core()
     with scratch() as folder, broker(folder / "plain.db", core) as running:
         asyncio.run(measure(running, None, 5_000))
         plain = asyncio.run(measure(running, None, 30_000))["messages_per_s"]

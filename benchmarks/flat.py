@@ -7,12 +7,11 @@ each, and measures in turns what a message costs them.
 import argparse
 import asyncio
 import json
-import os
 import statistics
 from contextlib import ExitStack
 
 from benchmarks.idle import delayed
-from benchmarks.process import Broker, broker, scratch
+from benchmarks.process import Broker, broker, other_core, scratch
 from benchmarks.report import Report
 from benchmarks.seed import fill
 from benchmarks.throughput import measure
@@ -28,10 +27,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000, help="in each round")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    core = None
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {0})
-        core = 1
+    core = other_core()
     costs: dict[int, list[float]] = {size: [] for size in options.sizes}
     with scratch() as folder, ExitStack() as stack:
         brokers: dict[int, Broker] = {}

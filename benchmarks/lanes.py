@@ -6,11 +6,10 @@
 import argparse
 import asyncio
 import json
-import os
 import statistics
 from typing import Any
 
-from benchmarks.process import broker, scratch
+from benchmarks.process import broker, other_core, scratch
 from benchmarks.report import Report
 from benchmarks.throughput import measure
 
@@ -29,10 +28,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000, help="in each round")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    core = None
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {0})
-        core = 1
+    core = other_core()
     kinds: dict[str, dict[str, Any]] = {
         "plain": {},
         f"{KEYS:,} keys": {"headers": keyed},

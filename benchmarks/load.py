@@ -35,6 +35,13 @@ class Requests(asyncio.Protocol):
             self._done.set()
 
 
+async def listen(arrived: dict[bytes, float], done: asyncio.Event, expected: int) -> tuple[asyncio.Server, str]:
+    """Open an endpoint that sets `done` once so many messages have arrived; return it and its URL."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Requests(arrived, done, expected), "127.0.0.1", 0, backlog=2048)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+
+
 class Publisher(asyncio.Protocol):
     """One keep-alive connection that publishes one message after the other."""
 
@@ -107,6 +114,8 @@ class Run:
             item = {"destination": target, "headers": own, "body": BODY.decode()}
             self._path, body = "/v2/batch", json.dumps([item] * batch).encode()
         host = url.removeprefix("http://")
+        self._host, _, port = host.partition(":")
+        self._port = int(port)
         self._head = (
             f" HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -117,6 +126,11 @@ class Run:
         self._body = body
         self._target = target
         self.queues = 0
+
+    async def begin(self, connections: int) -> None:
+        """Publish over so many connections, each one message after the other."""
+        for _ in range(connections):
+            await asyncio.get_running_loop().create_connection(lambda: Publisher(self), self._host, self._port)
 
     def request(self) -> bytes:
         """Return the next request, with the headers that belong to its number."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from benchmarks.load import Publisher, Requests, Run
+from benchmarks.load import Run, listen
 from benchmarks.process import Broker, broker, cpu_seconds, rss_mib
 from benchmarks.report import quantile
 from support.postgres import Server, serving
@@ -47,9 +47,7 @@ async def measure(
     """Publish to all brokers in equal parts, and wait until everything has arrived and is settled."""
     arrived: dict[bytes, float] = {}
     done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    endpoint = await loop.create_server(lambda: Requests(arrived, done, messages), "127.0.0.1", 0, backlog=2048)
-    target = f"http://127.0.0.1:{endpoint.sockets[0].getsockname()[1]}/hook"
+    endpoint, target = await listen(arrived, done, messages)
     share = messages // len(brokers)
     pids = [one.pid for one in brokers]
     before, before_server = sum(map(cpu_seconds, pids)), server_cpu(server)
@@ -59,9 +57,7 @@ async def measure(
         part = rate / len(brokers) if rate else None
         run = Run(one.url, one.token, target, share, part, 1, lambda _: "")
         runs.append(run)
-        host, port = one.url.removeprefix("http://").split(":")
-        for _ in range(connections // len(brokers)):
-            await loop.create_connection(lambda run=run: Publisher(run), host, int(port))  # type: ignore[misc]
+        await run.begin(connections // len(brokers))
     await asyncio.wait_for(done.wait(), 600)
     while server.query("bench", "SELECT count(*) FROM ringback.deliveries") != "0":
         await asyncio.sleep(0.01)

@@ -44,6 +44,14 @@ class Broker:
         return {"Authorization": f"Bearer {self.token}"}
 
 
+def other_core() -> int | None:
+    """Keep this process on the first core, and return one that is left for a broker; None where there is only one."""
+    if (os.cpu_count() or 1) == 1:
+        return None
+    os.sched_setaffinity(0, {0})
+    return 1
+
+
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Give a folder for the length of a block; it lies in the checkout, because /tmp may be kept in memory."""

@@ -7,7 +7,6 @@ nothing is left.
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import apsw
 
 from benchmarks.history import DAYS, EVENTS_EACH, records
 from benchmarks.probe import probing
-from benchmarks.process import broker, rss_mib, scratch
+from benchmarks.process import broker, other_core, rss_mib, scratch
 from benchmarks.report import Report, quantile
 from benchmarks.seed import fill
 from ringback.broker.ids import first_id_at
@@ -77,10 +76,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="events, and as many dead letters")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    core = None
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {0})
-        core = 1
+    core = other_core()
     result = measure(options.rows, core)
     report = Report(f"forgetting what is {AGE_DAYS} to {AGE_DAYS + DAYS} days old")
     report.add("forgotten", result["records_per_s"], "records/s")

@@ -7,12 +7,11 @@ publishers on the other, and prints what was measured. `--json` ends with one li
 import argparse
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 
-from benchmarks.load import Publisher, Requests, Run
-from benchmarks.process import Broker, broker, cpu_seconds, rss_mib, scratch
+from benchmarks.load import Run, listen
+from benchmarks.process import Broker, broker, cpu_seconds, other_core, rss_mib, scratch
 from benchmarks.report import machine, quantile
 
 WARM_UP = 5_000
@@ -30,15 +29,11 @@ async def measure(
     """Publish messages, as fast as they are taken or at a rate, and wait until all have arrived."""
     arrived: dict[bytes, float] = {}
     done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Requests(arrived, done, messages), "127.0.0.1", 0, backlog=2048)
-    target = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    server, target = await listen(arrived, done, messages)
     run = Run(running.url, running.token, target, messages, rate, batch, headers)
     run.queues = queues
-    host, port = running.url.removeprefix("http://").split(":")
     before, own, begun = cpu_seconds(running.pid), time.process_time(), time.perf_counter()
-    for _ in range(connections):
-        await loop.create_connection(lambda: Publisher(run), host, int(port))
+    await run.begin(connections)
     await asyncio.wait_for(done.wait(), 600)
     took = time.perf_counter() - begun
     cpu, own = cpu_seconds(running.pid) - before, time.process_time() - own
@@ -62,10 +57,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1, help="messages in one request")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    cores = os.cpu_count() or 1
-    if cores > 1:
-        os.sched_setaffinity(0, {0})
-    with scratch() as folder, broker(folder / "bench.db", 1 if cores > 1 else None) as running:
+    with scratch() as folder, broker(folder / "bench.db", other_core()) as running:
         asyncio.run(measure(running, None, WARM_UP, options.connections, options.batch))
         full = asyncio.run(measure(running, None, options.messages, options.connections, options.batch))
         rate = full["messages_per_s"] / 2

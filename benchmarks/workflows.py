@@ -17,8 +17,8 @@ from contextlib import contextmanager
 
 import httpx
 
-from benchmarks.load import Publisher, Run
-from benchmarks.process import Broker, broker, cpu_seconds, rss_mib, scratch
+from benchmarks.load import Run
+from benchmarks.process import Broker, broker, cpu_seconds, other_core, rss_mib, scratch
 from benchmarks.report import Report
 from ringback.client.messages import RunRef, start
 from ringback.client.options import RunOptions
@@ -69,10 +69,8 @@ async def run_all(running: Broker, url: str, runs: int, connections: int, name: 
         return "".join(f"{key}: {value}\r\n" for key, value in lines.items() if key != "Content-Type")
 
     load = Run(running.url, running.token, target, runs, None, 1, headers)
-    host, port = running.url.removeprefix("http://").split(":")
-    loop, begun = asyncio.get_running_loop(), time.perf_counter()
-    for _ in range(connections):
-        await loop.create_connection(lambda: Publisher(load), host, int(port))
+    begun = time.perf_counter()
+    await load.begin(connections)
     async with httpx.AsyncClient(headers=running.headers, timeout=60) as http:
         while int((await http.get(f"{url}/finished")).text) < finished + runs:
             if time.perf_counter() - begun > LONGEST:
@@ -111,13 +109,11 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64, help="most runs that are being started at once")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    two = (os.cpu_count() or 1) > 1
-    if two:
-        os.sched_setaffinity(0, {0})
+    core = other_core()
     with (
         scratch() as folder,
-        broker(folder / "runs.db", 1 if two else None) as running,
-        application(running, 0 if two else None) as (pid, url),
+        broker(folder / "runs.db", core) as running,
+        application(running, None if core is None else 0) as (pid, url),
     ):
         result = measure(running, pid, url, options.runs, options.connections)
     report = Report("runs of a workflow of four steps")
