@@ -53,6 +53,12 @@ def through(told: Remote, act: bulk.Act, chosen: Chosen) -> list[bulk.Part]:
     return made
 
 
+def forget_all(told: Remote, act: bulk.Act, chosen: Chosen) -> None:
+    """Delete what was chosen, and say how many it were."""
+    count = sum(part.count for part in through(told, act, chosen))
+    told.out.done(f"{count} deleted", deleted=count)
+
+
 def made_of(parts: list[bulk.Part], field: str) -> list[str]:
     """Return a field of everything that was made."""
     return [str(item[field]) for part in parts for item in part.items]

@@ -14,7 +14,6 @@ from ringback.cli.output import Shape, time_of
 from ringback.cli.remote import Remote, remote
 from ringback.client import AsyncTransport, LogFilter, calls
 from ringback.client import runs as api
-from ringback.errors import Refused
 from ringback.simulate.inside.loading import NotAnApplication, interface_of
 from ringback.testing.apps import Deliver, deliver_to_app, deliver_to_workflow
 from ringback.testing.deploys import InFlight, play_through
@@ -90,12 +89,9 @@ def _in_flight(told: Remote, prefix: str, most: int) -> tuple[list[InFlight], in
 
 
 def _with_history(told: Remote, run: Shape) -> InFlight | None:
-    try:
-        return InFlight(run, told.send(calls.entries(run["workflowRunId"])))
-    except click.ClickException as error:
-        if isinstance(error.__cause__, Refused) and error.__cause__.status == 404:
-            return None  # it has ended meanwhile
-        raise
+    """Return a run with its history; None if it has ended meanwhile."""
+    entries = told.find(calls.entries(run["workflowRunId"]))
+    return None if entries is None else InFlight(run, entries)
 
 
 def _check_one_place(runs: Sequence[InFlight], *, is_app: bool) -> None:

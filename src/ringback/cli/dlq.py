@@ -2,7 +2,7 @@
 
 import click
 
-from ringback.cli.bulk import Chosen, choosing, made_of, through
+from ringback.cli.bulk import Chosen, choosing, forget_all, made_of, through
 from ringback.cli.filters import ABOUT_MESSAGES, filtered
 from ringback.cli.listing import Listing
 from ringback.cli.output import field, moment
@@ -58,5 +58,4 @@ def retry(told: Remote, chosen: Chosen) -> None:
 @remote
 def delete(told: Remote, chosen: Chosen) -> None:
     """Forget dead letters: by their ids, or all that fit the options."""
-    count = sum(part.count for part in through(told, bulk.forget_messages, chosen))
-    told.out.done(f"{count} deleted", deleted=count)
+    forget_all(told, bulk.forget_messages, chosen)

@@ -68,20 +68,11 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "fromDate": ("--since", {"type": Moment(), "help": "Since then: ISO 8601, or 15m, 2d ago."}),
     "toDate": ("--until", {"type": Moment(), "help": "Until then."}),
 }
-ABOUT_MESSAGES = (
-    "url",
-    "topicName",
-    "queueName",
-    "scheduleId",
-    "label",
-    "flowControlKey",
-    "host",
-    "path",
-    "callerIp",
-    "fromDate",
-    "toDate",
-)
+_ABOUT_BOTH = ("label", "flowControlKey", "host", "path", "callerIp", "fromDate", "toDate")
+ABOUT_MESSAGES = ("url", "topicName", "queueName", "scheduleId", *_ABOUT_BOTH)
 """What all calls about messages can be asked for."""
+ABOUT_RUNS = ("workflowUrl", "workflowRunId", *_ABOUT_BOTH)
+"""What all calls about runs can be asked for."""
 
 
 def filtered(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

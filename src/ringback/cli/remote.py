@@ -95,14 +95,15 @@ def remote(command: Callable[Concatenate[Remote, P], None]) -> Callable[P, None]
 def find_broker(url: str | None, token: str | None) -> Broker:
     """Return the broker that the options name, else the environment, else the local one for development."""
     environment = dict(os.environ)
-    if not (token or environment.get("QSTASH_TOKEN") or environment.get("QSTASH_REGION")):
-        if environment.get("QSTASH_DEV", "").lower() not in ("true", "1"):
-            url = url or environment.get("QSTASH_URL")  # named without a token: it is asked, never another one
-        environment["QSTASH_DEV"] = "true"
+    if token:
+        environment |= {"QSTASH_TOKEN": token, "QSTASH_DEV": ""}
     try:
-        known = Broker.from_env(environment if not token else environment | {"QSTASH_TOKEN": token, "QSTASH_DEV": ""})
+        known = Broker.from_env(environment)
     except SettingMissing as error:
-        raise click.UsageError(str(error)) from error
+        if environment.get("QSTASH_REGION"):
+            raise click.UsageError(str(error)) from error
+        known = Broker.from_env(environment | {"QSTASH_DEV": "true"})
+        url = url or environment.get("QSTASH_URL")  # named without a token: it is asked, never another one
     return Broker((url or known.url).rstrip("/"), token or known.token, known.signing_keys)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import click
 
-from ringback.cli.bulk import Chosen, choosing, made_of, through
-from ringback.cli.filters import filtered
+from ringback.cli.bulk import Chosen, choosing, forget_all, made_of, through
+from ringback.cli.filters import ABOUT_RUNS, filtered
 from ringback.cli.listing import Listing
 from ringback.cli.output import Shape, field, moment, time_of
 from ringback.cli.remote import Remote, first, remote
@@ -43,18 +43,7 @@ _LETTERS = (
     ("URL", field("workflowUrl")),
     ("LAST ANSWER", lambda letter: str(letter.get("responseBody", ""))[:60].replace("\n", " ")),
 )
-_ABOUT_RUNS = (
-    "workflowUrl",
-    "workflowRunId",
-    "label",
-    "flowControlKey",
-    "host",
-    "path",
-    "callerIp",
-    "fromDate",
-    "toDate",
-)
-_FAILED = ("responseStatus", "failureFunctionState", *_ABOUT_RUNS)
+_FAILED = ("responseStatus", "failureFunctionState", *ABOUT_RUNS)
 _STATES = ("started", "success", "failed", "canceled")
 
 
@@ -66,7 +55,7 @@ def runs() -> None:
 @runs.command("list")
 @click.option("-n", "--count", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 @click.option("--state", type=click.Choice(_STATES), help="In this state.")
-@filtered(*_ABOUT_RUNS)
+@filtered(*ABOUT_RUNS)
 @remote
 def list_runs(told: Remote, count: int, state: str | None, which: Filter) -> None:
     """List runs, newest first."""
@@ -176,8 +165,7 @@ def rerun_failure_function(told: Remote, chosen: Chosen) -> None:
 @remote
 def forget(told: Remote, chosen: Chosen) -> None:
     """Delete the dead letters of failed runs, which can then not be resumed: by their ids, or all that fit the options."""
-    count = sum(part.count for part in through(told, bulk.forget_runs, chosen))
-    told.out.done(f"{count} deleted", deleted=count)
+    forget_all(told, bulk.forget_runs, chosen)
 
 
 def _made(told: Remote, act: bulk.Act, chosen: Chosen) -> None:
