@@ -1,8 +1,5 @@
 """Who asks: a program with its shop's key, a browser with a session, or, where the demo is on, anybody as the demo shop."""
 
-import hashlib
-import hmac
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from ringback_video.jobs import Shop
 from ringback_video.keys import digest, shop_of
 from ringback_video.problems import Problem
+from ringback_video.sealing import opened, sealed
 from ringback_video.studio import DEMO_SHOP, Studio
 
 COOKIE = "studio_session"
@@ -55,7 +53,7 @@ def caller_of(studio: Studio) -> Callable[..., Caller]:
 
 def browser_of(studio: Studio, request: Request) -> Caller | None:
     """Return who asks without a key: whose session it is, else the demo shop where the demo is on."""
-    key_digest = _read_session(studio.settings.secret, request.cookies.get(COOKIE, ""))
+    key_digest = opened(studio.settings.secret, request.cookies.get(COOKIE, ""))
     if key_digest:
         with studio.database.transaction() as session:
             shop = shop_of(session, key_digest)
@@ -108,8 +106,7 @@ def start_session(studio: Studio, key: str) -> str | None:
     with studio.database.transaction() as session:
         if shop_of(session, digest(key)) is None:
             return None
-    text = f"{digest(key)}.{int(time.time()) + SESSION_SECONDS}"  # noqa: TID251 - the moment the session begins
-    return f"{text}.{_signature(studio.settings.secret, text)}"
+    return sealed(studio.settings.secret, digest(key), SESSION_SECONDS)
 
 
 def _by_key(studio: Studio, key: str) -> Caller:
@@ -118,16 +115,3 @@ def _by_key(studio: Studio, key: str) -> Caller:
     if shop is None:
         raise Problem(401, "Unknown key", "The key is not known, or has ended.", "Authorization")
     return Caller(shop, "key")
-
-
-def _read_session(secret: str, cookie: str) -> str | None:
-    """Return the key's digest if the cookie is ours and not over."""
-    text, _, signature = cookie.rpartition(".")
-    if not hmac.compare_digest(_signature(secret, text).encode(), signature.encode()):
-        return None
-    key_digest, _, until = text.partition(".")
-    return key_digest if int(until) > time.time() else None  # noqa: TID251 - the moment of the request
-
-
-def _signature(secret: str, text: str) -> str:
-    return hmac.new(secret.encode(), f"session/{text}".encode(), hashlib.sha256).hexdigest()

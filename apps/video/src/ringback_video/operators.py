@@ -1,8 +1,6 @@
 """The operator, who has `STUDIO_OPERATOR_KEY`: programs send it, a browser gets a session of twelve hours for it."""
 
-import hashlib
 import hmac
-import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -10,11 +8,13 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ringback_video.problems import Problem
+from ringback_video.sealing import opened, sealed
 from ringback_video.settings import Settings
 from ringback_video.studio import Studio
 
 OPERATOR_COOKIE = "studio_operator"
 OPERATOR_SECONDS = 12 * 3600
+_OPERATOR = "operator"
 _BEARER = HTTPBearer(auto_error=False, scheme_name="Operator", description="`STUDIO_OPERATOR_KEY`.")
 
 
@@ -46,17 +46,13 @@ def is_key(settings: Settings, key: str) -> bool:
 
 def operator_session(settings: Settings) -> str:
     """Return the value of a cookie for whoever has shown the key; it ends with the key."""
-    until = str(int(time.time()) + OPERATOR_SECONDS)  # noqa: TID251 - the moment the session begins
-    return f"{until}.{_signature(settings, until)}"
+    return sealed(_secret(settings), _OPERATOR, OPERATOR_SECONDS)
 
 
 def has_session(settings: Settings, request: Request) -> bool:
     """Whether a browser has a session that is not over."""
-    until, _, signature = request.cookies.get(OPERATOR_COOKIE, "").partition(".")
-    good = hmac.compare_digest(_signature(settings, until).encode(), signature.encode())
-    return good and int(until) > time.time()  # noqa: TID251 - the moment of the request
+    return opened(_secret(settings), request.cookies.get(OPERATOR_COOKIE, "")) == _OPERATOR
 
 
-def _signature(settings: Settings, until: str) -> str:
-    secret = f"{settings.secret}/{settings.operator_key}".encode()
-    return hmac.new(secret, f"operator/{until}".encode(), hashlib.sha256).hexdigest()
+def _secret(settings: Settings) -> str:
+    return f"{settings.secret}/{settings.operator_key}"

@@ -1,7 +1,5 @@
 """The one step that costs money: what is about to be sent is written down first, and sent once."""
 
-from datetime import datetime
-
 from ringback.workflow import ChargeRefused, NonRetryableError, RetryAfterError, Unclear
 from ringback_video import making
 from ringback_video.jobs import load
@@ -34,7 +32,8 @@ def order_video(studio: Studio, job_id: str) -> str:
     try:
         operation_id = making.start(provider, job_id, order, photos, callback)
     except (NonRetryableError, RetryAfterError, Unreachable):  # nothing was accepted
-        _sent(studio, job_id, None)
+        with studio.database.transaction() as session:
+            load(session, job_id, lock=True).sent_at = None
         raise
     with studio.database.transaction() as session:
         job = load(session, job_id, lock=True)
@@ -70,11 +69,6 @@ def _claim(studio: Studio, job_id: str) -> None:
         if job.sent_at is not None and not studio.provider.capabilities.look_up:
             raise RuntimeError("The video is being ordered at this moment.")
         job.sent_at = now()
-
-
-def _sent(studio: Studio, job_id: str, at: datetime | None) -> None:
-    with studio.database.transaction() as session:
-        load(session, job_id, lock=True).sent_at = at
 
 
 def _photo(studio: Studio, number: int, url: str) -> bytes:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from ringback.client import AsyncWorkflowClient
-from ringback_video.api.described import Responses, problems
+from ringback_video.api.described import answer, problems
 from ringback_video.jobs import Job
 from ringback_video.parking import decided_by_itself, tell
 from ringback_video.problems import Problem
@@ -15,7 +15,7 @@ from ringback_video.studio import Studio
 
 WEBHOOK_PATH = "/api/webhooks"
 _MOST_BYTES = 1024 * 1024
-_HEARD: Responses = {200: {"content": {"application/json": {"example": {"status": "heard"}}}}}
+_HEARD = answer({"status": "heard"})
 
 
 def news_of(job_id: str) -> str:

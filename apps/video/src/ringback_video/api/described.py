@@ -45,6 +45,11 @@ def problems(*statuses: int) -> Responses:
     return {status: _problem(status, *_PROBLEMS[status]) for status in statuses}
 
 
+def answer(example: object) -> Responses:
+    """Return an example of an answer whose shape is told by its type."""
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
 def content(media_type: str, schema: dict[str, Any], example: object) -> Responses:
     """Return an answer that is no JSON of ours."""
     return {

@@ -8,20 +8,15 @@ from qstash import Receiver
 from qstash.errors import SignatureError
 from starlette.concurrency import run_in_threadpool
 
-from ringback_video.api.described import Responses, problems
+from ringback_video.api.described import answer, problems
 from ringback_video.problems import Problem
 from ringback_video.studio import Studio
 from ringback_video.watchdog.look import look
 
 WATCHDOG_PATH = "/api/watchdog"
 SCHEDULE_ID = "video-studio-watchdog"
-_EXAMPLE = {
-    "published": [],
-    "resumed": ["3f0c2f4e"],
-    "waiting": {"77aa01b2": "the first delivery is in line for flow-control key 'video-shop-flowers' behind 40 others"},
-    "ended": [],
-}
-_SEEN: Responses = {200: {"content": {"application/json": {"example": _EXAMPLE}}}}
+_WHY = "the first delivery is in line for flow-control key 'video-shop-flowers' behind 40 others"
+_SEEN = answer({"published": [], "resumed": ["3f0c2f4e"], "waiting": {"77aa01b2": _WHY}, "ended": []})
 
 
 def watch(studio: Studio) -> None:
