@@ -15,7 +15,7 @@ from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
 from ringback.broker.operations.set_back import follow, follow_deliveries
 from ringback.broker.records import Delivery, Lane, Progress, Schedule, Waiter
-from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.moment import CLOCKS_DIFFER_MS, Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.clock import Instant
@@ -29,8 +29,6 @@ _LOOK = 5000
 """Milliseconds after which a store of one's own is looked at anyway: how soon a clock that was set is noticed."""
 _PAUSE = 20
 """Milliseconds to wait where something is due that another node holds."""
-_SKEW = 60_000
-"""Milliseconds that the clocks of nodes may differ without anything being found late."""
 _SET_BACK = 5_000
 """Milliseconds by which a clock is set back that are not worth to be followed."""
 _TIMED = frozenset({Delivery, Lane, Schedule, Waiter})
@@ -147,7 +145,7 @@ class Scheduler:
         now = self._desk.clock()
         if since == 0 and not full:
             self._full_look_at = now + LONGEST_SLEEP
-        self._floor = max(0, (now if at is None else min(now, at)) - _SKEW)
+        self._floor = max(0, (now if at is None else min(now, at)) - CLOCKS_DIFFER_MS)
 
     def _room_again(self) -> None:
         if self._behind and self._dispatcher.room() > 0:

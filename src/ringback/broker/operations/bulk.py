@@ -95,7 +95,7 @@ def begin(
     """
     running = tx.find(BulkCancel, Query((Where("tenant", "=", tenant),), limit=_MOST_UNDER_WAY))
     same = next((one for one in running if one.chosen == filter_), None)
-    same = tx.get(BulkCancel, same.pos) if same else None
+    same = tx.get(BulkCancel, same.pos) if same else None  # held for this job, if it has not ended meanwhile
     if same is None and len(running) >= _MOST_UNDER_WAY:
         raise Refused(412, f"more than {_MOST_UNDER_WAY} bulk actions are in progress")
     if same is None:

@@ -7,12 +7,11 @@ in flight.
 from msgspec.structs import replace
 
 from ringback.broker.records import Delivery, Lane, LaneKind, Message
+from ringback.broker.rules.moment import CLOCKS_DIFFER_MS
 from ringback.clock import Instant
 from ringback.wire.options import FlowControl
 
 _UNLIMITED = 1 << 30
-_SKEW = 60_000
-"""Milliseconds that the clocks of nodes may differ without a period being taken for wrong."""
 
 
 def address(kind: LaneKind, tenant: str, name: str) -> str:
@@ -52,7 +51,7 @@ def rolled(lane: Lane, now: Instant) -> Lane:
 
     A period that begins well after `now` was begun by a clock that has been set back since: it is over, too.
     """
-    if lane.rate is None or lane.period_at - _SKEW <= now < lane.period_at + lane.period * 1000:
+    if lane.rate is None or lane.period_at - CLOCKS_DIFFER_MS <= now < lane.period_at + lane.period * 1000:
         return lane
     return replace(lane, period_at=now, rate_count=0)
 

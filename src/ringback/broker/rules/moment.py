@@ -5,6 +5,9 @@ from msgspec import Struct
 from ringback.broker.ids import NewId
 from ringback.clock import Instant
 
+CLOCKS_DIFFER_MS = 60_000
+"""Milliseconds that the clocks of nodes may differ without anything being taken for wrong, or found late."""
+
 
 class Moment(Struct, frozen=True):
     """The circumstances of one decision.
