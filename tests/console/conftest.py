@@ -13,7 +13,10 @@ from ringback.console.app import Console
 from ringback.console.door import Door
 from ringback.console.mounted import Inside
 from ringback.console.session import Seal
+from support.chromium import browser
 from support.inprocess import TOKEN, InProcess, inprocess
+
+__all__ = ["Desk", "browser"]
 
 URL = "http://broker.example"
 

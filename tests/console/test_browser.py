@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from support.chromium import FLAGS, executable
 from support.endpoint import Answer, Endpoint, Received, eventually, listening
 from support.process import running
 
@@ -69,14 +68,6 @@ def world() -> Iterator[World]:
             made.ids["run"] = run["workflowRunId"]
             eventually(lambda: api.get("/v2/dlq").json()["messages"])
             yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(params=[{}])

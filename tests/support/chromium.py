@@ -1,8 +1,10 @@
-"""Where the browser is that pages are tested in."""
+"""The browser that pages are tested in."""
 
 import shutil
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -22,3 +24,12 @@ def executable() -> str:
         if found:
             return found
     pytest.fail("Chromium is missing and could not be installed: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of a module; a `conftest.py` names it."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+        yield opened
+        opened.close()

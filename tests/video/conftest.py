@@ -21,11 +21,14 @@ from ringback_video.providers.contract import Provider
 from ringback_video.settings import Settings
 from ringback_video.studio import Studio, build
 from ringback_video.tables import Table
+from support.chromium import browser
 from support.endpoint import eventually
 from support.ports import free_port
 from support.postgres import Server
 from support.process import BrokerProcess, running
 from video.stub import URL, StubProvider, make_video
+
+__all__ = ["World", "browser", "world"]
 
 FAST = RunOptions(retries=3, retry_delay="50")
 

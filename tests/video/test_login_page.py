@@ -4,25 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from ringback_video import keys
 from ringback_video.ordering import OrderRequest, place_order
-from support.chromium import FLAGS, executable
 from support.endpoint import eventually
 from support.process import BrokerProcess
 from video.conftest import World, world
 from video.test_parking import OPERATOR, Forgetful, operator
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -143,17 +143,23 @@ def test_the_providers_own_call_decides(tmp_path: Path, broker: BrokerProcess) -
         assert operator(studio, "GET").json() == []
 
 
-def parked_job(studio: Studio) -> str:
-    """Bring a job to where its order may have been taken."""
+def unanswered(studio: Studio) -> tuple[str, ProcessVideo]:
+    """Bring a job to where its order may have been taken; return it, and the steps that it goes through."""
     job = place_order(studio, request())
     steps = ProcessVideo(studio)
     steps.update_status(job.id, "wfr_1")
     with pytest.raises(Ambiguous):
         steps.generate_video(job.id)
+    return job.id, steps
+
+
+def parked_job(studio: Studio) -> str:
+    """Bring a job to where a person has to decide about its order."""
+    job_id, steps = unanswered(studio)
     with pytest.raises(Unclear):
-        steps.find_order(job.id)
-    steps.park(ParkedCharge("wfr_1", "generate-video", job.id, f"charge:{job.id}", "lost"))
-    return job.id
+        steps.find_order(job_id)
+    steps.park(ParkedCharge("wfr_1", "generate-video", job_id, f"charge:{job_id}", "lost"))
+    return job_id
 
 
 @pytest.fixture
@@ -190,19 +196,15 @@ def test_giving_up_pays_back_also_when_the_job_has_ended_before(unclear: Studio)
 
 
 def test_a_run_that_fails_between_sending_and_answer_leaves_its_cost_to_a_person(unclear: Studio) -> None:
-    job = place_order(unclear, request())
-    steps = ProcessVideo(unclear)
-    steps.update_status(job.id, "wfr_1")
-    with pytest.raises(Ambiguous):
-        steps.generate_video(job.id)
-    failure: Any = SimpleNamespace(request_payload=SimpleNamespace(jobId=job.id), message="no try was left")
+    job_id, steps = unanswered(unclear)
+    failure: Any = SimpleNamespace(request_payload=SimpleNamespace(jobId=job_id), message="no try was left")
     for _ in range(2):
         steps.on_failure(failure)
-    assert ("cost", "settled", 40) in outcome(unclear, job.id)[3]
+    assert ("cost", "settled", 40) in outcome(unclear, job_id)[3]
     with unclear.database.transaction() as session:
         assert [order.reason for order, _ in parking.undecided(session)] == ["no try was left"]
-    parking.decide(unclear, job.id, Decision.GIVE_UP)
-    assert ("cost", "released", 0) in outcome(unclear, job.id)[3]
+    parking.decide(unclear, job_id, Decision.GIVE_UP)
+    assert ("cost", "released", 0) in outcome(unclear, job_id)[3]
 
 
 def test_parking_done_again_after_the_decision_does_not_ask_again(unclear: Studio) -> None:
