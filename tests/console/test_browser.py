@@ -91,7 +91,8 @@ def page(browser: Browser, world: World, request: pytest.FixtureRequest) -> Iter
 def _ready(page: Page, heading: str) -> None:
     """Wait for a page and for its script, which hears the keys."""
     expect(page.get_by_role("heading", name=heading)).to_be_visible()
-    page.wait_for_function("typeof renew === 'function' && document.readyState !== 'loading'")
+    # asked from outside each time: the page's own policy forbids it to look again by itself
+    eventually(lambda: page.evaluate("typeof renew === 'function' && document.readyState !== 'loading'"))
 
 
 LIGHT = {"viewport": {"width": 1280, "height": 900}}
