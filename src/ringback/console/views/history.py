@@ -48,7 +48,6 @@ class Life:
         state: where it stands.
         created, ended: when; `ended` None while it is pending.
         attempts: as the API tells them, in order.
-        events: its history, oldest first.
         more: there is more history than is shown.
     """
 
@@ -57,7 +56,6 @@ class Life:
     created: int
     ended: int | None
     attempts: Sequence[Shape]
-    events: list[Shape]
     more: bool
 
     @property
@@ -75,4 +73,4 @@ def life(events: Sequence[Shape], attempts: Sequence[Shape], *, more: bool) -> L
         return None
     last = events[-1]
     end = next((one["time"] for one in events if one["state"] in _ENDS), None)
-    return Life(last, last["state"], events[0]["time"], end, attempts, list(events), more)
+    return Life(last, last["state"], events[0]["time"], end, attempts, more)
