@@ -387,6 +387,7 @@ class Run(Record, frozen=True, array_like=True):
         result: JSON text the function returned.
         dead_letter: number of the dead letter of a failed run.
         failed_step: name of the step that failed, as the SDK told it.
+        facets: what it is filtered by; None for runs that a former release began.
     """
 
     seq: int
@@ -409,6 +410,7 @@ class Run(Record, frozen=True, array_like=True):
     dead_letter: int | None = None
     failed_step: str | None = None
     failure: FailureFunction | None = None
+    facets: int | None = None
 
 
 class ActiveRun(Record, frozen=True, array_like=True):

@@ -92,7 +92,7 @@ def forget_facets(tx: Transaction, after: int, most: int, limits: Limits, moment
     old = tx.find(Facets, Query(where, order=("id",), limit=most))
     for facets in old:
         about = Query((Where("facets", "=", facets.id),), limit=1)
-        if not tx.find(Event, about) and not tx.find(DeadLetter, about):
+        if not any(tx.find(kind, about) for kind in (Event, DeadLetter, Run)):
             tx.apply(Changes(drop=[facets, *labels_of(facets)]))
     return old[-1].id if old else after
 

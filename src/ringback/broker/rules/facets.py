@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from ringback.broker.records import FacetLabel, Facets, Message, Record
+from ringback.broker.records import FacetLabel, Facets, Message, Record, Run
 from ringback.clock import Instant
 
 _DAY_MS = 86_400_000
@@ -23,8 +23,17 @@ def facets_of(message: Message) -> int:
 
 def described(message: Message, now: Instant) -> list[Record]:
     """Return what the number of a message's facets means, to be written with the message's history."""
-    facets = _on_day(_of(message), now // _DAY_MS)
-    return [facets, *labels_of(facets)] if message.labels else [facets]
+    return _described(_of(message), now)
+
+
+def with_facets(run: Run) -> Run:
+    """Return a run with the number of its facets: mostly those of its messages."""
+    return replace(run, facets=_of_run(run).id)
+
+
+def described_run(run: Run, now: Instant) -> list[Record]:
+    """Return what the number of a run's facets means, to be written with the run."""
+    return _described(_of_run(run), now)
 
 
 def labels_of(facets: Facets) -> list[FacetLabel]:
@@ -40,6 +49,18 @@ def label_key(label: str) -> str:
 def last_day(before: Instant) -> int:
     """Return the last day, counted from the epoch, of which nothing is left that happened before an instant."""
     return before // _DAY_MS - 1
+
+
+def _described(facets: Facets, now: Instant) -> list[Record]:
+    facets = _on_day(facets, now // _DAY_MS)
+    return [facets, *labels_of(facets)] if facets.labels else [facets]
+
+
+def _of_run(run: Run) -> Facets:
+    flow = run.options.flow_control
+    return _facets(
+        run.tenant, run.url, run.caller_ip, None, None, None, flow.key if flow else None, run.options.labels, True
+    )
 
 
 def _of(message: Message) -> Facets:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from ringback.broker.records import HeaderLines, Kind, Message, Run, RunRef
+from ringback.broker.rules.facets import with_facets
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import due_at
 from ringback.broker.settings import Limits
@@ -33,7 +34,7 @@ def new_run(
     if count > DEEPEST_INVOKE:
         raise Refused(412, f"quota maxInvokeDepth exceeded, current limit: {DEEPEST_INVOKE}")
     asks_handshake = any(name == _UNKNOWN_SDK for name, _ in protocol)
-    return Run(
+    run = Run(
         seq=moment.new_id(),
         tenant=tenant,
         run_id=workflow.run_id,
@@ -47,6 +48,7 @@ def new_run(
         unknown_sdk=asks_handshake or not confirmed,
         invoke_count=count,
     )
+    return with_facets(run)
 
 
 def split_headers(headers: HeaderLines) -> tuple[HeaderLines, HeaderLines]:

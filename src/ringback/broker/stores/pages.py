@@ -2,8 +2,8 @@
 
 History is filtered by what its messages have in common, its facets (`rules.facets`), so the facets that fit are found first.
 Few of them: an index holds the records of each in order, and they are merged until the page is full. Many with few records:
-these are sorted. Many with many: walking through all history, newest or oldest first, soon meets enough of them, unless what
-is asked for is a rare state: these have an index of their own.
+their places, which stand in the index, are sorted. Many with many: walking through all history, newest or oldest first, soon
+meets enough of them, unless what is asked for is a rare state: these have an index of their own.
 """
 
 import heapq
@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from ringback.broker.records import FacetLabel, Facets, Record, State
+from ringback.broker.records import Event, FacetLabel, Facets, Record, Run, RunState, State
 from ringback.broker.rules.facets import label_key
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.rows import TABLES, Table
@@ -21,12 +21,14 @@ from ringback.broker.stores.sql import condition, find_statement, rare_only
 
 _MERGED = 200
 """Most places in an index that are read side by side."""
-_MANY = 5_000
+_MANY = 20_000
 """Most facets whose records are looked up one by one."""
 _PROBED = 10_000
 """How many records are walked through before anything else is tried."""
-_SORTED = 20_000
-"""Most records that are sorted to find a page among them."""
+_SORTED = 50_000
+"""Most places that are sorted to find a page among them."""
+
+_STATES = {Event: State, Run: RunState}
 
 Rows = list[tuple[Any, ...]]
 Ask = Callable[[str, list[Any]], Iterable[tuple[Any, ...]]]
@@ -52,10 +54,10 @@ def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
         query: what is asked of it.
     """
     about = _about(kind, query)
-    if not about:
+    if not about or _are_some_without_facets(ask, kind):
         return list(ask(*find_statement(kind, query)))
     fitting = _fitting(about)
-    ids = [row[0] for row in ask(f"{fitting.text} LIMIT ?", [*fitting.values, _MANY + 1])]
+    ids = [row[0] for row in ask(f"SELECT f.id FROM {fitting.text} LIMIT ?", [*fitting.values, _MERGED + 1])]
     if not ids:
         return []
     arms = _arms(kind, query, ids)
@@ -65,26 +67,35 @@ def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
     rows = list(ask(*_walked(kind, query, exists, within=_PROBED)))
     if len(rows) >= query.limit or _count(ask, _in_range(kind, query), _PROBED) <= _PROBED:
         return rows
-    if len(ids) <= _MANY and _count(ask, _of_fitting(kind, query, fitting), _SORTED) <= _SORTED:
-        return list(ask(*_sorted(kind, query, fitting)))
     rare = _rare_arms(kind, query, exists)
+    if rare and _count(ask, _rare_in_range(kind, query), _PROBED) <= _PROBED:
+        return merge(ask, rare, query)
+    of_fitting = _of_fitting(kind, query, fitting)
+    if _count(ask, fitting, _MANY) <= _MANY and _count(ask, of_fitting, _SORTED) <= _SORTED:
+        return list(ask(*_sorted(kind, query, of_fitting)))
     return merge(ask, rare, query) if rare else list(ask(*_walked(kind, query, exists)))
 
 
+def _are_some_without_facets(ask: Ask, kind: type[Record]) -> bool:
+    """Records of former releases have none, and are asked themselves as long as they are kept."""
+    table = TABLES[kind]
+    return bool(table.alike) and any(ask(f"SELECT 1 FROM {table.name} r WHERE r.facets IS NULL LIMIT 1", []))
+
+
 def _about(kind: type[Record], query: Query) -> list[Where]:
-    """Return the conditions on facets that a query amounts to; none where it names records or messages one by one."""
+    """Return the conditions on facets that a query amounts to; none where it names records, messages or runs one by one."""
     table = TABLES[kind]
     if table.faceted is None or query.order != table.key:
         return []
     about = []
     for one in query.where:
-        if one.column == "message" or (one.column in table.key and one.op in ("=", "in")):
+        if one.column in ("message", "run_id") or (one.column in table.key and one.op in ("=", "in")):
             return []
         if one.column == "tenant":
             about.append(one)
         elif one.column == "run":
             about.append(Where("of_run", "=", int(one.op != "=")))  # asked is `= 0` or `> 0`
-        elif one.column.startswith("message."):
+        elif one.column.startswith("message.") or one.column in table.alike:
             about += _about_facets(one)
     return about
 
@@ -108,11 +119,12 @@ def _host(url: str) -> str:
 
 
 def _fitting(about: Sequence[Where]) -> Statement:
+    """All facets that fit."""
     values: list[Any] = []
     conditions = [
         _labelled(about, one.value, values) if one.column == "labels" else condition("f", one, values) for one in about
     ]
-    return Statement(f"SELECT f.id FROM {TABLES[Facets].name} f WHERE {' AND '.join(conditions)}", values)
+    return Statement(f"{TABLES[Facets].name} f WHERE {' AND '.join(conditions)}", values)
 
 
 def _labelled(about: Sequence[Where], labels: Sequence[str], values: list[Any]) -> str:
@@ -127,7 +139,7 @@ def _labelled(about: Sequence[Where], labels: Sequence[str], values: list[Any]) 
 def _exists(about: Sequence[Where]) -> Statement:
     """Return the condition that a record's facets fit, to be asked row by row."""
     fitting = _fitting(about)
-    return Statement(f"EXISTS ({fitting.text} AND f.id = r.facets + 0)", fitting.values)
+    return Statement(f"EXISTS (SELECT 1 FROM {fitting.text} AND f.id = r.facets + 0)", fitting.values)
 
 
 def _asked_state(table: Table, query: Query) -> Where | None:
@@ -146,10 +158,10 @@ def _arms(kind: type[Record], query: Query, ids: list[int]) -> list[Statement]:
     if asked is not None:
         states = _states(asked)
     elif table.faceted == "state":
-        states = get_args(State)  # the index holds them one after the other
+        states = get_args(_STATES[kind])  # the index holds them one after the other
     if len(ids) * len(states) > _MERGED:
         return []
-    rest = [one for one in _own(query) if one is not asked]
+    rest = [one for one in _own(kind, query) if one is not asked]
     same = "r.facets = ?"
     return [
         _ordered(table, query, Statement(same, [number]), rest)
@@ -163,8 +175,14 @@ def _arms(kind: type[Record], query: Query, ids: list[int]) -> list[Statement]:
 def _ordered(table: Table, query: Query, first: Statement, rest: list[Where]) -> Statement:
     values = list(first.values)
     where = " AND ".join([first.text, *(condition("r", one, values) for one in rest)])
-    text = f"SELECT r.record, r.pos AS pos FROM {table.name} r WHERE {where}"
-    return Statement(f"{text} ORDER BY r.pos{_direction(query)} LIMIT ?", [*values, query.limit])
+    place = _place(table)
+    text = f"SELECT r.record, {place} AS place FROM {table.name} r WHERE {where}"
+    return Statement(f"{text} ORDER BY {place}{_direction(query)} LIMIT ?", [*values, query.limit])
+
+
+def _place(table: Table) -> str:
+    """Return the column that history is in the order of."""
+    return f"r.{table.key[0]}"
 
 
 def merged_here(ask: Ask, arms: list[Statement], query: Query) -> Rows:
@@ -179,7 +197,7 @@ def merged_there(ask: Ask, arms: list[Statement], query: Query) -> Rows:
         return list(ask(*arms[0]))
     text = " UNION ALL ".join(f"({arm.text})" for arm in arms)
     values = [value for arm in arms for value in arm.values]
-    return list(ask(f"{text} ORDER BY pos{_direction(query)} LIMIT ?", [*values, query.limit]))
+    return list(ask(f"{text} ORDER BY place{_direction(query)} LIMIT ?", [*values, query.limit]))
 
 
 def _rare_arms(kind: type[Record], query: Query, exists: Statement) -> list[Statement]:
@@ -188,7 +206,7 @@ def _rare_arms(kind: type[Record], query: Query, exists: Statement) -> list[Stat
     asked = _asked_state(table, query)
     if asked is None or not set(_states(asked)).isdisjoint(table.common):
         return []
-    rest = [one for one in _own(query) if one is not asked]
+    rest = [one for one in _own(kind, query) if one is not asked]
     rare = _not_common(table)
     return [
         _ordered(
@@ -196,6 +214,14 @@ def _rare_arms(kind: type[Record], query: Query, exists: Statement) -> list[Stat
         )
         for state in _states(asked)
     ]
+
+
+def _rare_in_range(kind: type[Record], query: Query) -> Statement:
+    """All records of the rare states that are asked for, whatever they are about."""
+    table = TABLES[kind]
+    values: list[Any] = []
+    conditions = [condition("r", one, values) for one in query.where if one.column in (*query.order, table.faceted)]
+    return Statement(f"{table.name} r WHERE {' AND '.join(conditions)}{_not_common(table)}", values)
 
 
 def _not_common(table: Table) -> str:
@@ -212,7 +238,7 @@ def _count(ask: Ask, source: Statement, most: int) -> int:
 def _in_range(kind: type[Record], query: Query) -> Statement:
     """All records in the range of places that is asked for, whatever they are about."""
     values: list[Any] = []
-    conditions = [condition("r", one, values) for one in query.where if one.column == "pos"]
+    conditions = [condition("r", one, values) for one in query.where if one.column in query.order]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return Statement(f"{TABLES[kind].name} r{where}", values)
 
@@ -224,24 +250,28 @@ def _of_fitting(kind: type[Record], query: Query, fitting: Statement) -> Stateme
     of a column that has none.
     """
     values = list(fitting.values)
-    conditions = ["r.facets = +a.id", *(condition("r", one, values) for one in _own(query))]
-    return Statement(f"({fitting.text}) a CROSS JOIN {TABLES[kind].name} r WHERE {' AND '.join(conditions)}", values)
+    conditions = ["r.facets = +a.id", *(condition("r", one, values) for one in _own(kind, query))]
+    facets = f"(SELECT f.id FROM {fitting.text}) a"
+    return Statement(f"{facets} CROSS JOIN {TABLES[kind].name} r WHERE {' AND '.join(conditions)}", values)
 
 
-def _sorted(kind: type[Record], query: Query, fitting: Statement) -> Statement:
-    source, values = _of_fitting(kind, query, fitting)
+def _sorted(kind: type[Record], query: Query, of_fitting: Statement) -> Statement:
+    """Sort the places of all records of the facets that fit, which the index alone tells, and read those of the page."""
+    source, values = of_fitting
+    table, direction = TABLES[kind], _direction(query)
     # `+ 0` keeps the planner from walking through everything in order
-    text = f"SELECT r.record FROM {source} ORDER BY r.pos + 0{_direction(query)} LIMIT ?"
-    return Statement(text, [*values, query.limit])
+    places = f"SELECT {_place(table)} + 0 AS place FROM {source} ORDER BY {_place(table)} + 0{direction} LIMIT ?"
+    text = f"SELECT r.record FROM ({places}) p CROSS JOIN {table.name} r WHERE {_place(table)} = +p.place"
+    return Statement(f"{text} ORDER BY p.place{direction}", [*values, query.limit])
 
 
 def _walked(kind: type[Record], query: Query, exists: Statement, within: int | None = None) -> Statement:
     """Walk through all records, or the first ones only, and ask of each whether its facets fit."""
     source, values = _in_range(kind, query)
-    order = f" ORDER BY r.pos{_direction(query)}"
+    order = f" ORDER BY {_place(TABLES[kind])}{_direction(query)}"
     if within is not None:
         source, values = f"(SELECT * FROM {source}{order} LIMIT ?) r", [*values, within]
-    rest = [one for one in _own(query) if one.column != "pos" or within is None]
+    rest = [one for one in _own(kind, query) if one.column not in query.order or within is None]
     if within is None:
         source, values = f"{TABLES[kind].name} r", []
     values = [*values, *exists.values]
@@ -249,9 +279,10 @@ def _walked(kind: type[Record], query: Query, exists: Statement, within: int | N
     return Statement(f"SELECT r.record FROM {source} WHERE {where}{order} LIMIT ?", [*values, query.limit])
 
 
-def _own(query: Query) -> list[Where]:
+def _own(kind: type[Record], query: Query) -> list[Where]:
     """Return the conditions that are asked of each record; for the rest, its facets vouch."""
-    return [one for one in query.where if one.column not in ("tenant", "run") and not one.column.startswith("message.")]
+    theirs = ("tenant", "run", *TABLES[kind].alike)
+    return [one for one in query.where if one.column not in theirs and not one.column.startswith("message.")]
 
 
 def _direction(query: Query) -> str:

@@ -28,6 +28,8 @@ class Table(Struct, frozen=True):
         faceted: column of its own that it is filtered by beside its facets, if it has any (see `stores.pages`).
         common: values of `faceted` that are too common for an index; all others get one.
         about: key attribute that names the message the record is about, if any.
+        alike: columns that stand in the record's facets too.
+        fixed: columns that never change once a record is written, so that writing it again leaves them and their indexes alone.
         told: other brokers on the same store are told of changes: they keep these records in memory, or act on them.
     """
 
@@ -40,6 +42,8 @@ class Table(Struct, frozen=True):
     about: str | None = None
     faceted: str | None = None
     common: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     told: bool = False
 
 
@@ -79,6 +83,8 @@ def _flow_key(message: Message) -> str | None:
 def _plain(*names: str) -> Columns:
     return {name: name for name in names}
 
+
+_ALIKE = ("url", "host", "path", "labels", "flow_key", "caller_ip")
 
 TABLES: dict[type[Record], Table] = {
     table.kind: table
@@ -149,13 +155,17 @@ TABLES: dict[type[Record], Table] = {
             records.Run,
             ("seq",),
             {
-                **_plain("tenant", "run_id", "url", "state", "caller_ip", "dead_letter"),
+                **_plain("tenant", "run_id", "url", "state", "caller_ip", "dead_letter", "facets"),
                 "host": lambda run: _parts(run.url)[0],
                 "path": lambda run: _parts(run.url)[1],
                 "flow_key": lambda run: run.options.flow_control.key if run.options.flow_control else None,
                 "labels": _set("options.labels"),
             },
-            indexes=("run_id", "flow_key"),
+            indexes=("run_id", "flow_key", "facets,state,seq"),
+            faceted="state",
+            common=("RUN_SUCCESS",),
+            alike=_ALIKE,
+            fixed=("tenant", "run_id", "facets", *_ALIKE),
         ),
         Table("active_runs", records.ActiveRun, ("tenant", "run_id")),
         Table(

@@ -26,7 +26,7 @@ def create_statements(table: Table) -> Iterable[str]:
         fields = index.split(",")
         name = f"{table.name}_by_{'_'.join(fields)}"
         yield f'CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
-    yield from rare_index(table)
+    yield from history_indexes(table)
 
 
 def rare_only(table: Table, alias: str = "") -> str:
@@ -35,8 +35,10 @@ def rare_only(table: Table, alias: str = "") -> str:
     return f"{alias}{table.faceted} NOT IN ({common})"
 
 
-def rare_index(table: Table) -> Iterable[str]:
-    """Yield the statement that makes the index of rare values, if the table has one."""
+def history_indexes(table: Table) -> Iterable[str]:
+    """Yield the statements that make the indexes of rare values, and of records without facets, if the table has them."""
+    if table.alike:
+        yield f"CREATE INDEX IF NOT EXISTS {table.name}_without_facets ON {table.name} ({table.key[0]}) WHERE facets IS NULL"
     if table.common:
         yield (
             f"CREATE INDEX IF NOT EXISTS {table.name}_by_rare_{table.faceted} ON {table.name}"
@@ -46,9 +48,17 @@ def rare_index(table: Table) -> Iterable[str]:
 
 def put_statement(table: Table) -> str:
     """Return the statement that writes one row, in the order of `Codec.row`."""
-    names = CODECS[table.kind].names
-    marks = ", ".join("?" * (len(names) + 1))
-    return f"INSERT OR REPLACE INTO {table.name} ({_quoted(names)}, record) VALUES ({marks})"
+    names = (*CODECS[table.kind].names, "record")
+    values = f"({_quoted(names)}) VALUES ({', '.join('?' * len(names))})"
+    if not table.fixed:
+        return f"INSERT OR REPLACE INTO {table.name} {values}"
+    return f"INSERT INTO {table.name} {values} ON CONFLICT ({_quoted(table.key)}) DO {changed(table)}"
+
+
+def changed(table: Table) -> str:
+    """Return what writing a record again changes in its row."""
+    names = [name for name in CODECS[table.kind].names if name not in (*table.key, *table.fixed)]
+    return "UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in (*names, "record"))
 
 
 def drop_statement(table: Table) -> str:

@@ -6,8 +6,9 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
 from ringback.broker.operations.runs.append import all_entries
 from ringback.broker.operations.runs.ingest import new_run_id
-from ringback.broker.records import ActiveRun, DeadLetter, Delivery, Entry, FailureFunction, Message, Run
+from ringback.broker.records import ActiveRun, DeadLetter, Delivery, Entry, FailureFunction, Message, Record, Run
 from ringback.broker.rules import runs
+from ringback.broker.rules.facets import described_run, with_facets
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.run_settle import failure_message
 from ringback.broker.settings import Limits
@@ -29,7 +30,7 @@ def restart(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limit
     payload = entries[0].body
     message = runs.step_message(run, changed, "init", limits, moment)
     entry = Entry(run.seq, "init", message.seq, "step", payload)
-    tx.apply(Changes(put=[run, ActiveRun(run.tenant, run.run_id, run.seq), entry], drop=[letter]))
+    tx.apply(Changes(put=[*_beginning(run, moment), entry], drop=[letter]))
     accept(tx, message, moment)
     return run
 
@@ -49,7 +50,7 @@ def resume(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits
     # a call without its result is made anew: its traces would make the new one a duplicate
     kept = [entry for entry in entries if entry.call_type == "step" or _call_step(entry) in results]
     run = replace(_renewed(old, changed, moment), entries=len(kept))
-    tx.apply(Changes(put=[run, ActiveRun(run.tenant, run.run_id, run.seq)], drop=[letter]))
+    tx.apply(Changes(put=_beginning(run, moment), drop=[letter]))
     frontier = _frontier(kept, results)
     for number, entry in enumerate(kept):
         seq = moment.new_id()
@@ -105,7 +106,7 @@ def _renewed(old: Run, changed: Options, moment: Moment) -> Run:
     asked = {name: value for name in _OVERRIDES if (value := getattr(changed, name)) is not None}
     if changed.labels:
         asked["labels"] = changed.labels
-    return replace(
+    renewed = replace(
         old,
         seq=moment.new_id(),
         run_id=new_run_id(),
@@ -122,6 +123,11 @@ def _renewed(old: Run, changed: Options, moment: Moment) -> Run:
         failed_step=None,
         failure=None,
     )
+    return with_facets(renewed)
+
+
+def _beginning(run: Run, moment: Moment) -> list[Record]:
+    return [run, ActiveRun(run.tenant, run.run_id, run.seq), *described_run(run, moment.now)]
 
 
 def _with_kept_results(tx: Transaction, old: Run, entries: list[Entry]) -> list[Entry]:

@@ -12,6 +12,7 @@ from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.append import place
 from ringback.broker.records import ActiveRun, Dedup, Entry, Invoker, Message, Run, RunRef
 from ringback.broker.rules import runs
+from ringback.broker.rules.facets import described_run
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas, dedup_id, message_from
 from ringback.broker.settings import Limits
@@ -171,7 +172,8 @@ def _again(
 def _begin(tx: Transaction, run: Run, options: Options, payload: bytes, limits: Limits, moment: Moment) -> Published:
     message = runs.step_message(run, options, "init", limits, moment)
     entry = Entry(run.seq, "init", message.seq, "step", payload)
-    tx.apply(Changes(put=[run, ActiveRun(run.tenant, run.run_id, run.seq), entry]))
+    active = ActiveRun(run.tenant, run.run_id, run.seq)
+    tx.apply(Changes(put=[run, active, entry, *described_run(run, moment.now)]))
     accept(tx, message, moment)
     return Published(message.seq, run.url)
 

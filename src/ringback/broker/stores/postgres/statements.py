@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ringback.broker.records import Event, Message, Record
 from ringback.broker.stores.rows import CODECS, TABLES, Table
-from ringback.broker.stores.sql import rare_index
+from ringback.broker.stores.sql import changed, history_indexes
 
 _LARGEST = (1 << 63) - 1
 NUMBERED = {kind for kind, table in TABLES.items() if table.key in (("seq",), ("pos",))}
@@ -42,7 +42,7 @@ def create_statements(table: Table) -> Iterable[str]:
         fields = index.split(",")
         name = f"{table.name}_by_{'_'.join(fields)}"
         yield f'CREATE INDEX {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
-    yield from rare_index(table)
+    yield from history_indexes(table)
 
 
 Lock = Literal["none", "wait", "at once"]
@@ -135,11 +135,7 @@ def _delete(table: Table, number: int, *, unchanged: bool) -> str:
 def _upsert(table: Table, number: int) -> str:
     names = CODECS[table.kind].names
     arrays = f"{_arrays(table, names, number)}, ${number + len(names)}::bytea[]"
-    if table.kind in UNCHANGING:
-        change = "NOTHING"
-    else:
-        changed = [*(name for name in names if name not in table.key), "record"]
-        change = "UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in changed)
+    change = "NOTHING" if table.kind in UNCHANGING else changed(table)
     return (
         f"INSERT INTO {table.name} ({_quoted(names)}, record) SELECT * FROM unnest({arrays}) "
         f"ON CONFLICT ({_quoted(table.key)}) DO {change}"
