@@ -3,9 +3,10 @@
 import json
 from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class StepType(StrEnum):
@@ -23,8 +24,7 @@ class StepType(StrEnum):
     WAIT_FOR_WEBHOOK = "WaitForWebhook"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One planned or finished step of a run.
 
     Attributes:
@@ -43,7 +43,7 @@ class Step:
     out: str | None = None
     concurrent: int = 1
     target: int | None = None
-    more: dict[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def is_plan(self) -> bool:
@@ -56,8 +56,7 @@ class Step:
         return self.id if self.target is None else self.target
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One item of the list a delivery carries: `body` is what was published, decoded from base64."""
 
     message_id: str
@@ -65,9 +64,12 @@ class Entry:
     call_type: str = "step"
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def dump(value: object) -> str:
     """Return JSON text as JavaScript's JSON.stringify writes it: some receivers hash their own re-serialisation."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def step_json(step: Step) -> dict[str, Any]:
@@ -78,7 +80,11 @@ def step_json(step: Step) -> dict[str, Any]:
     value["concurrent"] = step.concurrent
     if step.target is not None:
         value["targetStep"] = step.target
-    return value | step.more
+    value.update(step.more)
+    return value
+
+
+_KNOWN = frozenset({"stepId", "stepName", "stepType", "out", "concurrent", "targetStep"})
 
 
 def parse_step(body: bytes) -> Step:
@@ -88,21 +94,20 @@ def parse_step(body: bytes) -> Step:
         ValueError: this is no step.
     """
     try:
-        value = json.loads(body)
+        value = json.loads(body.decode())
     except RecursionError:
         raise ValueError("a step must not be nested this deep") from None
     if not isinstance(value, dict):
         raise ValueError("a step must be a JSON object")  # noqa: TRY004 - one kind of error for all bad input
-    known = {"stepId", "stepName", "stepType", "out", "concurrent", "targetStep"}
-    target = value.get("targetStep") or None
+    out = value.get("out")
     return Step(
         id=_int(value, "stepId", 0),
         name=_text(value, "stepName"),
         type=_text(value, "stepType"),
-        out=value.get("out") if isinstance(value.get("out"), str) else None,
+        out=out if isinstance(out, str) else None,
         concurrent=_int(value, "concurrent", 1),
-        target=None if target is None else _int(value, "targetStep", 0),
-        more={name: item for name, item in value.items() if name not in known and item is not None},
+        target=_int(value, "targetStep", 0) if value.get("targetStep") else None,
+        more={name: item for name, item in value.items() if name not in _KNOWN and item is not None},
     )
 
 

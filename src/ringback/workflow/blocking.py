@@ -19,9 +19,14 @@ PayloadT = TypeVar("PayloadT")
 
 
 class Bridge:
-    """Lets a thread wait for what happens on an event loop, until the delivery has ended."""
+    """Lets a thread wait for what happens on an event loop, until the delivery has ended.
+
+    Attributes:
+        thread: where the workflow's own code runs.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.thread: threading.Thread | None = None
         self._loop = loop
         self._lock = threading.Lock()
         self._open: set[concurrent.futures.Future[Any]] = set()
@@ -33,6 +38,10 @@ class Bridge:
         Raises:
             DeliveryEnded: nobody waits for this code any more.
         """
+        if isinstance(awaitable, PendingStep) and threading.current_thread() is self.thread:
+            known: tuple[T] | None = awaitable.recall()
+            if known:
+                return known[0]
         with self._lock:
             if self._over:
                 raise DeliveryEnded
@@ -151,8 +160,8 @@ async def run_blocking(function: Callable[[Any], T], context: Context[Any]) -> T
             loop.call_soon_threadsafe(_settle, over, result, None)
 
     # Not from a pool: a workflow waits in its thread for steps that need a thread, and a full pool would wait for ever
-    thread = threading.Thread(target=work, name="ringback-workflow", daemon=True)
-    thread.start()
+    bridge.thread = threading.Thread(target=work, name="ringback-workflow", daemon=True)
+    bridge.thread.start()
     try:
         return await asyncio.shield(over)
     finally:

@@ -14,7 +14,7 @@ from ringback.wire.http import Request, Response
 from ringback.wire.steps import parse_entries
 from ringback.workflow import answers, effects
 from ringback.workflow.definition import Workflow
-from ringback.workflow.delivery import Delivery, Kind, forwarded
+from ringback.workflow.delivery import Delivery, Kind, forwarded, visible_headers
 from ringback.workflow.effects import Effect
 from ringback.workflow.errors import NonRetryableError, WorkflowError
 from ringback.workflow.facts import Facts
@@ -83,7 +83,7 @@ class Dealer:
         raw = await self._start_payload()
         payload_of(self._workflow, raw)  # what does not fit is refused here, before a run exists
         given = self._workflow.options.get("run_options", RunOptions())
-        headers = forwarded(delivery.headers) | dict(given.headers or {})
+        headers = forwarded(visible_headers(delivery.lines)) | dict(given.headers or {})
         options = replace(given, headers=headers, labels=given.labels or delivery.labels)
         item = start(self._run, text_of(raw) or None, options)
         if delivery.awaits_sdk:
@@ -162,7 +162,7 @@ class Dealer:
                 return response
         if effect.call is not None:
             try:
-                await self._transport.send(effect.call)
+                await self._transport.send(effect.call())
             except Refused as error:
                 return answers.refused(self._run.id, error)
         return answers.done(self._run.id, how)
@@ -172,7 +172,7 @@ class Dealer:
         return Facts(
             self._run,
             told.created_at,
-            told.headers,
+            told.lines,
             told.labels,
             told.message_id,
             told.attempt,

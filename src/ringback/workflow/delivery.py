@@ -1,6 +1,7 @@
 """Reading a request: which kind of delivery it is and what its headers tell of the run (protocol workflow 1.7, 1.9)."""
 
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -9,7 +10,7 @@ import httpx
 
 from ringback.client.ids import run_id as new_run_id
 from ringback.client.messages import PROTOCOL_VERSION
-from ringback.wire.http import Request
+from ringback.wire.http import Headers, Request
 from ringback.workflow.errors import WorkflowError
 
 _HIDDEN = frozenset(
@@ -44,7 +45,7 @@ class Delivery:
         run_id: the run; a new id for a start that names none.
         awaits_sdk: whether the run exists and waits for this endpoint to show itself (protocol workflow 1.5).
         takes_result: whether the answer to this delivery may carry results.
-        headers: those that concern the user.
+        lines: all its header lines; `visible_headers` picks those that concern the user.
     """
 
     kind: Kind
@@ -56,7 +57,7 @@ class Delivery:
     invoke_count: int
     awaits_sdk: bool
     takes_result: bool
-    headers: httpx.Headers
+    lines: Headers
 
 
 def read_delivery(request: Request) -> Delivery:
@@ -65,34 +66,36 @@ def read_delivery(request: Request) -> Delivery:
     Raises:
         WorkflowError: its headers fit no kind of delivery this SDK knows.
     """
-    version = request.header("upstash-workflow-sdk-version")
-    run_id = request.header("upstash-workflow-runid") or ""
-    kind = _kind(request, version)
-    awaits_sdk = kind is Kind.START and request.header("upstash-workflow-unknown-sdk") is not None
+    told = dict(reversed(request.headers))  # of a repeated header the first counts
+    version = told.get("upstash-workflow-sdk-version")
+    run_id = told.get("upstash-workflow-runid", "")
+    message_id = told.get("upstash-message-id", "")
+    kind = _kind(told)
+    awaits_sdk = kind is Kind.START and "upstash-workflow-unknown-sdk" in told
     if kind is Kind.STEP and version != PROTOCOL_VERSION:
         raise WorkflowError(f"this SDK speaks workflow protocol {PROTOCOL_VERSION}, the broker speaks {version!r}")
     if not run_id and (awaits_sdk or kind is not Kind.START):
         raise WorkflowError("the delivery must name its run in the header Upstash-Workflow-RunId")
     return Delivery(
         kind=kind,
-        run_id=run_id if awaits_sdk or kind is not Kind.START else _started_by(request),
-        message_id=request.header("upstash-message-id") or "",
-        attempt=_number(request, "upstash-retried"),
-        created_at=_number(request, "upstash-workflow-createdat"),
-        labels=tuple(label for label in (request.header("upstash-label") or "").split(",") if label),
-        invoke_count=_number(request, "upstash-workflow-invoke-count"),
+        run_id=run_id if awaits_sdk or kind is not Kind.START else _started_by(message_id),
+        message_id=message_id,
+        attempt=_number(told, "upstash-retried"),
+        created_at=_number(told, "upstash-workflow-createdat"),
+        labels=tuple(label for label in told.get("upstash-label", "").split(",") if label),
+        invoke_count=_number(told, "upstash-workflow-invoke-count"),
         awaits_sdk=awaits_sdk,
-        takes_result=request.header("ringback-accept-result") == "1",
-        headers=visible_headers(request),
+        takes_result=told.get("ringback-accept-result") == "1",
+        lines=request.headers,
     )
 
 
-def visible_headers(request: Request) -> httpx.Headers:
+def visible_headers(lines: Headers) -> httpx.Headers:
     """Return the headers that are the user's own business (protocol workflow 5.5)."""
     return httpx.Headers(
         [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
-            for name, value in request.headers
+            for name, value in lines
             if name not in _HIDDEN and not name.startswith(_HIDDEN_PREFIXES)
         ]
     )
@@ -107,26 +110,25 @@ def forwarded(headers: httpx.Headers) -> dict[str, str]:
     }
 
 
-def _kind(request: Request, version: str | None) -> Kind:
-    if request.header("upstash-workflow-unknown-sdk") is not None:
+def _kind(told: Mapping[str, str]) -> Kind:
+    if "upstash-workflow-unknown-sdk" in told:
         return Kind.START
-    if request.header("upstash-workflow-failure-callback") is not None:
+    if "upstash-workflow-failure-callback" in told:
         return Kind.FAILURE
-    if request.header("upstash-workflow-callback") is not None:
+    if "upstash-workflow-callback" in told:
         return Kind.CALLBACK
-    return Kind.START if version is None else Kind.STEP
+    return Kind.STEP if "upstash-workflow-sdk-version" in told else Kind.START
 
 
-def _started_by(request: Request) -> str:
+def _started_by(message_id: str) -> str:
     """Return the id for a new run: the same one when the broker repeats the message that starts it."""
-    message_id = request.header("upstash-message-id")
     if not message_id:
         return new_run_id()
     return new_run_id(urlsafe_b64encode(sha256(message_id.encode()).digest())[:21].decode())
 
 
-def _number(request: Request, name: str) -> int:
-    text = request.header(name) or "0"
+def _number(told: Mapping[str, str], name: str) -> int:
+    text = told.get(name) or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise WorkflowError(f"the header {name} must be a number, not {text[:40]!r}")
     return int(text)

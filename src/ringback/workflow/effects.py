@@ -1,6 +1,6 @@
 """What a delivery brings about, as a value: one call to the broker, or the same said in the answer to the delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,11 @@ class Effect:
     """What a delivery brings about.
 
     Attributes:
-        call: the call to the broker that says it; None when there is nothing to say.
+        call: makes the call to the broker that says it; None when there is nothing to say.
         answer: the same as JSON for an answer that carries results; None where only the call can say it.
     """
 
-    call: Call[Any] | None
+    call: Callable[[], Call[Any]] | None
     answer: dict[str, Any] | None
 
 
@@ -30,17 +30,17 @@ NOTHING = Effect(None, {"discard": True})
 
 def submit(*items: Item) -> Effect:
     """Publish these messages together."""
-    return Effect(calls.batch(items), {"submit": [item.json() for item in items]})
+    return Effect(lambda: calls.batch(items), {"submit": [item.json() for item in items]})
 
 
 def finish(run: RunRef, text: str | None) -> Effect:
     """End the run with a result (JSON text), or without one."""
-    return Effect(calls.finish(run.id, text), {"finish": {"result": text}})
+    return Effect(lambda: calls.finish(run.id, text), {"finish": {"result": text}})
 
 
 def cancel(run: RunRef) -> Effect:
     """End the run as canceled."""
-    return Effect(calls.abandon(run.id), {"cancel": True})
+    return Effect(lambda: calls.abandon(run.id), {"cancel": True})
 
 
 def announce(run: RunRef, asked: Sequence[Asked[Any]], first: int) -> Effect:
@@ -76,14 +76,14 @@ def start_step(facts: Facts, asked: Asked[Any], number: int, concurrent: int, ch
         case Sleep():
             if concurrent > 1:  # the plan has slept already
                 return complete(run, step)
-            body = dump(step_json(step))
-            return submit(result(run, body, delay=asked.delay, not_before=asked.not_before))
+            return submit(result(run, dump(step_json(step)), delay=asked.delay, not_before=asked.not_before))
         case ThirdPartyCall():
             item = call(run, asked.request, step_id=number, step_name=asked.name, concurrent=concurrent)
             return submit(item)
         case Wait():
             headers = run_headers(run) | {"Upstash-Workflow-CallType": "step"}
-            return Effect(calls.wait(asked.event_id, headers, wait_body(run, bare, asked.timeout)), None)
+            body = wait_body(run, bare, asked.timeout)
+            return Effect(lambda: calls.wait(asked.event_id, headers, body), None)
         case Invoke():
             return _invoke(facts, asked, bare, child_url)
     raise AssertionError(f"{asked.type} is not the broker's to do")
@@ -94,7 +94,7 @@ def _invoke(facts: Facts, asked: Invoke[Any], step: dict[str, Any], url: str) ->
     message = start(child, asked.body, asked.options)
     headers = message.headers | {"Upstash-Workflow-Invoke": "true"}
     body = dump(invocation(facts.run, facts.created_at, step, message))
-    return Effect(calls.publish(Item(url, headers, body)), None)
+    return Effect(lambda: calls.publish(Item(url, headers, body)), None)
 
 
 def call_result(run: RunRef, step_id: int, name: str, concurrent: int, callback: dict[str, Any]) -> Effect | None:

@@ -65,11 +65,11 @@ async def follow(
         StepMismatch, Misuse: the code does not fit the journal, or does what no workflow can.
         Exception: whatever the code or `act` raises.
     """
-    task = asyncio.ensure_future(code)
+    task = steps.follow(code)
     try:
         return await act(await _purpose(journal, steps, task, arrived))
     finally:
-        await steps.end(task)
+        await steps.end()
 
 
 async def _purpose(
@@ -78,15 +78,20 @@ async def _purpose(
     code: "asyncio.Task[Any]",
     arrived: Callable[[str, Any], Awaitable[None]],
 ) -> Purpose:
-    number = 1
-    while group := await steps.group(code):
+    while True:
+        group = await steps.group()
+        if steps.arrived is not None:
+            await arrived(*steps.arrived)
+            steps.arrived = None
+        if not group:
+            break
         asked = [step for step, _ in group]
         if any(isinstance(step, Cancel) for step in asked):
             return Canceled()
-        verdict = replay(journal, number, [step.wish() for step in asked])
+        verdict = replay(journal, steps.number, [step.wish() for step in asked])
         match verdict:
             case Replayed(results):
-                number += len(results)
+                steps.number += len(results)
                 await _hand_over(group, results, journal.last, arrived)
             case Skipped():
                 group[0][1].set_result(False)

@@ -5,8 +5,10 @@ from collections.abc import Coroutine, Generator
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from ringback.workflow.errors import DeliveryEnded, Misuse
-from ringback.workflow.steps import Asked
+from ringback.workflow.errors import DeliveryEnded, Misuse, NotSerializable, StepFailed
+from ringback.workflow.journal import Journal
+from ringback.workflow.replay import recall
+from ringback.workflow.steps import Asked, Cancel
 
 T = TypeVar("T")
 
@@ -22,7 +24,12 @@ inside_step: ContextVar[str | None] = ContextVar("inside_step", default=None)
 
 class PendingStep(Coroutine[Any, Any, T]):
     """A step that has been described and not yet been asked for: await it, or hand it to gather, a task group or
-    `context.parallel`. It counts as asked for when its await begins."""
+    `context.parallel`. It counts as asked for when its await begins.
+
+    Attributes:
+        asked: what is asked for.
+        was_awaited: whether its await has begun.
+    """
 
     def __init__(self, asked: Asked[T], steps: "PendingSteps") -> None:
         outer = inside_step.get()
@@ -32,14 +39,19 @@ class PendingStep(Coroutine[Any, Any, T]):
                 f"Call the function itself, or ask for {asked.name!r} after {outer!r}"
             )
         self.asked = asked
+        self.was_awaited = False
         self._steps = steps
         self._coroutine: Coroutine[Any, Any, T] | None = None
         steps.describe(self)
 
-    @property
-    def was_awaited(self) -> bool:
-        """Whether its await has begun."""
-        return self._coroutine is not None
+    def recall(self) -> tuple[T] | None:
+        """Return what `PendingSteps.recall` does; in place of an await, where there can be none."""
+        if self.was_awaited:
+            return None
+        self.was_awaited = True
+        known = self._steps.recall(self.asked)
+        self.was_awaited = known is not None
+        return known
 
     def send(self, value: Any, /) -> Any:
         """Advance; used by the event loop."""
@@ -55,13 +67,14 @@ class PendingStep(Coroutine[Any, Any, T]):
             self._coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
-        if self._coroutine is not None:
+        if self.was_awaited:
             raise Misuse(f"step {self.asked.name!r} was awaited twice: keep its result in a variable instead")
         return self._started().__await__()
 
     def _started(self) -> Coroutine[Any, Any, T]:
         if self._coroutine is None:
-            self._coroutine = self._steps.ask(self)
+            self.was_awaited = True
+            self._coroutine = self._steps.ask(self.asked)
         return self._coroutine
 
 
@@ -70,35 +83,69 @@ class PendingSteps:
 
     Attributes:
         loop: the event loop of the delivery.
+        number: the place in the run of the next step that is asked for, from 1.
+        arrived: name and result of the step that caused this delivery, once the code has been given it back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
         self._described: list[PendingStep[Any]] = []
         self._waiting: list[tuple[Asked[Any], asyncio.Future[Any]]] = []
         self._futures: list[asyncio.Future[Any]] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._others: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
         self._arrival = self.loop.create_future()
         self._over = False
+        self.number = 1
+        self.arrived: tuple[str, Any] | None = None
+
+    def follow(self, code: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Let the code run that asks for the steps."""
+        self._code = self.loop.create_task(code)
+        return self._code
 
     def describe(self, step: PendingStep[Any]) -> None:
         """Remember a step that must be awaited some day."""
         self._described.append(step)
 
-    async def ask(self, step: PendingStep[T]) -> T:
+    async def ask(self, asked: Asked[T]) -> T:
         """Wait for the result of a step."""
         if self._over:
             raise DeliveryEnded
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
+        if not self._is_asked_by_another() and (known := self.recall(asked)):
+            return known[0]
         future: asyncio.Future[T] = self.loop.create_future()
         self._futures.append(future)
-        self._waiting.append((step.asked, future))
+        self._waiting.append((asked, future))
         self._wake()
         return await future
 
-    async def group(self, code: "asyncio.Task[Any]") -> list[tuple[Asked[Any], asyncio.Future[Any]]]:
+    def recall(self, asked: Asked[T]) -> tuple[T] | None:
+        """Return the recorded result of a step that the code itself asks for, if it was asked for alone then, too.
+
+        Nothing else can belong to it now, so nobody need wait until that is sure. None where there is no such result,
+        or one that makes trouble: those are dealt with like all the others.
+
+        Raises:
+            StepFailed: the step ended with an error that it was allowed to end with.
+        """
+        step = recall(self._journal, self.number, asked.name, asked.type)
+        others_go_on = not all(task.done() for task in list(self._others))
+        if step is None or isinstance(asked, Cancel) or self._over or others_go_on:
+            return None
+        try:
+            result = asked.read(step)
+        except NotSerializable:
+            return None
+        except StepFailed:
+            self.number += 1
+            raise
+        self.number += 1
+        if step is self._journal.last:
+            self.arrived = asked.name, result
+        return (result,)
+
+    async def group(self) -> list[tuple[Asked[Any], asyncio.Future[Any]]]:
         """Return the steps that are asked for together, once the code goes no further without them.
 
         Empty when the code has ended. A change marker comes alone, before everything that was asked for with it.
@@ -106,19 +153,20 @@ class PendingSteps:
         Raises:
             Misuse: the code gave up a step by itself.
         """
+        code = self._code
         while not code.done() and not self._waiting:
             code.add_done_callback(self._wake)
             await self._arrival
             self._arrival = self.loop.create_future()
             code.remove_done_callback(self._wake)
-        await self._settle(code)
+        await self._settle()
         if code.done():
-            self._check_not_timed_out(code)
+            self._check_not_timed_out()
             return []
         # What the code gave up by itself, as a failing task group does with its other members, it will not wait for
         self._waiting = [pair for pair in self._waiting if not pair[1].cancelled()]
         if not self._waiting:
-            return await self.group(code)
+            return await self.group()
         markers = [pair for pair in self._waiting if pair[0].is_marker][:1]
         group = markers or self._waiting
         self._waiting = [pair for pair in self._waiting if pair not in group]
@@ -138,18 +186,36 @@ class PendingSteps:
                 "await the group it belongs to"
             )
 
-    async def end(self, code: "asyncio.Task[Any]", wait_s: float = 10) -> None:
+    async def end(self, wait_s: float = 10) -> None:
         """Unwind the code: this delivery needs it no longer."""
         self._over = True
-        code.cancel()
+        self._code.cancel()
         for future in self._futures:
             future.cancel()
-        done, _ = await asyncio.wait({code, *self._tasks}, timeout=wait_s)
-        for task in done:
-            if not task.cancelled():
+        tasks = {self._code, *self._others}
+        if not self._code.done():
+            await asyncio.sleep(0)  # code that awaits a step ends now; all else takes its time
+        if unfinished := [task for task in tasks if not task.done()]:
+            await asyncio.wait(unfinished, timeout=wait_s)
+        for task in tasks:
+            if task.done() and not task.cancelled():
                 task.exception()  # seen: else the event loop complains about it later
+        # A task holds its error, which holds the code, which holds the context: let all of it go at once, without the
+        # garbage collector
+        for held in (self._described, self._waiting, self._futures, self._others):
+            held.clear()
+        del self._code
 
-    def _check_not_timed_out(self, code: "asyncio.Task[Any]") -> None:
+    def _is_asked_by_another(self) -> bool:
+        """Tell whether a task asks that is not the code's own but was started by it, and remember it."""
+        task = asyncio.current_task()
+        if task is None or task is self._code:
+            return False
+        self._others.add(task)
+        return True
+
+    def _check_not_timed_out(self) -> None:
+        code = self._code
         dropped = [asked.name for asked, future in self._waiting if future.cancelled()]
         if dropped and not code.cancelled() and isinstance(code.exception(), TimeoutError):
             raise Misuse(
@@ -157,9 +223,10 @@ class PendingSteps:
                 "give the step a timeout: context.step(timeout=...).run(...)"
             )
 
-    async def _settle(self, code: "asyncio.Task[Any]") -> None:
+    async def _settle(self) -> None:
+        code = self._code
         quiet = 0
-        while quiet < (_QUIET_TURNS_ALONE if self._tasks == {code} else _QUIET_TURNS) and not code.done():
+        while quiet < (_QUIET_TURNS if self._others else _QUIET_TURNS_ALONE) and not code.done():
             known = len(self._waiting)
             await asyncio.sleep(0)
             quiet = quiet + 1 if len(self._waiting) == known else 0

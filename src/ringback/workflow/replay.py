@@ -78,6 +78,14 @@ def replay(journal: Journal, first: int, wishes: Sequence[Wish]) -> Verdict:
     return _group(journal, first, wishes)
 
 
+def recall(journal: Journal, number: int, name: str, type_: str) -> Step | None:
+    """Return the result of a step that the history holds at this place as one that was asked for alone, else None."""
+    there = journal.results.get(number)
+    if there is None or there.concurrent != 1 or there.name != name or there.type != type_:
+        return None
+    return there
+
+
 def _marker(journal: Journal, number: int, wish: Wish) -> Verdict:
     there = journal.named(number)
     if there is None:

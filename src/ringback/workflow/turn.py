@@ -56,7 +56,7 @@ class Turn:
         Raises:
             Exception: whatever the workflow's code or a step's function raises.
         """
-        context = self._context(payload)
+        context = self._context(journal, payload)
         if not journal.steps:
             await self._middlewares.tell("run_started", context)
 
@@ -75,10 +75,10 @@ class Turn:
         async def leave(purpose: Purpose) -> Purpose:
             return purpose
 
-        return await self._follow(journal, self._context(payload), leave)
+        return await self._follow(journal, self._context(journal, payload), leave)
 
-    def _context(self, payload: object) -> Context[Any]:
-        return Context(payload, self._facts, PendingSteps(), self._transport)
+    def _context(self, journal: Journal, payload: object) -> Context[Any]:
+        return Context(payload, self._facts, PendingSteps(journal), self._transport)
 
     async def _follow(self, journal: Journal, context: Context[Any], act: Callable[[Purpose], Awaitable[T]]) -> T:
         async def arrived(step: str, result: object) -> None:

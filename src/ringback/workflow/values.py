@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -84,9 +84,9 @@ def convert(value: Any, annotation: Any) -> Any:
     Raises:
         TypeError, ValueError, KeyError: it does not fit.
     """
-    origin, args = get_origin(annotation), get_args(annotation)
     if annotation in (Any, object, typing.Never) or isinstance(annotation, typing.TypeVar):
         return value
+    origin, args = get_origin(annotation), get_args(annotation)
     if origin is typing.Annotated:
         return convert(value, args[0])
     if origin in (Union, types.UnionType):
@@ -107,10 +107,18 @@ _RESOLVED: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
 def _return_type(function: Callable[..., Any]) -> Any:
     """Return the resolved annotation; resolving it takes longer than everything else a short step costs."""
     if not isinstance(function, types.FunctionType):
-        return typing.get_type_hints(function)["return"]
-    if function not in _RESOLVED:
-        _RESOLVED[function] = typing.get_type_hints(function)["return"]
-    return _RESOLVED[function]
+        return _resolved(function)
+    known = _RESOLVED.get(function)
+    if known is None:
+        known = _RESOLVED[function] = _resolved(function)
+    return known
+
+
+def _resolved(function: Callable[..., Any]) -> Any:
+    result = typing.get_type_hints(function)["return"]
+    if isinstance(get_origin(result), type) and issubclass(get_origin(result), Awaitable):
+        return (get_args(result) or (Any,))[-1]
+    return result
 
 
 def promised(function: Callable[..., Any]) -> Any:
@@ -125,16 +133,15 @@ def promised(function: Callable[..., Any]) -> Any:
         written = function.__annotations__.get("return", Any)
         if written is Any or isinstance(written, type):
             return written  # nothing to resolve, which takes its time
-        result = _return_type(function)
+        return _return_type(function)
     except (NameError, TypeError, AttributeError):
         return Any  # names that exist for type checkers only, or a callable without annotations
-    if isinstance(get_origin(result), type) and issubclass(get_origin(result), Awaitable):
-        return (get_args(result) or (Any,))[-1]
-    return result
 
 
 def _out(value: Any, path: str) -> Any:
     """Return `value` in JSON types; an empty `path` means that nothing richer than JSON is allowed."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Enum):
         return _rich(value, path) and _out(value.value, path)
     if isinstance(value, _PLAIN):
@@ -218,6 +225,8 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
 def _structured(value: Any, annotation: Any, kind: Any, args: tuple[Any, ...]) -> Any:
     if not isinstance(kind, type):
         raise TypeError(f"there is no way to read a {_name(annotation)}")
+    if kind in (dict, list):
+        return _collection(value, annotation, kind, args)
     if hasattr(kind, "model_validate"):
         return annotation.model_validate_json(json.dumps(value))  # JSON mode: dates and bytes are text there
     if issubclass(kind, Enum):
@@ -236,6 +245,8 @@ def _collection(value: Any, annotation: Any, kind: type, args: tuple[Any, ...]) 
         if not isinstance(value, dict):
             raise TypeError(f"expected an object, got {type(value).__name__}")
         to_key, to_item = args or (str, Any)
+        if to_key is str and to_item is Any:
+            return value
         return {_from_key(key, to_key): convert(item, to_item) for key, item in value.items()}
     if not isinstance(value, list):
         raise TypeError(f"expected a list, got {type(value).__name__}")
@@ -256,10 +267,15 @@ def _collection(value: Any, annotation: Any, kind: type, args: tuple[Any, ...]) 
 def _fields(value: Any, kind: Any, wanted: set[str] | None) -> Any:
     if not isinstance(value, dict):
         raise TypeError(f"expected an object, got {type(value).__name__}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     # Others are left out: newer code must be able to read what older code has recorded
     known = hints.keys() if wanted is None else wanted
     return kind(**{name: _field(name, item, hints.get(name, Any)) for name, item in value.items() if name in known})
+
+
+@lru_cache(maxsize=1000)
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _field(name: str, value: Any, annotation: Any) -> Any:
