@@ -55,7 +55,7 @@ class Broker:
                 f"set {prefix}QSTASH_TOKEN to the broker's API token (or QSTASH_DEV=true for a local one)"
             )
         names = (f"{prefix}QSTASH_CURRENT_SIGNING_KEY", f"{prefix}QSTASH_NEXT_SIGNING_KEY")
-        keys = tuple(env[name] for name in names if env.get(name))
+        keys = tuple(key for name in names if (key := env.get(name)))
         return cls(env.get(f"{prefix}QSTASH_URL", "").rstrip("/") or CLOUD_URL, token, keys)
 
     def webhook_url(self, run_id: str, event_id: str) -> str:

@@ -69,7 +69,7 @@ async def follow(
     try:
         return await act(await _purpose(journal, steps, task, arrived))
     finally:
-        await steps.end()
+        await steps.end(task)
 
 
 async def _purpose(
@@ -79,7 +79,7 @@ async def _purpose(
     arrived: Callable[[str, Any], Awaitable[None]],
 ) -> Purpose:
     while True:
-        group = await steps.group()
+        group = await steps.group(code)
         if steps.arrived is not None:
             await arrived(*steps.arrived)
             steps.arrived = None

@@ -45,7 +45,7 @@ class PendingStep(Coroutine[Any, Any, T]):
         steps.describe(self)
 
     def recall(self) -> tuple[T] | None:
-        """Return what `PendingSteps.recall` does; in place of an await, where there can be none."""
+        """Return what `PendingSteps.recall` does, which then stands for the await; called by the workflow's own code."""
         if self.was_awaited:
             return None
         self.was_awaited = True
@@ -69,7 +69,8 @@ class PendingStep(Coroutine[Any, Any, T]):
     def __await__(self) -> Generator[Any, Any, T]:
         if self.was_awaited:
             raise Misuse(f"step {self.asked.name!r} was awaited twice: keep its result in a variable instead")
-        return self._started().__await__()
+        known = self.recall() if self._steps.are_asked_by_code() else None
+        return known[0] if known else (yield from self._started().__await__())
 
     def _started(self) -> Coroutine[Any, Any, T]:
         if self._coroutine is None:
@@ -94,15 +95,21 @@ class PendingSteps:
         self._futures: list[asyncio.Future[Any]] = []
         self._others: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
-        self._arrival = self.loop.create_future()
+        self._arrival: asyncio.Future[None] | None = None
+        self._code: asyncio.Task[Any] | None = None
         self._over = False
         self.number = 1
         self.arrived: tuple[str, Any] | None = None
 
     def follow(self, code: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Let the code run that asks for the steps."""
-        self._code = self.loop.create_task(code)
-        return self._code
+        self._code = task = self.loop.create_task(code)
+        task.add_done_callback(self._wake)
+        return task
+
+    def are_asked_by_code(self) -> bool:
+        """Tell whether it is the code itself that runs, not a task it has started."""
+        return asyncio.current_task(self.loop) is self._code
 
     def describe(self, step: PendingStep[Any]) -> None:
         """Remember a step that must be awaited some day."""
@@ -112,8 +119,7 @@ class PendingSteps:
         """Wait for the result of a step."""
         if self._over:
             raise DeliveryEnded
-        if not self._is_asked_by_another() and (known := self.recall(asked)):
-            return known[0]
+        self._remember_task()
         future: asyncio.Future[T] = self.loop.create_future()
         self._futures.append(future)
         self._waiting.append((asked, future))
@@ -130,8 +136,7 @@ class PendingSteps:
             StepFailed: the step ended with an error that it was allowed to end with.
         """
         step = recall(self._journal, self.number, asked.name, asked.type)
-        others_go_on = not all(task.done() for task in list(self._others))
-        if step is None or isinstance(asked, Cancel) or self._over or others_go_on:
+        if step is None or isinstance(asked, Cancel) or self._over or self._have_others():
             return None
         try:
             result = asked.read(step)
@@ -145,7 +150,7 @@ class PendingSteps:
             self.arrived = asked.name, result
         return (result,)
 
-    async def group(self) -> list[tuple[Asked[Any], asyncio.Future[Any]]]:
+    async def group(self, code: "asyncio.Task[Any]") -> list[tuple[Asked[Any], asyncio.Future[Any]]]:
         """Return the steps that are asked for together, once the code goes no further without them.
 
         Empty when the code has ended. A change marker comes alone, before everything that was asked for with it.
@@ -153,20 +158,17 @@ class PendingSteps:
         Raises:
             Misuse: the code gave up a step by itself.
         """
-        code = self._code
         while not code.done() and not self._waiting:
-            code.add_done_callback(self._wake)
-            await self._arrival
             self._arrival = self.loop.create_future()
-            code.remove_done_callback(self._wake)
-        await self._settle()
+            await self._arrival
+        await self._settle(code)
         if code.done():
-            self._check_not_timed_out()
+            self._check_not_timed_out(code)
             return []
         # What the code gave up by itself, as a failing task group does with its other members, it will not wait for
         self._waiting = [pair for pair in self._waiting if not pair[1].cancelled()]
         if not self._waiting:
-            return await self.group()
+            return await self.group(code)
         markers = [pair for pair in self._waiting if pair[0].is_marker][:1]
         group = markers or self._waiting
         self._waiting = [pair for pair in self._waiting if pair not in group]
@@ -186,14 +188,14 @@ class PendingSteps:
                 "await the group it belongs to"
             )
 
-    async def end(self, wait_s: float = 10) -> None:
+    async def end(self, code: "asyncio.Task[Any]", wait_s: float = 10) -> None:
         """Unwind the code: this delivery needs it no longer."""
         self._over = True
-        self._code.cancel()
+        code.cancel()
         for future in self._futures:
             future.cancel()
-        tasks = {self._code, *self._others}
-        if not self._code.done():
+        tasks = {code, *self._others}
+        if not code.done():
             await asyncio.sleep(0)  # code that awaits a step ends now; all else takes its time
         if unfinished := [task for task in tasks if not task.done()]:
             await asyncio.wait(unfinished, timeout=wait_s)
@@ -204,18 +206,19 @@ class PendingSteps:
         # garbage collector
         for held in (self._described, self._waiting, self._futures, self._others):
             held.clear()
-        del self._code
+        self._code = None
 
-    def _is_asked_by_another(self) -> bool:
-        """Tell whether a task asks that is not the code's own but was started by it, and remember it."""
-        task = asyncio.current_task()
-        if task is None or task is self._code:
-            return False
-        self._others.add(task)
-        return True
+    def _remember_task(self) -> None:
+        """Remember the task that asks, if the code has started it; not in `ask` itself, whose errors would hold it."""
+        task = asyncio.current_task(self.loop)
+        if task is not None and task is not self._code:
+            self._others.add(task)
 
-    def _check_not_timed_out(self) -> None:
-        code = self._code
+    def _have_others(self) -> bool:
+        """Tell whether tasks the code has started, and that have asked for steps, are still at it."""
+        return bool(self._others) and not all(task.done() for task in list(self._others))
+
+    def _check_not_timed_out(self, code: "asyncio.Task[Any]") -> None:
         dropped = [asked.name for asked, future in self._waiting if future.cancelled()]
         if dropped and not code.cancelled() and isinstance(code.exception(), TimeoutError):
             raise Misuse(
@@ -223,8 +226,7 @@ class PendingSteps:
                 "give the step a timeout: context.step(timeout=...).run(...)"
             )
 
-    async def _settle(self) -> None:
-        code = self._code
+    async def _settle(self, code: "asyncio.Task[Any]") -> None:
         quiet = 0
         while quiet < (_QUIET_TURNS if self._others else _QUIET_TURNS_ALONE) and not code.done():
             known = len(self._waiting)
@@ -232,5 +234,5 @@ class PendingSteps:
             quiet = quiet + 1 if len(self._waiting) == known else 0
 
     def _wake(self, _: object = None) -> None:
-        if not self._arrival.done():
+        if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)

@@ -245,8 +245,8 @@ def _collection(value: Any, annotation: Any, kind: type, args: tuple[Any, ...]) 
         if not isinstance(value, dict):
             raise TypeError(f"expected an object, got {type(value).__name__}")
         to_key, to_item = args or (str, Any)
-        if to_key is str and to_item is Any:
-            return value
+        if to_key is str:
+            return value if to_item is Any else {key: convert(item, to_item) for key, item in value.items()}
         return {_from_key(key, to_key): convert(item, to_item) for key, item in value.items()}
     if not isinstance(value, list):
         raise TypeError(f"expected a list, got {type(value).__name__}")

@@ -37,7 +37,9 @@ async def answer(endpoint: Endpoint | Endpoints, scope: Scope, body: bytes) -> R
 
 def request_of(scope: Scope, body: bytes) -> Request:
     """Return an ASGI request."""
-    headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+    ]  # names in lower case
     client = scope.get("client")
     return Request(scope["method"], _target(scope), headers, body, client[0] if client else "")
 
