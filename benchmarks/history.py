@@ -15,7 +15,7 @@ import httpx
 
 from benchmarks.process import broker, scratch
 from benchmarks.report import Report, quantile
-from benchmarks.seed import fill
+from benchmarks.seed import fill, wait_until_noted
 from ringback.broker.ids import first_id_at
 from ringback.broker.records import DeadLetter, Event, Message, Record, State
 from ringback.broker.rules.facets import described, facets_of
@@ -51,6 +51,7 @@ FILTERS = (
     ("dlq", "host=rare.example"),
     ("dlq", "host=old.example"),
     ("dlq", "flowControlKey=customer-17"),
+    ("dlq", "host=old.example&order=latestFirst"),
     ("dlq", "fromDate={early}&toDate={later}"),
 )
 
@@ -141,6 +142,7 @@ def main() -> None:
         report.add("rows written straight into the tables in", time.perf_counter() - begun, "s")
         report.add("size of the database", path.stat().st_size / 2**20, "MiB")
         with broker(path) as running, httpx.Client(headers=running.headers, timeout=60) as http:
+            report.add("what they are about noted after", wait_until_noted(path), "s")
             measure_pages(http, running.url, report, newest)
     report.print()
 

@@ -14,7 +14,7 @@ import httpx
 from benchmarks.history import DAYS, TENANT
 from benchmarks.process import broker, scratch
 from benchmarks.report import Report, quantile
-from benchmarks.seed import fill
+from benchmarks.seed import fill, wait_until_noted
 from ringback.broker.ids import first_id_at
 from ringback.broker.records import ActiveRun, Record, Run, RunState
 from ringback.broker.rules.facets import described_run, with_facets
@@ -118,6 +118,7 @@ def main() -> None:
         path, newest = folder / "runs.db", now()
         fill(path, runs(options.runs, newest))
         with broker(path) as running, httpx.Client(headers=running.headers, timeout=60) as http:
+            report.add("what they are about noted after", wait_until_noted(path), "s")
             measure_pages(http, running.url, report, newest)
     report.print()
 

@@ -1,18 +1,22 @@
 """A database with millions of records, written straight into its tables: through the broker it would take hours."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import apsw
 
+from ringback.broker.operations.stretches import KINDS, LONG
 from ringback.broker.records import Record
 from ringback.broker.stores import sql
 from ringback.broker.stores.rows import CODECS, TABLES
 from ringback.broker.stores.sqlite import SqliteStore
 
 _AT_ONCE = 20_000
+_LONGEST = 300.0
+"""Seconds after which waiting is given up."""
 
 
 def fill(path: Path, records: Iterable[Record]) -> None:
@@ -29,6 +33,24 @@ def fill(path: Path, records: Iterable[Record]) -> None:
                 connection.executemany(put[kind], rows)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
+
+
+def wait_until_noted(path: Path) -> float:
+    """Wait until a broker on a database has noted what its history is about, as it does in the background; return the seconds."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    begun = time.perf_counter()
+    for kind in KINDS:
+        table = TABLES[kind]
+        left = (
+            f"SELECT count(*) FROM (SELECT 1 FROM {table.name} WHERE {table.key[0]} > (SELECT coalesce(max(upto), -1)"
+            f""" FROM stretches WHERE "of" = '{table.name}') LIMIT {2 * LONG})"""
+        )
+        while next(connection.execute(left))[0] == 2 * LONG:
+            if time.perf_counter() - begun > _LONGEST:
+                raise SystemExit(f"not all {table.name} are noted after {_LONGEST:.0f} s")
+            time.sleep(0.5)
+    connection.close()
+    return time.perf_counter() - begun
 
 
 async def _create(path: Path) -> None:

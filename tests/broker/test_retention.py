@@ -1,9 +1,16 @@
 """What is past its time is forgotten, what may still be asked for is not."""
 
-from ringback.broker.records import Dedup, Entry, Event, Lane, Message, Run
+from pathlib import Path
+
+import pytest
+
+from ringback.broker.operations import stretches
+from ringback.broker.records import Dedup, Entry, Event, Lane, Message, Run, Stretch
+from ringback.broker.rules.moment import CLOCKS_DIFFER_MS
 from ringback.broker.stores.contract import Query
+from ringback.broker.stores.sqlite import SqliteStore
 from ringback.wire.http import Outcome
-from support.inprocess import InProcess, answering
+from support.inprocess import InProcess, answering, inprocess
 
 URL = "https://api.example.com/in"
 WEEK = 7 * 86_400_000
@@ -62,3 +69,27 @@ async def test_unused_flow_control_keys_are_forgotten_after_ten_minutes(ringed: 
     await ringed.broker.janitor.tick()
     lanes = await ringed.store.read(lambda tx: [lane.name for lane in tx.find(Lane, Query())])
     assert lanes == ["kept"]
+
+
+async def test_stretches_of_history_are_noted_when_they_are_settled_and_go_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretches, "LONG", 3)
+    async with inprocess(SqliteStore(tmp_path / "store.db")) as ringed:
+
+        async def noted() -> list[Stretch]:
+            return await ringed.store.read(lambda tx: tx.find(Stretch, Query()))
+
+        ringed.respond = answering(200)
+        await ringed.publish(URL)
+        await ringed.settle()
+        await ringed.broker.janitor.tick()
+        assert await noted() == [], "somebody may still write there"
+        ringed.at += 2 * CLOCKS_DIFFER_MS + 1
+        await ringed.broker.janitor.tick()
+        await ringed.broker.janitor.tick()
+        events = await ringed.store.read(lambda tx: tx.find(Event, Query(order=("pos",))))
+        assert [(one.of, one.after, one.upto) for one in await noted()] == [("events", -1, events[2].pos)]
+        ringed.at += WEEK + 1
+        await ringed.broker.janitor.tick()
+        assert await noted() == []

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ringback.broker.changes import Changes
 from ringback.broker.operations.runs.cancel import of_runs
 from ringback.broker.operations.selection import about_message
-from ringback.broker.records import DeadLetter, Event, Facets, Message, Record, Run, RunRef, State
+from ringback.broker.records import DeadLetter, Event, Facets, Message, Record, Run, RunRef, State, Stretch
 from ringback.broker.rules.facets import described, described_run, facets_of, with_facets
 from ringback.broker.stores import pages
 from ringback.broker.stores.contract import Query, Store, Where
@@ -115,6 +115,15 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await opened.close()
 
 
+async def note(store: Store, kind: type[Record], before: int) -> list[Stretch]:
+    """Note what is about as far as a place, in stretches of seven records."""
+    noted: list[Stretch] = []
+    while found := await store.read(lambda tx: tx.next_stretch(kind, before, 7)):
+        await store.write(lambda tx, one=found: tx.apply(Changes(put=[one])))  # type: ignore[misc]
+        noted.append(found)
+    return noted
+
+
 @pytest.mark.parametrize(("merged", "sorted_"), [(200, 20_000), (1, 20_000), (1, -1)])
 async def test_a_page_is_the_same_whichever_way_it_is_found(
     store: Store, merged: int, sorted_: int, monkeypatch: pytest.MonkeyPatch
@@ -125,6 +134,8 @@ async def test_a_page_is_the_same_whichever_way_it_is_found(
     model, chance = MemoryStore(), random.Random(11)
     for one in (model, store):
         await one.write(lambda tx: tx.apply(Changes(put=records(random.Random(3)))))
+    for kind in (Event, DeadLetter, Run):
+        await note(store, kind, 1200 if kind is not Run else 100)
     full = 0
     for _ in range(120):
         kind, query = asked(chance)
@@ -133,6 +144,43 @@ async def test_a_page_is_the_same_whichever_way_it_is_found(
         assert found == expected, query
         full += bool(found)
     assert full > 20
+
+
+async def test_stretches_follow_each_other_and_hold_what_cannot_change(store: Store) -> None:
+    written = [one for one in records(random.Random(3)) if isinstance(one, Event)]
+    await store.write(lambda tx: tx.apply(Changes(put=written)))
+    noted = await note(store, Event, 700)
+    assert [one.after for one in noted] == [-1, *(one.upto for one in noted[:-1])]
+    for one in noted:
+        assert sum(one.after < event.pos <= one.upto for event in written) == 7
+    assert noted[-1].upto < 700
+    assert sum(noted[-1].upto < event.pos < 700 for event in written) < 7
+
+
+@pytest.mark.parametrize("descending", [True, False])
+async def test_what_was_used_long_ago_is_found_without_reading_what_came_after(
+    store: Store, descending: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_MERGED", 1)
+    monkeypatch.setattr(pages, "_SORTED", -1)
+    monkeypatch.setattr(pages, "_PROBED", 1)
+    history: list[Record] = []
+    for seq in range(1, 141):
+        host = "old" if seq in (40, 41, 100) else "new"
+        message = Message(seq, "t", f"https://{host}.example", "POST", (), b"", 0, 0, 3, 1000, labels=(f"order-{seq}",))
+        history += [*described(message, 0), Event(seq, "t", seq, "CREATED", 0, facets=facets_of(message))]
+    await store.write(lambda tx: tx.apply(Changes(put=history)))
+    noted = await note(store, Event, 130)
+    overlapping = Stretch("events", noted[3].upto - 3, noted[3].after - 3, b"")  # as another broker might note it
+    await store.write(lambda tx: tx.apply(Changes(put=[overlapping])))
+    walked = []
+    there = pages.segments
+    monkeypatch.setattr(pages, "segments", lambda *args: walked.extend(there(*args)) or list(walked))
+    query = Query((Where("tenant", "=", "t"), Where("message.host", "in", ("old.example",))), ("pos",), descending)
+    found = await store.read(lambda tx: tx.find(Event, query))
+    assert [one.pos for one in found] == ([100, 41, 40] if descending else [40, 41, 100])
+    parts = [(after, min(upto, 140)) for after, upto in walked]
+    assert parts == ([(126, 140), (98, 105), (35, 42)] if descending else [(35, 42), (98, 105), (126, 140)])
 
 
 async def test_runs_that_a_former_release_began_are_found_too(store: Store) -> None:

@@ -178,6 +178,22 @@ class FacetLabel(Record, frozen=True, array_like=True):
     facets: int
 
 
+class Stretch(Record, frozen=True, array_like=True):
+    """A part of history that does not change any more, and what it is about; see `stores.stretches`.
+
+    Attributes:
+        of: table of its records.
+        upto: place of its last record.
+        after: place before its first record.
+        about: a short hash of each value that its messages are filtered by, one after the other.
+    """
+
+    of: str
+    upto: int
+    after: int
+    about: bytes
+
+
 class DeadLetter(Record, frozen=True, array_like=True):
     """A message that was given up, with the last answer it got."""
 

@@ -1,11 +1,13 @@
-"""Retention: forgets old history in small steps."""
+"""Retention: forgets old history in small steps, and notes what the rest is about."""
 
 import asyncio
 from collections.abc import Callable
 
+from ringback.broker.changes import Changes
 from ringback.broker.engine.loop import Loop
-from ringback.broker.operations import retention
+from ringback.broker.operations import retention, stretches
 from ringback.broker.operations.desk import Desk
+from ringback.broker.records import Record
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
@@ -32,6 +34,8 @@ class Janitor:
     async def tick(self) -> Instant:
         """Forget everything that is past its time."""
         await self._sweep_history()
+        for kind in stretches.KINDS:
+            await self._note_stretches(kind)
         await self._sweep(retention.forget_messages)
         await self._sweep(retention.forget_runs)
         await self._sweep(retention.forget_facets)
@@ -43,6 +47,12 @@ class Janitor:
             return retention.forget_history(tx, _AT_ONCE, self._limits, moment)
 
         while await self._desk.write(job, apart=True):  # noqa: ASYNC110 - gives way to others, waits for nothing
+            await asyncio.sleep(_BREATH)
+
+    async def _note_stretches(self, kind: type[Record]) -> None:
+        while stretch := await self._desk.read(lambda tx: stretches.next_one(tx, kind, self._desk.clock())):
+            noted = Changes(put=[stretch])
+            await self._desk.write(lambda tx, _, noted=noted: tx.apply(noted), apart=True)  # type: ignore[misc]
             await asyncio.sleep(_BREATH)
 
     async def _sweep(self, forget: Callable[[Transaction, int, int, Limits, Moment], int]) -> None:

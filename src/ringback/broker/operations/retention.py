@@ -2,6 +2,7 @@
 
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
+from ringback.broker.operations import stretches
 from ringback.broker.operations.queues import is_known
 from ringback.broker.operations.statistics import LONGEST
 from ringback.broker.records import (
@@ -43,6 +44,7 @@ def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -
         *tx.find(AuditEntry, Query((Where("pos", "<", first_id_at(moment.now - _AUDIT_MS)),), limit=most)),
         *tx.find(MinuteCounts, Query((Where("minute", "<", moment.now // MINUTE_MS - LONGEST),), limit=most)),
         *tx.find(Dedup, Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)),
+        *stretches.forgotten(tx, most, limits, moment.now),
     ]
     tx.apply(Changes(drop=gone))
     return len(gone)

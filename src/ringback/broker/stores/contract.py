@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Record
+from ringback.broker.records import Record, Stretch
 from ringback.errors import RingbackError
 
 R = TypeVar("R", bound=Record)
@@ -70,6 +70,15 @@ class Transaction(Protocol):
 
     def find(self, kind: type[R], query: Query) -> list[R]:
         """Return the records that meet all conditions, at most `query.limit`."""
+
+    def next_stretch(self, kind: type[Record], before: int, most: int) -> Stretch | None:
+        """Return the next stretch of history to be noted; see `stores.stretches`. None as long as it is not full.
+
+        Args:
+            kind: of which records.
+            before: places from here on may still be written to.
+            most: how many records it holds.
+        """
 
     def count(self, kind: type[Record], *where: Where) -> int:
         """Return how many records meet all conditions."""

@@ -104,6 +104,9 @@ class MemoryTransaction:
     def load(self, needs: Iterable[Need]) -> None:
         """See `Transaction.load`; everything is at hand."""
 
+    def next_stretch(self, kind: type[Record], before: int, most: int) -> None:
+        """See `Transaction.next_stretch`; everything is looked at here."""
+
     def count(self, kind: type[Record], *where: Where) -> int:
         """See `Transaction.count`."""
         return sum(1 for _ in self._matching(kind, where))

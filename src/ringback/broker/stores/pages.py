@@ -3,21 +3,25 @@
 History is filtered by what its messages have in common, its facets (`rules.facets`), so the facets that fit are found first.
 Few of them: an index holds the records of each in order, and they are merged until the page is full. Many with few records:
 their places, which stand in the index, are sorted. Many with many: walking through all history, newest or oldest first, soon
-meets enough of them, unless what is asked for is a rare state: these have an index of their own.
+meets enough of them, unless what is asked for is a rare state: these have an index of their own. Either way stretches of
+history that hold nothing of the kind are passed over (`stores.stretches`).
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple, get_args
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from ringback.broker.records import Event, FacetLabel, Facets, Record, Run, RunState, State
 from ringback.broker.rules.facets import label_key
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.rows import TABLES, Table
-from ringback.broker.stores.sql import condition, find_statement, rare_only
+from ringback.broker.stores.sql import Ask, condition, find_statement, rare_only
+from ringback.broker.stores.stretches import segments
 
 _MERGED = 200
 """Most places in an index that are read side by side."""
@@ -31,7 +35,6 @@ _SORTED = 50_000
 _STATES = {Event: State, Run: RunState}
 
 Rows = list[tuple[Any, ...]]
-Ask = Callable[[str, list[Any]], Iterable[tuple[Any, ...]]]
 
 
 class Statement(NamedTuple):
@@ -73,7 +76,21 @@ def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
     of_fitting = _of_fitting(kind, query, fitting)
     if _count(ask, fitting, _MANY) <= _MANY and _count(ask, of_fitting, _SORTED) <= _SORTED:
         return list(ask(*_sorted(kind, query, of_fitting)))
-    return merge(ask, rare, query) if rare else list(ask(*_walked(kind, query, exists)))
+    return _walked_in_parts(ask, merge, kind, query, about)
+
+
+def _walked_in_parts(ask: Ask, merge: Merge, kind: type[Record], query: Query, about: Sequence[Where]) -> Rows:
+    """Walk through the parts of history that may hold something."""
+    rows: Rows = []
+    exists, (place,) = _exists(about), query.order
+    for before, last in segments(ask, kind, query, about):
+        where = (*query.where, Where(place, ">", before), Where(place, "<=", last))
+        part = replace(query, where=where, limit=query.limit - len(rows))
+        rare = _rare_arms(kind, part, exists)
+        rows += merge(ask, rare, part) if rare else ask(*_walked(kind, part, exists))
+        if len(rows) >= query.limit:
+            break
+    return rows
 
 
 def _are_some_without_facets(ask: Ask, kind: type[Record]) -> bool:

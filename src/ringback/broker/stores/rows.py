@@ -143,6 +143,7 @@ TABLES: dict[type[Record], Table] = {
             indexes=("host", "caller_ip", "queue", "group", "schedule", "flow_key"),
         ),
         Table("facet_labels", records.FacetLabel, ("tenant", "label", "facets")),
+        Table("stretches", records.Stretch, ("of", "upto")),
         Table("daily_counts", records.DailyCount, ("tenant",)),
         Table("minute_counts", records.MinuteCounts, ("tenant", "minute", "node")),
         Table("bulk_actions", records.BulkAction, ("pos",), _plain("tenant")),

@@ -1,11 +1,14 @@
 """How queries and schemas are written in SQL; what both SQL stores share."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ringback.broker.records import Message, Record
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.rows import CODECS, TABLES, Table
+
+Ask = Callable[[str, list[Any]], Iterable[tuple[Any, ...]]]
+"""Runs a statement with its values; its rows may come as they are taken."""
 
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 

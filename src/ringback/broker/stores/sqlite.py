@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import apsw
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Record
+from ringback.broker.records import Record, Stretch
 from ringback.broker.stores import pages, sql
 from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.committer import Committer
@@ -20,6 +20,7 @@ from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Trans
 from ringback.broker.stores.later import Later
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 from ringback.broker.stores.sqlite_schema import migrate
+from ringback.broker.stores.stretches import next_stretch
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -245,6 +246,10 @@ class SqliteTransaction:
 
     def load(self, needs: Iterable[Need]) -> None:
         """See `Transaction.load`; the file is near."""
+
+    def next_stretch(self, kind: type[Record], before: int, most: int) -> Stretch | None:
+        """See `Transaction.next_stretch`."""
+        return next_stretch(self._connection.execute, kind, before, most)
 
     def count(self, kind: type[Record], *where: Where) -> int:
         """See `Transaction.count`."""

@@ -7,7 +7,19 @@ from typing import Any, TypeVar
 import asyncpg
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import ActiveRun, Delivery, Entry, Lane, Node, Progress, Record, Run, SavedEvent, Waiter
+from ringback.broker.records import (
+    ActiveRun,
+    Delivery,
+    Entry,
+    Lane,
+    Node,
+    Progress,
+    Record,
+    Run,
+    SavedEvent,
+    Stretch,
+    Waiter,
+)
 from ringback.broker.stores import pages, sql
 from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.contract import Need, Query, Where
@@ -15,6 +27,7 @@ from ringback.broker.stores.later import Later
 from ringback.broker.stores.postgres import green, statements
 from ringback.broker.stores.postgres.statements import NUMBERED, UNCHANGING, Lock, Verb, fitting, fitting_all
 from ringback.broker.stores.rows import CODECS, Codec
+from ringback.broker.stores.stretches import next_stretch
 
 R = TypeVar("R", bound=Record)
 
@@ -118,6 +131,10 @@ class PostgresTransaction:
         key = CODECS[kind].key
         self._known.update({(kind, key(record)): record for record in found})
         return found
+
+    def next_stretch(self, kind: type[Record], before: int, most: int) -> Stretch | None:
+        """See `Transaction.next_stretch`."""
+        return next_stretch(self._ask, kind, before, most)
 
     def count(self, kind: type[Record], *where: Where) -> int:
         """See `Transaction.count`."""
