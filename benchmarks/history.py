@@ -48,10 +48,10 @@ FILTERS = (
     ("dlq", "responseStatus=418"),
     ("dlq", "url=https://h3.example/p2&responseStatus=503"),
     ("dlq", "label=order-1000"),
-    ("dlq", "host=rare.example"),
-    ("dlq", "host=old.example"),
+    ("dlq", "url=https://rare.example/p1"),
+    ("dlq", "url=https://old.example/p1"),
     ("dlq", "flowControlKey=customer-17"),
-    ("dlq", "host=old.example&order=latestFirst"),
+    ("dlq", "url=https://old.example/p1&order=latestFirst"),
     ("dlq", "fromDate={early}&toDate={later}"),
 )
 

@@ -25,11 +25,13 @@ from ringback.broker.stores.stretches import segments
 
 _MERGED = 200
 """Most places in an index that are read side by side."""
-_MANY = 20_000
+_MANY = 10_000
 """Most facets whose records are looked up one by one."""
 _PROBED = 10_000
 """How many records are walked through before anything else is tried."""
-_SORTED = 50_000
+_PROMISING = 10
+"""How many times as many, where the page would be full by then if it went on like this."""
+_SORTED = 30_000
 """Most places that are sorted to find a page among them."""
 
 _STATES = {Event: State, Run: RunState}
@@ -68,6 +70,8 @@ def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
         return merge(ask, arms, query)
     exists = _exists(about)
     rows = list(ask(*_walked(kind, query, exists, within=_PROBED)))
+    if query.limit > len(rows) >= query.limit / _PROMISING:
+        rows = list(ask(*_walked(kind, query, exists, within=_PROBED * _PROMISING)))
     if len(rows) >= query.limit or _count(ask, _in_range(kind, query), _PROBED) <= _PROBED:
         return rows
     rare = _rare_arms(kind, query, exists)
