@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ringback.broker.ids import message_id
@@ -21,7 +22,7 @@ _READERS: Mapping[str, Callable[[Step], Any]] = {
     StepType.WAIT_FOR_WEBHOOK: readers.read_webhook_call,
     StepType.NOTIFY: readers.read_notified,
     StepType.CREATE_WEBHOOK: readers.read_webhook,
-    StepType.INVOKE: readers.read_invoked(Any),
+    StepType.INVOKE: partial(readers.read_invoked, Any),
 }
 
 

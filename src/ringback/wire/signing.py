@@ -1,7 +1,6 @@
 """The `Upstash-Signature` of a delivery: made by the broker, checked by whoever receives it (protocol 5)."""
 
 import hmac
-import json
 from binascii import Error as BadBase64
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
 from ringback.errors import SignatureInvalid
+from ringback.wire.steps import load
 
 ISSUER = "Upstash"
 LIFETIME_S = 300
@@ -110,7 +110,7 @@ def _claims(token: str, keys: Iterable[str]) -> dict[str, Any]:
 def _json(part: str) -> dict[str, Any]:
     try:
         raw = part.encode().translate(_FROM_URLSAFE)
-        value = json.loads(a2b_base64(raw + b"=" * (-len(raw) % 4)))
+        value = load(a2b_base64(raw + b"=" * (-len(raw) % 4)).decode())
     except (BadBase64, ValueError, RecursionError):
         raise SignatureInvalid("the signature is no JWT") from None
     if not isinstance(value, dict):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 import httpx
@@ -18,10 +19,10 @@ from ringback.errors import Refused
 from ringback.wire.steps import StepType, dump
 from ringback.workflow import steps
 from ringback.workflow.api import Api
-from ringback.workflow.executing import as_step
+from ringback.workflow.executing import result_of
 from ringback.workflow.facts import Facts
 from ringback.workflow.pending import PendingStep, PendingSteps
-from ringback.workflow.steps import StepOptions
+from ringback.workflow.steps import NO_OPTIONS, StepOptions
 from ringback.workflow.values import promised, write
 
 P = ParamSpec("P")
@@ -57,7 +58,7 @@ class Context(Generic[PayloadT]):
         self._facts = facts
         self.pending_steps = pending
         self._transport = transport
-        self._options = StepOptions()
+        self._options = NO_OPTIONS
 
     @property
     def workflow_run_id(self) -> str:
@@ -138,9 +139,11 @@ class Context(Generic[PayloadT]):
             function: plain or async; the annotation of its result says how that is read back.
             *args, **kwargs: for the function.
         """
-        does, annotation = as_step(name, function, args, kwargs, self._options)
-        read = steps.read_json(annotation)
-        asked = steps.Run(name=name, type=StepType.RUN, read=read, function=does, options=self._options)
+        options = self._options
+        annotation = promised(function) if options.result is None else options.result
+        does = partial(result_of, name, function, args, kwargs, options, annotation)
+        read = partial(steps.read_json, annotation)
+        asked = steps.Run(name=name, type=StepType.RUN, read=read, function=does, options=options)
         return PendingStep(asked, self.pending_steps)
 
     def sleep(self, name: str, duration: Duration) -> PendingStep[None]:
@@ -273,7 +276,7 @@ class Context(Generic[PayloadT]):
         asked = steps.Invoke(
             name=name,
             type=StepType.INVOKE,
-            read=steps.read_invoked(annotation),
+            read=partial(steps.read_invoked, annotation),
             workflow=workflow,
             body=_text(body),
             run_id=run_id(workflow_run_id),

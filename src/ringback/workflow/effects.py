@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ringback.client import calls
@@ -30,17 +31,17 @@ NOTHING = Effect(None, {"discard": True})
 
 def submit(*items: Item) -> Effect:
     """Publish these messages together."""
-    return Effect(lambda: calls.batch(items), {"submit": [item.json() for item in items]})
+    return Effect(partial(calls.batch, items), {"submit": [item.json() for item in items]})
 
 
 def finish(run: RunRef, text: str | None) -> Effect:
     """End the run with a result (JSON text), or without one."""
-    return Effect(lambda: calls.finish(run.id, text), {"finish": {"result": text}})
+    return Effect(partial(calls.finish, run.id, text), {"finish": {"result": text}})
 
 
 def cancel(run: RunRef) -> Effect:
     """End the run as canceled."""
-    return Effect(lambda: calls.abandon(run.id), {"cancel": True})
+    return Effect(partial(calls.abandon, run.id), {"cancel": True})
 
 
 def announce(run: RunRef, asked: Sequence[Asked[Any]], first: int) -> Effect:
@@ -83,7 +84,7 @@ def start_step(facts: Facts, asked: Asked[Any], number: int, concurrent: int, ch
         case Wait():
             headers = run_headers(run) | {"Upstash-Workflow-CallType": "step"}
             body = wait_body(run, bare, asked.timeout)
-            return Effect(lambda: calls.wait(asked.event_id, headers, body), None)
+            return Effect(partial(calls.wait, asked.event_id, headers, body), None)
         case Invoke():
             return _invoke(facts, asked, bare, child_url)
     raise AssertionError(f"{asked.type} is not the broker's to do")
@@ -94,7 +95,7 @@ def _invoke(facts: Facts, asked: Invoke[Any], step: dict[str, Any], url: str) ->
     message = start(child, asked.body, asked.options)
     headers = message.headers | {"Upstash-Workflow-Invoke": "true"}
     body = dump(invocation(facts.run, facts.created_at, step, message))
-    return Effect(lambda: calls.publish(Item(url, headers, body)), None)
+    return Effect(partial(calls.publish, Item(url, headers, body)), None)
 
 
 def call_result(run: RunRef, step_id: int, name: str, concurrent: int, callback: dict[str, Any]) -> Effect | None:

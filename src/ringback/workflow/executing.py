@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -10,23 +10,28 @@ from ringback.client.durations import seconds
 from ringback.workflow.errors import WorkflowError
 from ringback.workflow.pending import inside_step
 from ringback.workflow.steps import StepOptions
-from ringback.workflow.values import encode, promised
+from ringback.workflow.values import encode
 
 
-def as_step(
-    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: StepOptions
-) -> tuple[Callable[[], Awaitable[dict[str, Any]]], Any]:
-    """Return what runs the function and gives its result's fields on the wire, and the type of that result."""
-    annotation = promised(function) if options.result is None else options.result
+async def result_of(
+    name: str,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: StepOptions,
+    annotation: object,
+) -> dict[str, Any]:
+    """Run a step's function, and return the fields of its result on the wire.
 
-    async def run() -> dict[str, Any]:
-        try:
-            value = await run_function(name, function, args, kwargs, options)
-        except options.raises as error:
-            return {"out": "null", "ringbackRaised": {"error": type(error).__name__, "message": str(error)}}
-        return {"out": encode(value, annotation, f"the result of step {name!r}")}
-
-    return run, annotation
+    Raises:
+        NotSerializable: the result is not what the annotation promises.
+        Exception: see `run_function`.
+    """
+    try:
+        value = await run_function(name, function, args, kwargs, options)
+    except options.raises as error:
+        return {"out": "null", "ringbackRaised": {"error": type(error).__name__, "message": str(error)}}
+    return {"out": encode(value, annotation, f"the result of step {name!r}")}
 
 
 async def run_function(

@@ -4,7 +4,7 @@ import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
 import httpx
@@ -12,7 +12,7 @@ import httpx
 from ringback.client.durations import Duration
 from ringback.client.messages import ThirdParty
 from ringback.client.options import FlowControl, RunOptions
-from ringback.wire.steps import Step, StepType
+from ringback.wire.steps import Step, StepType, load
 from ringback.workflow.errors import StepFailed
 from ringback.workflow.replay import Wish
 from ringback.workflow.values import decode
@@ -38,6 +38,9 @@ class StepOptions:
     timeout: Duration | None = None
     result: Any = None
     raises: tuple[type[Exception], ...] = ()
+
+
+NO_OPTIONS = StepOptions()
 
 
 class CallOptions(TypedDict, total=False):
@@ -159,7 +162,7 @@ class Run(Asked[T]):
     """A function to be run by this process; `function` returns the fields of its result on the wire, such as `out`."""
 
     function: Callable[[], Awaitable[dict[str, Any]]]
-    options: StepOptions = field(default_factory=StepOptions)
+    options: StepOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,18 +216,14 @@ class Invoke(Asked[T]):
     options: RunOptions
 
 
-def read_json(annotation: object) -> Callable[[Step], Any]:
-    """Return a reader for results that are JSON of the annotated type."""
-
-    def read(step: Step) -> Any:
-        raised = step.more.get("ringbackRaised")
-        if isinstance(raised, dict):
-            raise StepFailed(step.name, str(raised.get("error", "")), str(raised.get("message", "")))
-        if step.out is None:
-            return None
-        return decode(step.out, annotation, f"the recorded result of step {step.name!r}")
-
-    return read
+def read_json(annotation: object, step: Step) -> Any:
+    """Read a result that is JSON of the annotated type."""
+    raised = step.more.get("ringbackRaised")
+    if isinstance(raised, dict):
+        raise StepFailed(step.name, str(raised.get("error", "")), str(raised.get("message", "")))
+    if step.out is None:
+        return None
+    return decode(step.out, annotation, f"the recorded result of step {step.name!r}")
 
 
 def read_nothing(step: Step) -> None:
@@ -234,14 +233,14 @@ def read_nothing(step: Step) -> None:
 def lenient(text: str) -> Any:
     """Return text as JSON if it is JSON, otherwise as it is."""
     try:
-        return json.loads(text)
+        return load(text)
     except ValueError:
         return text
 
 
 def read_response(step: Step) -> Response:
     """Read the result of a third-party call: its body holds one character per byte (protocol workflow 2.5)."""
-    out = json.loads(step.out or "{}")
+    out = load(step.out or "{}")
     headers = httpx.Headers([(name, value) for name, values in out.get("header", {}).items() for value in values])
     body = out.get("body") or ""
     if isinstance(body, str):
@@ -261,27 +260,23 @@ def read_event(step: Step) -> Event:
 
 def read_notified(step: Step) -> Notified:
     """Read what a notification did."""
-    out = json.loads(step.out or "{}")
+    out = load(step.out or "{}")
     return Notified(out.get("eventId", ""), out.get("notifyResponse") or [])
 
 
-def read_invoked(annotation: object) -> Callable[[Step], Invoked[Any]]:
-    """Return a reader for the end of an invoked workflow whose result has the annotated type."""
-
-    def read(step: Step) -> Invoked[Any]:
-        out = json.loads(step.out or "{}")
-        failed, canceled = bool(out.get("isFailed")), bool(out.get("isCanceled"))
-        body = out.get("body")
-        if isinstance(body, str) and not failed and not canceled:
-            body = decode(body, annotation, f"the result of {step.name!r}") if body else None
-        return Invoked(body, failed, canceled)
-
-    return read
+def read_invoked(annotation: object, step: Step) -> Invoked[Any]:
+    """Read the end of an invoked workflow whose result has the annotated type."""
+    out = load(step.out or "{}")
+    failed, canceled = bool(out.get("isFailed")), bool(out.get("isCanceled"))
+    body = out.get("body")
+    if isinstance(body, str) and not failed and not canceled:
+        body = decode(body, annotation, f"the result of {step.name!r}") if body else None
+    return Invoked(body, failed, canceled)
 
 
 def read_webhook(step: Step) -> Webhook:
     """Read a webhook's address."""
-    out = json.loads(step.out or "{}")
+    out = load(step.out or "{}")
     return Webhook(out["webhookUrl"], out["eventId"])
 
 

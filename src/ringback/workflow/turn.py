@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from ringback.client.durations import seconds
@@ -59,11 +60,7 @@ class Turn:
         context = self._context(journal, payload)
         if not journal.steps:
             await self._middlewares.tell("run_started", context)
-
-        async def act(purpose: Purpose) -> Effect:
-            return await self._act(context, purpose)
-
-        return await self._follow(journal, context, act)
+        return await self._follow(journal, context, partial(self._act, context))
 
     async def foresee(self, journal: Journal, payload: object) -> Purpose:
         """Return what a delivery of this journal would be for, and do nothing of it.
@@ -71,19 +68,13 @@ class Turn:
         Raises:
             Exception: whatever the workflow's code raises.
         """
-
-        async def leave(purpose: Purpose) -> Purpose:
-            return purpose
-
-        return await self._follow(journal, self._context(journal, payload), leave)
+        return await self._follow(journal, self._context(journal, payload), _leave)
 
     def _context(self, journal: Journal, payload: object) -> Context[Any]:
         return Context(payload, self._facts, PendingSteps(journal), self._transport)
 
     async def _follow(self, journal: Journal, context: Context[Any], act: Callable[[Purpose], Awaitable[T]]) -> T:
-        async def arrived(step: str, result: object) -> None:
-            await self._middlewares.tell("after_execution", context, step, result)
-
+        arrived = partial(self._middlewares.tell, "after_execution", context)
         return await follow(journal, context.pending_steps, self._code(context), act, arrived)
 
     async def _code(self, context: Context[Any]) -> Any:
@@ -149,6 +140,10 @@ class Turn:
             f"step {asked.name!r} invokes a workflow that is not served beside this one: serve both with serve_many, "
             "or give the other's URL"
         )
+
+
+async def _leave(purpose: Purpose) -> Purpose:
+    return purpose
 
 
 async def run_plainly(function: Callable[..., Any], argument: object) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from ringback.wire.steps import dump
+from ringback.wire.steps import dump, load
 from ringback.workflow.errors import NotSerializable
 
 _TEXTUAL: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -71,7 +71,7 @@ def decode(text: str, annotation: object, what: str) -> Any:
         NotSerializable: the text is not JSON, or does not fit the annotation.
     """
     try:
-        return convert(json.loads(text), annotation)
+        return convert(load(text), annotation)
     except NotSerializable:
         raise
     except (TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
