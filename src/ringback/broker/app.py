@@ -76,7 +76,13 @@ class Broker:
         self.api = Api(settings, self.desk, self.preflights, self.canceler)
         self.metrics = Metrics(self.counter.note)
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))
-        self.watchers: list[Watcher] = [self.keyring.see, self.scheduler.see, self.metrics.see, journal.note]
+        self.watchers: list[Watcher] = [
+            self.desk.run_lists.see,
+            self.keyring.see,
+            self.scheduler.see,
+            self.metrics.see,
+            journal.note,
+        ]
         self._loops: list[asyncio.Task[None]] = []
         self._signs_of_life: list[asyncio.Task[None]] = []
 
@@ -120,7 +126,7 @@ class Broker:
         now, jti = self.desk.clock(), f"jwt_{self.desk.ids.new():016x}"
         if handed.run is None:
             return outbound(message, delivery, key, now, jti)
-        return run_outbound(message, delivery, handed.run, handed.entries, key, now, jti, self._limits)
+        return run_outbound(message, delivery, handed.run, handed.list, key, now, jti, self._limits)
 
     def _room(self) -> int:
         return self.dispatcher.room()

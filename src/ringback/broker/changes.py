@@ -5,17 +5,32 @@ from msgspec import Struct
 from ringback.broker.records import Delivery, Entry, Message, Record, Run
 
 
+class RunList(Struct, frozen=True):
+    """The list of a run up to one of its entries, as it travels.
+
+    Attributes:
+        length: number of entries.
+        json: the list; see `rules.run_list`.
+        last: the entry that was placed last.
+    """
+
+    length: int
+    json: bytes
+    last: Entry | None
+
+
 class Handed(Struct):
     """A message leased to this node, to be attempted as soon as its changes are durable.
 
     Attributes:
-        run, entries: for a message of a workflow, its run and the list it delivers.
+        run: for a message of a workflow, its run.
+        list: for a step, the list it delivers.
     """
 
     message: Message
     delivery: Delivery
     run: Run | None = None
-    entries: list[Entry] = []
+    list: RunList | None = None
 
 
 class Changes(Struct):

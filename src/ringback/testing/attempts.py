@@ -83,9 +83,9 @@ class Delivered:
 
 def group_size(handed: Handed) -> int:
     """Return the size of the parallel group whose member a delivery does, 1 where it does none."""
-    if handed.message.run is None or not handed.message.run.entry.startswith("p") or not handed.entries:
+    if not (handed.message.run and handed.message.run.entry.startswith("p") and handed.list and handed.list.last):
         return 1
-    return parse_step(handed.entries[-1].body).concurrent
+    return parse_step(handed.list.last.body).concurrent
 
 
 class Spots:

@@ -3,9 +3,10 @@
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import read_trim
 from ringback.broker.api.shapes import Shape, text_or_base64
+from ringback.broker.changes import RunList
 from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.runs.append import load_delivery
-from ringback.broker.records import Delivery, Entry, Event, Message, Run
+from ringback.broker.records import Delivery, Event, Message, Run
 from ringback.broker.rules.attempts import Attempt, attempts
 from ringback.broker.rules.callbacks import grouped
 from ringback.broker.rules.request import outbound
@@ -31,8 +32,8 @@ def list_attempts(call: Call) -> Answer:
         query = Query((Where("message", "=", seq),), order=("pos",), limit=_MOST_EVENTS + 1)
         events = tx.find(Event, query)
         made = attempts(events[:_MOST_EVENTS], pending=tx.get(Delivery, seq) is not None)
-        run, entries = load_delivery(tx, message)
-        sent = _request(call, message, run, entries)
+        run, delivered = load_delivery(tx, message)
+        sent = _request(call, message, run, delivered)
         shape: Shape = {"messageId": message_id(seq), "url": message.url, "method": message.method}
         shape |= {"maxRetries": message.retries} | _body(message, sent.body, trim)
         if run is not None:
@@ -43,12 +44,12 @@ def list_attempts(call: Call) -> Answer:
     return call.desk.read(job)
 
 
-def _request(call: Call, message: Message, run: Run | None, entries: list[Entry]) -> Outbound:
+def _request(call: Call, message: Message, run: Run | None, delivered: RunList | None) -> Outbound:
     """Return the request of an attempt, made once more by the rule that made it: of a request nothing is kept but its number."""
     delivery = Delivery(message.seq, message.tenant, message.not_before)
     if run is None:
         return outbound(message, delivery, "", delivery.due_at, "")
-    return run_outbound(message, delivery, run, entries, "", delivery.due_at, "", call.settings.limits)
+    return run_outbound(message, delivery, run, delivered, "", delivery.due_at, "", call.settings.limits)
 
 
 def _body(message: Message, body: bytes, trim: int | None) -> Shape:

@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, head_bytes: int, body_bytes: int) -> None:
         self._head_limit = head_bytes
         self._body_limit = body_bytes
+        self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[Outcome] | None = None
         self.reusable = False
         self.closed = False
@@ -66,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._expects_body = expects_body
         self._begin()
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         self._ends = ends
         self._transport.write(data)
         try:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -70,6 +71,11 @@ class Dispatcher:
         self.on_room: Callable[[], None] = lambda: None
         self.on_outcome: Callable[[Handed, Outcome], None] = lambda _, __: None
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Kept, because CPython 3.11 makes a system call each time somebody asks for the running loop."""
+        return asyncio.get_running_loop()
+
     def room(self) -> int:
         """Return how many more attempts can be taken."""
         return 0 if self._draining else self._limit - len(self._held)
@@ -86,7 +92,7 @@ class Dispatcher:
         """The endpoint works on a message: give its attempt the whole time-out anew."""
         outbound = self._in_flight.get(seq)
         if outbound is not None:
-            outbound.alive_at = asyncio.get_running_loop().time()
+            outbound.alive_at = self._loop.time()
 
     def holds(self, seq: int) -> bool:
         """Whether a message is being attempted here, waits here to be, or its outcome is being written down."""
@@ -139,7 +145,7 @@ class Dispatcher:
 
     def _begin(self, host: str, handed: Handed) -> None:
         self._hosts[host] = self._hosts.get(host, 0) + 1
-        task = asyncio.get_running_loop().create_task(self._attempt(handed))
+        task = self._loop.create_task(self._attempt(handed))
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._finish(host, handed.message.seq, done))
 
@@ -194,16 +200,14 @@ class Dispatcher:
 
     def _expect_soon(self, begun: Event) -> None:
         """Have an attempt noticed if it takes long. One timer looks after all: one for each would cost more than its event."""
-        loop = asyncio.get_running_loop()
-        self._unnoticed[begun.message] = (loop.time() + _NOTICE_AFTER, begun)
+        self._unnoticed[begun.message] = (self._loop.time() + _NOTICE_AFTER, begun)
         if self._look is None:
-            self._look = loop.call_later(_NOTICE_AFTER, self._notice_slow_ones)
+            self._look = self._loop.call_later(_NOTICE_AFTER, self._notice_slow_ones)
 
     def _notice_slow_ones(self) -> None:
-        loop = asyncio.get_running_loop()
         for seq, (at, begun) in list(self._unnoticed.items()):  # in the order in which they began
-            if at > loop.time():
-                self._look = loop.call_at(at, self._notice_slow_ones)
+            if at > self._loop.time():
+                self._look = self._loop.call_at(at, self._notice_slow_ones)
                 return
             del self._unnoticed[seq]
             self._notice(begun)

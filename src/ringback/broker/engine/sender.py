@@ -9,7 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -85,12 +85,17 @@ class HttpSender:
         self._busy: set[Connection] = set()
         self._watch: asyncio.TimerHandle | None = None
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Kept, because CPython 3.11 makes a system call each time somebody asks for the running loop."""
+        return asyncio.get_running_loop()
+
     async def send(self, outbound: Outbound) -> Outcome:
         """Send a request; whatever goes wrong is told in the outcome."""
         try:
             target = _target(outbound.url)
             data = _encode(outbound, target)
-            begun, seconds = asyncio.get_running_loop().time(), outbound.timeout_ms / 1000
+            begun, seconds = self._loop.time(), outbound.timeout_ms / 1000
 
             def ends() -> float:
                 return max(begun, outbound.alive_at) + seconds
@@ -137,7 +142,7 @@ class HttpSender:
     ) -> Outcome:
         self._busy.add(connection)
         if self._watch is None:
-            self._watch = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._expire)
+            self._watch = self._loop.call_later(_LOOK_EVERY, self._expire)
         try:
             return await connection.request(data, ends, expects_body=expects_body)
         finally:
@@ -149,11 +154,10 @@ class HttpSender:
 
     def _expire(self) -> None:
         """Look whose time is over. One timer for all: one for each request would cost a twentieth of what a message costs."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         for connection in list(self._busy):
             connection.expire(now)
-        self._watch = loop.call_later(_LOOK_EVERY, self._expire) if self._busy else None
+        self._watch = self._loop.call_later(_LOOK_EVERY, self._expire) if self._busy else None
 
     def _kept(self, host: _Host) -> Connection | None:
         idle = self._idle.get(host)
@@ -167,24 +171,22 @@ class HttpSender:
         idle = self._idle.setdefault(host, deque())
         if len(idle) >= self._limits.idle_per_host:
             idle.popleft().connection.close()
-        loop = asyncio.get_running_loop()
-        idle.append(_Idle(loop.time(), connection))
+        idle.append(_Idle(self._loop.time(), connection))
         if self._sweeper is None:
-            self._sweeper = loop.call_later(self._limits.idle_s / 4, self._sweep)
+            self._sweeper = self._loop.call_later(self._limits.idle_s / 4, self._sweep)
 
     def _sweep(self) -> None:
         """Close connections that were not used for a while."""
-        loop = asyncio.get_running_loop()
-        old = loop.time() - self._limits.idle_s
+        old = self._loop.time() - self._limits.idle_s
         for host, idle in list(self._idle.items()):
             while idle and (idle[0].since < old or idle[0].connection.closed):
                 idle.popleft().connection.close()
             if not idle:
                 del self._idle[host]
-        self._sweeper = loop.call_later(self._limits.idle_s / 4, self._sweep) if self._idle else None
+        self._sweeper = self._loop.call_later(self._limits.idle_s / 4, self._sweep) if self._idle else None
 
     async def _connect(self, host: _Host, end: float) -> Connection:
-        left = end - asyncio.get_running_loop().time()
+        left = end - self._loop.time()
         try:
             async with asyncio.timeout(min(left, self._limits.connect_s)):
                 return await self._connect_to_first(host)
@@ -195,7 +197,6 @@ class HttpSender:
 
     async def _connect_to_first(self, host: _Host) -> Connection:
         """Connect to an address that was checked, and to no other: a second look-up could answer differently."""
-        loop = asyncio.get_running_loop()
         errors: list[str] = []
         for address in await self._addresses(host):
             refused = refusal(host.name, address, self._limits.policy)
@@ -203,7 +204,7 @@ class HttpSender:
                 errors.append(refused)
                 continue
             try:
-                _, connection = await loop.create_connection(
+                _, connection = await self._loop.create_connection(
                     lambda: Connection(self._limits.head_bytes, self._limits.body_bytes),
                     address,
                     host.port,
@@ -236,9 +237,8 @@ class HttpSender:
             return [str(ipaddress.ip_address(host.name))]
         except ValueError:
             pass
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+            found = await self._loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             self._check_descriptors()
             raise OSError(f"cannot resolve {host.name}: {_reason(error)}") from error

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from ringback.broker.ids import Ids
 from ringback.broker.operations import nodes
+from ringback.broker.operations.run_lists import RunLists
 from ringback.broker.records import Node
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Need, Store, Transaction
@@ -27,6 +28,7 @@ class Desk:
 
     Attributes:
         node: this process among the nodes.
+        run_lists: lists this node has delivered lately.
         sure_until: until when nobody takes this node for dead, in seconds of `elapsed`.
     """
 
@@ -35,6 +37,7 @@ class Desk:
         self.ids = ids
         self.clock = clock
         self.node = _NOBODY
+        self.run_lists = RunLists()
         self.sure_until = math.inf
         self._room = room
 
@@ -51,7 +54,7 @@ class Desk:
 
     def moment(self) -> Moment:
         """Return the circumstances of a decision made now."""
-        return Moment(self.clock(), self.ids.new, self.lease() if self._room() > 0 else None)
+        return Moment(self.clock(), self.ids.new, self.lease() if self._room() > 0 else None, self.run_lists.get)
 
     def write(
         self, job: Callable[[Transaction, Moment], T], needs: Sequence[Need] = (), *, apart: bool = False

@@ -103,7 +103,7 @@ def _admit(tx: Transaction, message: Message, delivery: Delivery, moment: Moment
     changes = admit(message, delivery, lanes_of(tx, message, moment), moment, first=first)
     for handed in changes.handed:
         if message.run is not None and message.kind != "call":
-            handed.run, handed.entries = load_delivery(tx, message)
+            handed.run, handed.list = load_delivery(tx, message, moment.list_of)
     if message.created_at < moment.now - _LONG:  # what it is filtered by may have been forgotten while it waited
         changes.put += described(message, moment.now)
     tx.apply(changes)

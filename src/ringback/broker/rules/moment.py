@@ -1,7 +1,10 @@
 """What every rule is told: the time, fresh ids, and whether this node may start an attempt."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
+from ringback.broker.changes import RunList
 from ringback.broker.ids import NewId
 from ringback.clock import Instant
 
@@ -16,8 +19,10 @@ class Moment(Struct, frozen=True):
         now: the time.
         new_id: makes a fresh number.
         lease: the node that may start attempts at once, None while it has no room for more.
+        list_of: what this node still knows of the list of a run.
     """
 
     now: Instant
     new_id: NewId
     lease: int | None
+    list_of: Callable[[int], RunList | None] = lambda _: None

@@ -3,13 +3,9 @@
 Source: workflow protocol 1.7, 1.13, 5.2 and 5.4.
 """
 
-import base64
-from collections.abc import Sequence
-
-import msgspec
-
+from ringback.broker.changes import RunList
 from ringback.broker.ids import message_id
-from ringback.broker.records import Delivery, Entry, HeaderLines, Message, Run
+from ringback.broker.records import Delivery, HeaderLines, Message, Run
 from ringback.broker.settings import Limits
 from ringback.clock import Instant
 from ringback.wire.http import Outbound
@@ -31,7 +27,7 @@ def run_outbound(
     message: Message,
     delivery: Delivery,
     run: Run,
-    entries: Sequence[Entry],
+    delivered: RunList | None,
     key: str,
     now: Instant,
     jti: str,
@@ -43,32 +39,18 @@ def run_outbound(
         message: what is delivered.
         delivery: which attempt this is.
         run: the run it belongs to.
-        entries: for a step delivery, the list up to and including its own entry, in order; else nothing.
+        delivered: for a step delivery, the list up to and including its own entry; else nothing.
         key: the current signing key of the tenant.
         now: the time, for the signature.
         jti: unique id of the signature.
         limits: from which size on the endpoint has to fetch the list itself.
     """
-    body = entries_json(entries) if message.kind == "step" else message.body
-    if message.kind == "step" and len(body) > limits.lazy_bytes and _can_fetch(run):
+    body = message.body if delivered is None else delivered.json
+    if delivered is not None and len(body) > limits.lazy_bytes and _can_fetch(run):
         body = b""
     headers = [*_merged(message, run), *_own(message, delivery, run)]
     headers.append(("Upstash-Signature", sign(message.url, body, key, now_ms=now, jti=jti)))
     return Outbound(message.method, message.url, headers, body, message.timeout_ms)
-
-
-def entries_json(entries: Sequence[Entry]) -> bytes:
-    """Return a list of entries as JSON, as JavaScript would write it."""
-    return msgspec.json.encode(
-        [
-            {
-                "messageId": message_id(entry.message),
-                "body": base64.b64encode(entry.body).decode(),
-                "callType": entry.call_type,
-            }
-            for entry in entries
-        ]
-    )
 
 
 def _can_fetch(run: Run) -> bool:

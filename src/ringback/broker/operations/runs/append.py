@@ -1,9 +1,12 @@
 """The list of a run: a step takes its place in it when its time has come, in the transaction that starts its delivery."""
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Changes, RunList
 from ringback.broker.records import Entry, Message, Run
+from ringback.broker.rules.run_list import listed, longer
 from ringback.broker.stores.contract import Query, Transaction, Where
 
 
@@ -24,18 +27,29 @@ def place(tx: Transaction, run: Run, entry: Entry) -> Run:
     return longer
 
 
-def load_delivery(tx: Transaction, message: Message) -> tuple[Run | None, list[Entry]]:
-    """Return what is needed to deliver a message of a run: the run and, for a step, the list up to its entry."""
+def load_delivery(
+    tx: Transaction, message: Message, known: Callable[[int], RunList | None] = lambda _: None
+) -> tuple[Run | None, RunList | None]:
+    """Return what is needed to deliver a message of a run: the run and, for a step, the list up to its entry.
+
+    Args:
+        tx: the transaction.
+        message: what is to be delivered.
+        known: the beginning of a run's list, where it is at hand; what is missing of it is read.
+    """
     reference = message.run
     run = tx.look(Run, reference.run) if reference else None
     if reference is None or run is None or message.kind != "step":
-        return run, []
+        return run, None
     entry = tx.look(Entry, run.seq, reference.entry)
     last = entry.place if entry is not None and entry.place is not None else run.entries
-    return run, entries_up_to(tx, run.seq, last)
+    before = known(run.seq)
+    if before is not None and entry is not None and before.length == last:
+        return run, longer(before, entry)
+    return run, listed(_entries_up_to(tx, run.seq, last))
 
 
-def entries_up_to(tx: Transaction, run: int, last: int) -> list[Entry]:
+def _entries_up_to(tx: Transaction, run: int, last: int) -> list[Entry]:
     """Return the list of a run up to and including a place: what came later is not the delivery's to see (1.11)."""
     where = (Where("run", "=", run), Where("place", "<=", last))
     return tx.find(Entry, Query(where, order=("place",), limit=last + 1))

@@ -39,9 +39,7 @@ def end_run(
     """End a run that is active: nothing of it is delivered any more, and who waits for it is told."""
     ended = replace(tx.get(Run, run.seq) or run, state=state, ended_at=moment.now, result=result)
     tx.apply(Changes(put=[ended], drop=[ActiveRun(run.tenant, run.run_id, run.seq)]))
-    _cancel_deliveries(tx, run, moment)
-    of_run = Query((Where("run", "=", run.seq),), limit=_AT_ONCE)
-    tx.apply(Changes(drop=[*tx.find(Waiter, of_run), *tx.find(SavedEvent, of_run)]))
+    tx.later((Run, run.seq), lambda: _clear(tx, run, moment))
     if run.invoker is not None:
         _tell_invoker(tx, ended, limits, moment)
 
@@ -69,12 +67,14 @@ def fail_run(
     accept(tx, report, moment)
 
 
-def _cancel_deliveries(tx: Transaction, run: Run, moment: Moment) -> None:
-    """Remove what waits; what is in flight finds the run ended when it comes back."""
-    for delivery in tx.claim(Delivery, Query((Where("run", "=", run.seq),), limit=_AT_ONCE), wait=True):
-        if delivery.lease is not None:
-            continue
+def _clear(tx: Transaction, run: Run, moment: Moment) -> None:
+    """Remove what waits; what is in flight finds the run ended when it comes back, and its failure function is not of it."""
+    of_run = Query((Where("run", "=", run.seq),), limit=_AT_ONCE)
+    tx.apply(Changes(drop=[*tx.find(Waiter, of_run), *tx.find(SavedEvent, of_run)]))
+    for delivery in tx.claim(Delivery, of_run, wait=True):
         message = tx.get(Message, delivery.seq)
+        if delivery.lease is not None or (message is not None and message.kind == "failure"):
+            continue
         facets = facets_of(message) if message is not None else 0
         canceled = Event(moment.new_id(), run.tenant, delivery.seq, "CANCELED", moment.now, facets=facets)
         tx.apply(Changes(put=[canceled], drop=[delivery]))
