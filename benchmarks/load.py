@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import httptools
 
+_LOOK_AGAIN = 0.005
+"""Seconds until a publisher looks whether there is room for its next message."""
 BODY = json.dumps({"order": 7781, "note": "x" * 270}).encode()
 
 
@@ -57,6 +59,9 @@ class Publisher(asyncio.Protocol):
         if self._run.left <= 0:
             self._transport.close()
             return
+        if self._run.full():
+            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._next)
+            return
         wait = self._run.wait()
         if wait > 0:
             asyncio.get_running_loop().call_later(wait, self._send)
@@ -89,7 +94,10 @@ class Publisher(asyncio.Protocol):
 
 
 class Run:
-    """What is published, and when it was acknowledged; through `queues` queues in turn, if there are any."""
+    """What is published, and when it was acknowledged.
+
+    It goes through `queues` queues in turn, if there are any; nothing is published while it is `full`.
+    """
 
     def __init__(
         self,
@@ -126,6 +134,7 @@ class Run:
         self._body = body
         self._target = target
         self.queues = 0
+        self.full: Callable[[], bool] = lambda: False
 
     async def begin(self, connections: int) -> None:
         """Publish over so many connections, each one message after the other."""

@@ -1,7 +1,8 @@
 """A workflow of four steps, through our SDK under uvicorn: how many runs a second, and what each costs.
 
-`python -m benchmarks.workflows` starts a broker on one core and an application on another, starts runs as fast as they are taken,
-and waits until all have ended. Whoever starts them works on the core of the application, so that two cores do everything.
+`python -m benchmarks.workflows` starts a broker on one core and an application on another, keeps a number of runs active until
+all have been started, and waits until all have ended. Whoever starts them works on the core of the application, so that two
+cores do everything.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from ringback.client.messages import RunRef, start
 from ringback.client.options import RunOptions
 
 WARM_UP = 300
+CONNECTIONS = 16
 LONGEST = 300
 """Seconds after which runs are given up."""
 
@@ -58,10 +60,10 @@ def _answers(url: str) -> bool:
         return False
 
 
-async def run_all(running: Broker, url: str, runs: int, connections: int, name: str) -> float:
-    """Start runs, and return the seconds until the last one has ended."""
+async def run_all(running: Broker, url: str, runs: int, active: int, name: str) -> float:
+    """Start runs, at most so many active at once, and return the seconds until the last one has ended."""
     target = f"{url}/api/process-video"
-    finished = int(httpx.get(f"{url}/finished").text)
+    before = finished = int(httpx.get(f"{url}/finished").text)
     common = start(RunRef("-", target, 0), "", RunOptions()).headers
 
     def headers(left: int) -> str:
@@ -69,27 +71,28 @@ async def run_all(running: Broker, url: str, runs: int, connections: int, name: 
         return "".join(f"{key}: {value}\r\n" for key, value in lines.items() if key != "Content-Type")
 
     load = Run(running.url, running.token, target, runs, None, 1, headers)
+    load.full = lambda: runs - load.left - (finished - before) >= active
     begun = time.perf_counter()
-    await load.begin(connections)
+    await load.begin(CONNECTIONS)
     async with httpx.AsyncClient(headers=running.headers, timeout=60) as http:
-        while int((await http.get(f"{url}/finished")).text) < finished + runs:
+        while (finished := int((await http.get(f"{url}/finished")).text)) < before + runs:
             if time.perf_counter() - begun > LONGEST:
                 raise SystemExit(f"the runs have not ended after {LONGEST} s")
             await asyncio.sleep(0.02)
         took = time.perf_counter() - begun
-        active = f"{running.url}/v2/workflows/logs?state=RUN_STARTED&count=1"
-        while (await http.get(active)).raise_for_status().json()["runs"]:
+        unfinished = f"{running.url}/v2/workflows/logs?state=RUN_STARTED&count=1"
+        while (await http.get(unfinished)).raise_for_status().json()["runs"]:
             await asyncio.sleep(0.02)
     return took
 
 
-def measure(running: Broker, pid: int, url: str, runs: int, connections: int) -> dict[str, float]:
+def measure(running: Broker, pid: int, url: str, runs: int, active: int) -> dict[str, float]:
     """Measure after a warm-up."""
-    asyncio.run(run_all(running, url, min(WARM_UP, runs), connections, "warm"))
+    asyncio.run(run_all(running, url, min(WARM_UP, runs), active, "warm"))
     pids = {"broker": running.pid, "application": pid}
     before = {name: cpu_seconds(one) for name, one in pids.items()}
     own = time.process_time()
-    took = asyncio.run(run_all(running, url, runs, connections, "run"))
+    took = asyncio.run(run_all(running, url, runs, active, "run"))
     used = {
         f"{name}_cpu_us_per_run": round((cpu_seconds(one) - before[name]) / runs * 1e6) for name, one in pids.items()
     }
@@ -106,7 +109,7 @@ def main() -> None:
     """Start everything, measure, report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5_000)
-    parser.add_argument("--connections", type=int, default=64, help="most runs that are being started at once")
+    parser.add_argument("--active", type=int, default=128, help="most runs that are active at once")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     core = other_core()
@@ -115,7 +118,7 @@ def main() -> None:
         broker(folder / "runs.db", core) as running,
         application(running, None if core is None else 0) as (pid, url),
     ):
-        result = measure(running, pid, url, options.runs, options.connections)
+        result = measure(running, pid, url, options.runs, options.active)
     report = Report("runs of a workflow of four steps")
     report.add("runs a second", result["runs_per_s"], "", at_least=1000)
     for name, unit in (

@@ -12,6 +12,8 @@ from ringback.broker.changes import RunList
 from ringback.broker.ids import message_id
 from ringback.broker.records import Entry
 
+EMPTY = RunList(0, b"[]", None)
+
 
 def listed(entries: Sequence[Entry]) -> RunList:
     """Return a list of entries, written as JavaScript would write it."""

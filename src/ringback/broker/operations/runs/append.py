@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes, RunList
 from ringback.broker.records import Entry, Message, Run
-from ringback.broker.rules.run_list import listed, longer
+from ringback.broker.rules.run_list import EMPTY, listed, longer
 from ringback.broker.stores.contract import Query, Transaction, Where
 
 
@@ -43,7 +43,7 @@ def load_delivery(
         return run, None
     entry = tx.look(Entry, run.seq, reference.entry)
     last = entry.place if entry is not None and entry.place is not None else run.entries
-    before = known(run.seq)
+    before = known(run.seq) if last else EMPTY
     if before is not None and entry is not None and before.length == last:
         return run, longer(before, entry)
     return run, listed(_entries_up_to(tx, run.seq, last))
