@@ -145,6 +145,58 @@ async def test_what_a_deleted_queue_had_in_flight_frees_nothing_of_the_next_queu
     assert [(lane.active, lane.waiting) for lane in lanes] == [(0, 0)]
 
 
+async def test_a_callback_that_outlives_its_queue_frees_nothing_of_the_next_queue_of_that_name(
+    ringed: InProcess,
+) -> None:
+    """It was made while its queue was there, and ends when there is another one."""
+    told = asyncio.Event()
+    ringed.respond = answering(200)
+    await ringed.enqueue("q", URL, b"old", upstash_callback="https://cb.example/told", upstash_retries="0")
+    while not ringed.sent:
+        await asyncio.sleep(0)
+    ringed.held = told
+    await ringed.settle()
+    assert len(ringed.sent) == 2
+    ringed.at += 1000
+    assert (await ringed.call("DELETE", "/v2/queues/q")).status == 200
+    ringed.held = last = asyncio.Event()
+    for body in (b"one", b"two"):
+        await ringed.enqueue("q", URL, body)
+    await ringed.settle()
+    told.set()
+    async with asyncio.timeout(20):
+        while len(ringed.broker.dispatcher._tasks) > 1:
+            await asyncio.sleep(0.001)
+    assert [body for body in bodies(ringed) if body in (b"one", b"two")] == [b"one"]
+    lanes = await ringed.store.read(lambda tx: tx.find(Lane, Query()))
+    assert [(lane.active, lane.waiting) for lane in lanes] == [(1, 1)]
+    ringed.held = None
+    last.set()
+    await ringed.settle()
+    assert bodies(ringed)[-1] == b"two"
+
+
+async def test_the_callback_of_what_a_deleted_queue_had_in_flight_holds_nothing_of_the_next_queue_of_that_name(
+    ringed: InProcess,
+) -> None:
+    ringed.held = first = asyncio.Event()
+    await ringed.enqueue("q", URL, b"old", upstash_callback="https://cb.example/told")
+    await ringed.settle()
+    await ringed.call("DELETE", "/v2/queues/q")
+    await ringed.call("POST", "/v2/queues", {"queueName": "q"})
+    ringed.held = asyncio.Event()
+    first.set()
+    async with asyncio.timeout(20):
+        while len(ringed.sent) < 2:
+            await asyncio.sleep(0.001)
+    await ringed.enqueue("q", URL, b"one")
+    await ringed.settle()
+    assert bodies(ringed)[-1] == b"one"
+    ringed.held.set()
+    ringed.held = None
+    await ringed.settle()
+
+
 async def test_the_worked_example_of_rate_and_parallelism(ringed: InProcess) -> None:
     """Protocol 4.7: ten start in minute 1, ten in minute 2, then none until one finishes."""
     ringed.held = asyncio.Event()

@@ -87,6 +87,8 @@ class Delivery(Record, frozen=True, array_like=True):
         retried: retries so far.
         queued: it holds a slot of its queue, until its end.
         run: number of its run, 0 for none.
+        queue_made_at: when the queue was made whose slot a callback holds: one that was made later under the same name has lent
+            it nothing. 0 where there is only the one.
     """
 
     seq: int
@@ -100,6 +102,7 @@ class Delivery(Record, frozen=True, array_like=True):
     cancel_requested: bool = False
     queue: str | None = None
     run: int = 0
+    queue_made_at: int = 0
 
 
 class Lane(Record, frozen=True, array_like=True):

@@ -9,12 +9,19 @@ from ringback.broker.rules import lanes
 from ringback.broker.rules.facets import described, facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
+from ringback.clock import Instant
 
 
-def accept(tx: Transaction, message: Message, moment: Moment) -> None:
+def accept(tx: Transaction, message: Message, moment: Moment, queue_made_at: Instant = 0) -> None:
     """Store a message with its first event; one that is due is started or joins its line.
 
     A message that keeps a queue's slot for the one it reports on (`holds`) takes that slot now, unless the queue is gone.
+
+    Args:
+        tx: the transaction.
+        message: the message.
+        moment: time, ids and room.
+        queue_made_at: when that queue was made, 0 where it cannot have been made anew.
     """
     created = Event(
         moment.new_id(),
@@ -25,6 +32,9 @@ def accept(tx: Transaction, message: Message, moment: Moment) -> None:
         next_at=message.not_before,
         facets=facets_of(message),
     )
+    held = tx.get(Lane, message.tenant, "queue", message.holds) if message.holds else None
+    if held is not None and queue_made_at not in (0, held.created_at):
+        held = None
     delivery = Delivery(
         message.seq,
         message.tenant,
@@ -32,10 +42,13 @@ def accept(tx: Transaction, message: Message, moment: Moment) -> None:
         wake_at=message.not_before,
         queue=message.queue,
         run=message.run.run if message.run else 0,
-        queued=message.holds is not None and tx.get(Lane, message.tenant, "queue", message.holds) is not None,
+        queued=held is not None,
+        queue_made_at=0 if held is None else held.created_at,
     )
     tx.apply(Changes(put=[message, created, *described(message, moment.now)]))
-    if message.flow or message.queue or message.holds:
+    if held is not None:
+        tx.apply(Changes(put=[replace(held, active=held.active + 1)]))
+    if message.flow or message.queue:
         _prepare_lanes(tx, message, moment)
     if message.not_before > moment.now:
         tx.apply(Changes(put=[delivery]))
@@ -51,7 +64,3 @@ def _prepare_lanes(tx: Transaction, message: Message, moment: Moment) -> None:
         tx.apply(Changes(put=[lanes.alarmed(lanes.configured(flow, message.flow, moment.now), moment.now)]))
     if message.queue and tx.get(Lane, message.tenant, "queue", message.queue) is None:
         tx.apply(Changes(put=[lanes.new_queue(message.tenant, message.queue, moment.now)]))
-    if message.holds:
-        queue = tx.get(Lane, message.tenant, "queue", message.holds)
-        if queue is not None:
-            tx.apply(Changes(put=[replace(queue, active=queue.active + 1)]))

@@ -10,6 +10,7 @@ from ringback.broker.rules.admit import Lanes, admit
 from ringback.broker.rules.facets import described
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Need, Query, Transaction, Where
+from ringback.clock import Instant
 
 _AT_ONCE = 64
 _LONG = 86_400_000
@@ -61,7 +62,7 @@ def release(tx: Transaction, message: Message, delivery: Delivery, moment: Momen
         _give_back(tx, message.tenant, "flow", message.flow.key, moment)
     queue = message.queue or message.holds
     if queue and ended and delivery.queued:
-        _give_back(tx, message.tenant, "queue", queue, moment)
+        _give_back(tx, message.tenant, "queue", queue, moment, delivery.queue_made_at)
 
 
 def leave(tx: Transaction, delivery: Delivery, moment: Moment) -> None:
@@ -109,9 +110,10 @@ def _admit(tx: Transaction, message: Message, delivery: Delivery, moment: Moment
     tx.apply(changes)
 
 
-def _give_back(tx: Transaction, tenant: str, kind: LaneKind, name: str, moment: Moment) -> None:
+def _give_back(tx: Transaction, tenant: str, kind: LaneKind, name: str, moment: Moment, made_at: Instant = 0) -> None:
+    """Give a slot back to the lane that lent it: made at `made_at`, 0 for whichever has that name."""
     lane = tx.get(Lane, tenant, kind, name)
-    if lane is None:
+    if lane is None or made_at not in (0, lane.created_at):
         return
     lane = lanes.released(lane)
     tx.apply(Changes(put=[lane]))

@@ -1,5 +1,7 @@
 """Writing down how an attempt ended, with everything that follows from it, in one transaction."""
 
+from msgspec.structs import replace
+
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
 from ringback.broker.operations.lanes import lane_keys, release
@@ -47,7 +49,8 @@ def settle(
     if settled.letter is not None:
         tx.apply(Changes(put=[settled.letter]))
     for follow in settled.follow:
-        accept(tx, follow, moment)
+        holder = follow if delivery.queued or not follow.holds else replace(follow, holds=None)  # its queue is gone
+        accept(tx, holder, moment, delivery.queue_made_at)
     if message.flow or message.queue or message.holds:
         release(tx, message, delivery, moment, ended=settled.ended)
     return True

@@ -1,7 +1,7 @@
 """What queues and flow-control keys count, held against what stands in a SQLite store; and set right."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -67,9 +67,10 @@ def _open(path: Path) -> apsw.Connection:
 
 
 def _wrong(connection: apsw.Connection) -> Iterator[_Wrong]:
-    taken, waiting = _stored(connection)
-    for (stored,) in connection.execute("SELECT record FROM lanes"):
-        lane: Lane = CODECS[Lane].record(stored)
+    lanes: list[Lane] = [CODECS[Lane].record(stored) for (stored,) in connection.execute("SELECT record FROM lanes")]
+    made_at: dict[_Key, int] = {(lane.kind, lane.tenant, lane.name): lane.created_at for lane in lanes}
+    taken, waiting = _stored(connection, made_at)
+    for lane in lanes:
         key = (lane.kind, lane.tenant, lane.name)
         least, waits = taken[key], waiting[key]
         most = least + (taken["queue", lane.tenant, _UNREADABLE] if lane.kind == "queue" else 0)
@@ -84,8 +85,11 @@ def _wrong(connection: apsw.Connection) -> Iterator[_Wrong]:
             yield _Wrong(replace(lane, active=active, waiting=waits, wake_at=0), texts)
 
 
-def _stored(connection: apsw.Connection) -> tuple[Counter[_Key], Counter[_Key]]:
-    """Return the slots taken in each lane, and those who wait in it."""
+def _stored(connection: apsw.Connection, made_at: Mapping[_Key, int]) -> tuple[Counter[_Key], Counter[_Key]]:
+    """Return the slots taken in each lane, and those who wait in it.
+
+    A callback may hold a slot of a queue that is gone; one of the same name, made later, has lent it nothing.
+    """
     taken: Counter[_Key] = Counter()
     waiting: Counter[_Key] = Counter()
     rows = connection.execute(
@@ -94,7 +98,9 @@ def _stored(connection: apsw.Connection) -> tuple[Counter[_Key], Counter[_Key]]:
     for stored, flow_key, message in rows:
         delivery: Delivery = CODECS[Delivery].record(stored)
         if delivery.queued:
-            taken["queue", delivery.tenant, delivery.queue or _held(message)] += 1
+            queue = ("queue", delivery.tenant, delivery.queue or _held(message))
+            if delivery.queue_made_at in (0, made_at.get(queue, 0)):
+                taken[queue] += 1
         if flow_key and delivery.lease is not None:
             taken["flow", delivery.tenant, flow_key] += 1
         if delivery.lane:
