@@ -252,6 +252,26 @@ async def test_a_schedule_fires_once_whoever_looks(two: tuple[InProcess, InProce
     assert len(await second.store.read(lambda tx: tx.find(Schedule, Query()))) == 1
 
 
+async def test_a_schedule_that_is_resumed_where_the_clock_is_behind_fires_once_for_a_tick(
+    two: tuple[InProcess, InProcess],
+) -> None:
+    ahead, behind = two
+    url = "/v2/schedules/https://e.example/cron"
+    name = (await ahead.call("POST", url, upstash_cron="* * * * *")).json["scheduleId"]
+    to_the_minute = 60_000 - START % 60_000
+    ahead.at += to_the_minute
+    behind.at += to_the_minute - 2_000
+    await ahead.settle()
+    for how in ("pause", "resume"):
+        assert (await behind.call("POST", f"/v2/schedules/{name}/{how}")).status == 200
+    behind.at += 2_000
+    await behind.settle()
+    assert sum(len(one.sent) for one in two) == 1
+    behind.at += 60_000
+    await behind.settle()
+    assert sum(len(one.sent) for one in two) == 2
+
+
 async def test_lanes_hold_across_nodes_and_both_take_their_part(two: tuple[InProcess, InProcess]) -> None:
     running = most = 0
 

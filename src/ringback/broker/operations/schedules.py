@@ -6,7 +6,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.publication import Publication
 from ringback.broker.operations.publish import publish
 from ringback.broker.records import Delivery, Event, Schedule
-from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.moment import CLOCKS_DIFFER_MS, Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
@@ -43,11 +43,16 @@ def known(tx: Transaction, tenant: str, schedule_id: str) -> Schedule:
 
 
 def set_paused(tx: Transaction, tenant: str, schedule_id: str, moment: Moment, *, paused: bool) -> None:
-    """Pause or resume; ticks that fall into a pause are not made up for."""
+    """Pause or resume; ticks that fall into a pause are not made up for.
+
+    The tick that it has fired for last is not fired again where another node's clock, which was ahead, has told that it is due.
+    """
     schedule = known(tx, tenant, schedule_id)
     if schedule.paused == paused:
         return
-    wake_at = None if paused else cron.parse(schedule.cron).next_at(moment.now)
+    fired = schedule.last_at or 0
+    after = fired if fired < moment.now + CLOCKS_DIFFER_MS else 0  # else a clock was wrong by far, and is no more
+    wake_at = None if paused else cron.parse(schedule.cron).next_at(max(moment.now, after))
     tx.apply(Changes(put=[replace(schedule, paused=paused, wake_at=wake_at)]))
 
 
