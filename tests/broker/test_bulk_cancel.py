@@ -117,7 +117,9 @@ async def test_what_moved_meanwhile_is_looked_at_again(ringed: InProcess) -> Non
     await publish_many(ringed)
     await ringed.call("DELETE", "/v2/messages?async=true")
     (seen,) = await ringed.broker.desk.read(lambda tx: tx.find(BulkCancel, Query()))
-    numbers = await ringed.broker.desk.read(lambda tx: bulk.next_of(tx, seen.tenant, seen.chosen, seen.upto))
+    numbers = await ringed.broker.desk.read(
+        lambda tx: bulk.next_of(tx, seen.tenant, seen.chosen, seen.upto, bulk.AT_ONCE)
+    )
     for _ in range(2):
         await ringed.broker.desk.write(lambda tx, moment: bulk.carry_on(tx, seen, numbers, moment))
     (now,) = await ringed.broker.desk.read(lambda tx: tx.find(BulkCancel, Query()))
@@ -131,7 +133,9 @@ async def test_what_ended_between_the_look_and_the_cancel_is_not_counted(ringed:
     await publish_many(ringed, delay="1m")
     await ringed.call("DELETE", "/v2/messages?async=true")
     (seen,) = await ringed.broker.desk.read(lambda tx: tx.find(BulkCancel, Query()))
-    numbers = await ringed.broker.desk.read(lambda tx: bulk.next_of(tx, seen.tenant, seen.chosen, seen.upto))
+    numbers = await ringed.broker.desk.read(
+        lambda tx: bulk.next_of(tx, seen.tenant, seen.chosen, seen.upto, bulk.AT_ONCE)
+    )
     await ringed.turn(61_000)
     await ringed.broker.desk.write(lambda tx, moment: bulk.carry_on(tx, seen, numbers, moment))
     await carry_on_to_the_end(ringed)

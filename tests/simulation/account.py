@@ -4,11 +4,18 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Delivery, Event, Lane, Message, Node, Record
+from ringback.broker.records import Delivery, Event, Lane, Message, Node, Record, Run
 from ringback.broker.rules import lanes
+from ringback.broker.settings import Limits
 from ringback.broker.stores.memory import Rows
 from ringback.broker.stores.rows import CODECS, TABLES
+from simulation.attic import Attic
+from simulation.ends import Ends
+from simulation.known import Known
+from simulation.timetable import Timetable
+from simulation.together import Together
 from simulation.verdict import hold
+from simulation.windows import Windows
 
 ENDS = ("DELIVERED", "FAILED", "CANCELED")
 
@@ -16,20 +23,35 @@ ENDS = ("DELIVERED", "FAILED", "CANCELED")
 class Account:
     """Keeps what is durable, and compares each change with what was there.
 
+    Args:
+        seen: how often what has happened.
+        known: what the users know.
+        limits: how long what is kept.
+
     Attributes:
         seen: how often what has happened.
         rows: the durable records.
         ended: how each message ended.
+        run_ends: how each run ended, by its id.
         grants: leases that were given, by message: each is one attempt.
         given_back: leases that came to nothing because their holder was gone, by message.
         shaken: numbers of brokers that may be taken for dead, or may not know what they hold.
         leaving: numbers of brokers that may give back what they have not begun.
     """
 
-    def __init__(self, seen: Counter[str]) -> None:
+    def __init__(self, seen: Counter[str], known: Known, limits: Limits) -> None:
         self.seen = seen
         self.rows: Rows = {kind: {} for kind in TABLES}
+        self._windows = Windows(seen)
+        self._books = (
+            self._windows,
+            Timetable(known, seen),
+            Together(self.rows, known, seen),
+            Attic(self.rows, limits, seen),
+            Ends(self.rows, known, seen),
+        )
         self.ended: dict[int, str] = {}
+        self.run_ends: dict[str, str] = {}
         self.grants: Counter[int] = Counter()
         self.given_back: Counter[int] = Counter()
         self.shaken: set[int] = set()
@@ -41,17 +63,25 @@ class Account:
             for record in changes.drop:
                 before = self.rows[type(record)].pop(CODECS[type(record)].key(record), None)
                 self._gone(writer, before)
+                for book in self._books if before is not None else ():
+                    book.gone(before)
             for record in changes.put:
                 key = CODECS[type(record)].key(record)
                 before = self.rows[type(record)].get(key)
                 self.rows[type(record)][key] = record
+                for book in self._books:
+                    book.put(before, record)
                 if isinstance(record, Delivery):
                     assert before is None or isinstance(before, Delivery)
                     self._moved(writer, before, record)
+                elif isinstance(record, Run) and record.state != "RUN_STARTED":
+                    self.run_ends[record.run_id] = record.state
                 elif isinstance(record, Event) and before is None and record.state in ENDS:
                     hold(record.message not in self.ended, f"{record.message:x} ends twice")
                     self.ended[record.message] = record.state
                     self.seen[f"a message ended: {record.state}"] += 1
+        for book in self._books:
+            book.close()
 
     def delivery(self, seq: int) -> Delivery | None:
         """Return where a message stands."""
@@ -121,6 +151,7 @@ class Account:
         message = self.message(now.seq)
         most = message.retries + 1 + self.given_back[now.seq]
         hold(self.grants[now.seq] <= most, f"{now.seq:x} is attempted {self.grants[now.seq]} times, at most {most}")
+        self._windows.started(message)
         if message.flow is not None:
             self._let_in("flow", now, before)
 

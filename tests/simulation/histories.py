@@ -6,17 +6,25 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ringback.broker.records import Delivery
-from simulation import laws, virtual
+from ringback.broker.records import BulkCancel, Delivery
+from simulation import attic, laws, virtual
+from simulation.owners import Owners
+from simulation.senders import Senders
 from simulation.users import Users
 from simulation.verdict import Broken
-from simulation.world import World
+from simulation.world import FORGETFUL, World
 
-ACTS = 60
+ACTS = 70
 PATIENCE_S = 900
-_USERS = ("publish",) * 12 + ("cancel", "trigger", "pause")
-_NUMBERED = ("kill", "start", "start", "terminate", "cut_off", "stop", "set_clock")
-_ACTS = (*_USERS, *_NUMBERED, "crash")
+_PEOPLE = {
+    **dict.fromkeys(("cancel", "trigger", "pause"), Users),
+    **dict.fromkeys(("batch", "fan_out", "repeat"), Senders),
+    **dict.fromkeys(("schedule", "change_schedule", "change_group", "cancel_many", "delete_queue"), Owners),
+    "publish": Users,
+}
+_OFTEN = ("publish",) * 11 + ("repeat", "start")
+_NUMBERED = ("kill", "start", "terminate", "cut_off", "stop", "set_clock")
+_ACTS = (*_PEOPLE, *_OFTEN, *_NUMBERED, "crash", "wait")
 _KINDS = ((1, True), (1, False), (2, False), (3, False))
 """Brokers, and whether the one has the disk for itself."""
 
@@ -48,9 +56,10 @@ def lived(seed: int, kind: tuple[int, bool] | None = None, disturb: Disturb = la
     """
     history = History()
     brokers, alone = kind or _KINDS[seed % len(_KINDS)]
+    forgetful = seed % 9 == 4
 
     async def main() -> None:
-        world = World(seed, brokers, alone=alone)
+        world = World(seed, brokers, alone=alone, forgetful=forgetful)
         history.story, history.seen = world.story, world.seen
         world.laws = laws.always
         disturb(world)
@@ -84,24 +93,28 @@ class _Trouble(logging.Handler):
 
 async def _live(world: World) -> None:
     """Let this and that happen, then let everything end in peace."""
-    users = Users(world)
+    people = {kind: kind(world) for kind in (Users, Senders, Owners)}
+    users, owners = people[Users], people[Owners]
+    assert isinstance(users, Users)
+    assert isinstance(owners, Owners)
     for number in range(len(world.nodes)):
         await world.start(number)
     await users.prepare()
+    await people[Senders].prepare()
     for _ in range(ACTS):
         number = world.chance.randrange(len(world.nodes))
         act = world.chance.choice(_ACTS)
-        if act in _USERS:
-            world.ask(getattr(users, act)())
-        elif act == "crash":
-            await world.crash()
+        if act in _PEOPLE:
+            world.ask(getattr(people[_PEOPLE[act]], act)())
+        elif act in ("crash", "wait"):
+            await getattr(world, act)()
         elif act in ("kill", "start", "set_clock"):
             await getattr(world, act)(number)
         else:
             world.ask(getattr(world, act)(number))
         await asyncio.sleep(world.chance.choice((0.0, 0.005, 0.05, 0.5, 3.0)))
     world.calm = True
-    await _rest(world, users)
+    await _rest(world, users, owners)
     for task in [*world.tasks]:
         task.cancel()  # their brokers died before they answered
     for number in range(len(world.nodes)):
@@ -109,14 +122,19 @@ async def _live(world: World) -> None:
     laws.at_rest(world)
 
 
-async def _rest(world: World, users: Users) -> None:
+async def _rest(world: World, users: Users, owners: Owners) -> None:
     while world.disk.away or world.leaving:
         await asyncio.sleep(1)
     for number in range(len(world.nodes)):
         await world.start(number)
+    await owners.see_them_tick()
     for _ in range(PATIENCE_S // 10):
         await users.resume_all()  # again and again: a pause may still be under way
         await asyncio.sleep(10)
-        if not world.disk.rows[Delivery] and world.disk.is_idle():
-            return
-    raise Broken(f"{len(world.disk.rows[Delivery])} messages never ended")
+        if not world.disk.rows[Delivery] and not world.disk.rows[BulkCancel] and world.disk.is_idle():
+            break
+    else:
+        raise Broken(f"{len(world.disk.rows[Delivery])} messages never ended")
+    if world.limits is FORGETFUL:
+        await asyncio.sleep((FORGETFUL.dlq_retention_ms + attic.SWEPT_MS) / 1000)
+        attic.is_swept(world.account.rows, world.limits)

@@ -37,7 +37,7 @@ def a_callback_outside_the_transaction(patch: Patch) -> None:
     """What follows from a failure is written in a transaction of its own, later."""
     pending: list[Any] = []
     accept, settle = settling.accept, dispatcher.Dispatcher._settle
-    patch.setattr(settling, "accept", lambda tx, message, moment: pending.append(message))
+    patch.setattr(settling, "accept", lambda tx, message, moment, _: pending.append(message))
 
     async def in_two(self: Any, *of: Any) -> None:
         await settle(self, *of)
@@ -180,3 +180,4 @@ def a_turn_that_breaks_off(patch: Patch) -> None:
 def an_attempt_that_is_let_go_of_too_early(patch: Patch) -> None:
     """Of two leases that follow on each other at once, the end of the first counts for both."""
     patch.setattr(dispatcher.Dispatcher, "_let_go", lambda self, seq: self._held.pop(seq, None))
+    patch.setattr("ringback.broker.rules.settle.retry_wait", lambda *_: 0)  # so that they do

@@ -12,8 +12,39 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 RETRIES = 2
-KEYS = {"slow": 1, "wide": 3}
+KEYS = {"slow": "parallelism=1", "wide": "parallelism=3", "rated": "rate=2, period=5s"}
 QUEUES = {"alone": 1, "pair": 2}
+LABEL = "many"
+"""Some messages have this label, by which they are canceled together."""
+
+
+def headers_of(world: "World") -> dict[str, str]:
+    """Return what a publish asks for, as it comes."""
+    chance = world.chance
+    headers = {
+        "upstash_retries": str(RETRIES),
+        "upstash_retry_delay": str(chance.choice((0, 500, 4000))),
+        "upstash_timeout": f"{TIMEOUT_S}s",
+    }
+    if chance.random() < 0.3:
+        headers["upstash_callback"] = headers["upstash_failure_callback"] = CALLBACK
+    if chance.random() < 0.5:
+        key = chance.choice(("slow", *KEYS))
+        headers |= {"upstash_flow_control_key": key, "upstash_flow_control_value": KEYS[key]}
+    if chance.random() < 0.2:
+        headers["upstash_label"] = LABEL
+    return headers
+
+
+def acknowledged(world: "World", answer: dict[str, str], body: bytes) -> int:
+    """A message was acknowledged: it must be on the disk by now. Return its number."""
+    seq = int(answer["messageId"].removeprefix("msg_"), 16)
+    world.tell(f"{seq:x} is acknowledged: {body.decode()}")
+    if world.account.delivery(seq) is None and seq not in world.account.ended:
+        world.accuse(Broken(f"{seq:x} is acknowledged and not on the disk"))
+    world.known.acknowledged.append(seq)
+    world.witness.bodies[seq] = body
+    return seq
 
 
 class Users:
@@ -25,7 +56,6 @@ class Users:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._published = 0
 
     async def prepare(self) -> None:
         """Make the queues."""
@@ -36,35 +66,20 @@ class Users:
 
     async def publish(self) -> None:
         world, chance = self._world, self._world.chance
-        headers = {
-            "upstash_retries": str(RETRIES),
-            "upstash_retry_delay": str(chance.choice((0, 500, 4000))),
-            "upstash_timeout": f"{TIMEOUT_S}s",
-        }
+        headers = headers_of(world)
         queue = chance.choice((None, None, *QUEUES))
-        if chance.random() < 0.3:
-            headers["upstash_callback"] = headers["upstash_failure_callback"] = CALLBACK
-        if chance.random() < 0.5:
-            key = chance.choice(list(KEYS))
-            headers |= {"upstash_flow_control_key": key, "upstash_flow_control_value": f"parallelism={KEYS[key]}"}
         if queue is None and chance.random() < 0.3:
             headers["upstash_delay"] = f"{chance.randrange(1, 9000)}ms"
         node = world.any_node()
         if node is None:
             return
-        self._published += 1
-        body, asked = f"message {self._published}".encode(), asyncio.get_running_loop().time()
+        body, asked = world.new_body("message"), asyncio.get_running_loop().time()
         way = f"/v2/enqueue/{queue}" if queue else "/v2/publish"
         answer = await node.call("POST", f"{way}/{HOOK}", body, **headers)
         if answer.status != 200:
             world.seen["a publish was refused"] += 1
             return
-        seq = int(answer.json["messageId"].removeprefix("msg_"), 16)
-        world.tell(f"{seq:x} is acknowledged ({queue or 'no queue'})")
-        if world.account.delivery(seq) is None and seq not in world.account.ended:
-            world.accuse(Broken(f"{seq:x} is acknowledged and not on the disk"))
-        world.known.acknowledged.append(seq)
-        world.witness.bodies[seq] = body
+        seq = acknowledged(world, answer.json, body)
         if queue:
             enqueued = world.witness.enqueued.setdefault(queue, [])
             enqueued.append(Enqueued(seq, asked, asyncio.get_running_loop().time()))

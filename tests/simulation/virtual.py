@@ -3,8 +3,14 @@
 import asyncio
 import heapq
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
+
+from support.inprocess import START
+
+AT_ONCE = 2
+"""How many messages a step of a bulk cancel takes; so few that histories see many steps."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -29,9 +35,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super()._run_once()  # type: ignore[misc]
 
 
+def now() -> int:
+    """Return the true time, in milliseconds since the epoch; clocks of brokers are off by some."""
+    return START + int(asyncio.get_running_loop().time() * 1000)
+
+
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine in virtual time."""
     loop = VirtualLoop()
-    places = ("ringback.broker.engine.membership.elapsed", "ringback.broker.operations.desk.elapsed")
-    with patch(places[0], loop.time), patch(places[1], loop.time), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    parts = ("engine.membership", "engine.canceler", "operations.desk")
+    with ExitStack() as patched, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        for part in parts:
+            patched.enter_context(patch(f"ringback.broker.{part}.elapsed", loop.time))
+        patched.enter_context(patch("ringback.broker.operations.bulk.AT_ONCE", AT_ONCE))
         runner.run(main)

@@ -96,19 +96,27 @@ class Witness:
         twice = [one for one in counted if one.seq == sent.seq]
         hold(len(twice) == 1, f"{sent.seq:x} is attempted twice at once")
         if sent.flow is not None:
-            most = self.account.message(sent.seq).flow.parallelism or 0  # type: ignore[union-attr]
+            most = self.account.message(sent.seq).flow.parallelism  # type: ignore[union-attr]
             together = sum(one.flow == sent.flow for one in counted)
-            hold(together <= most, f"an endpoint sees {together} requests of {sent.flow} at once, at most {most}")
+            hold(
+                most is None or together <= most,
+                f"an endpoint sees {together} requests of {sent.flow} at once, at most {most}",
+            )
         own = [one for one in counted if one.node is sent.node]
         hold(len(own) <= sent.node.room, f"a broker makes {len(own)} requests at once, at most {sent.node.room}")
         there = sum(one.host == sent.host for one in own)
         hold(there <= sent.node.per_host, f"{there} requests to one host at once, at most {sent.node.per_host}")
 
     def _is_next(self, seq: int, queue: str) -> None:
-        """Those before it in its queue have ended, retries included, or are being attempted, as far as there is room."""
+        """Those before it in its queue have ended, retries included, or are being attempted, as far as there is room.
+
+        What a queue that was deleted had in flight is to be canceled, and belongs to no queue any more.
+        """
         ended = self.account.ended
-        lane = next(lane for lane in self.account.lanes() if lane.kind == "queue" and lane.name == queue)
-        at_work = {one for one in self._at_work.get(queue, set()) if one not in ended}
+        lane = next((one for one in self.account.lanes() if one.kind == "queue" and one.name == queue), None)
+        if lane is None or self._is_let_go(seq):
+            return
+        at_work = {one for one in self._at_work.get(queue, set()) if one not in ended and not self._is_let_go(one)}
         is_new = seq not in at_work
         at_work.add(seq)
         self._at_work[queue] = at_work
@@ -122,5 +130,9 @@ class Witness:
         for other in self.enqueued[queue]:
             if other.answered + APART_S < mine.asked:
                 standing = self.account.delivery(other.seq)
-                passed = other.seq in ended or (standing is not None and standing.queued)
+                passed = other.seq in ended or (standing is not None and (standing.queued or standing.cancel_requested))
                 hold(passed, f"{seq:x} of {queue} came before {other.seq:x}, which was enqueued before")
+
+    def _is_let_go(self, seq: int) -> bool:
+        delivery = self.account.delivery(seq)
+        return delivery is not None and delivery.cancel_requested and not delivery.queued

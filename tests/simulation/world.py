@@ -5,36 +5,28 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Node as NodeRecord
+from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import StoreUnavailable
+from simulation import virtual
 from simulation.account import Account
+from simulation.book import SKEW_MS
 from simulation.disk import Disk, NodeStore
 from simulation.endpoints import Endpoints
+from simulation.known import Known
 from simulation.node import Node
 from simulation.verdict import Broken
+from simulation.windows import WINDOW_MS
 from simulation.witness import Witness
 
 NODE_TIMEOUT_MS = 6_000
-SKEW_MS = 3_000
-
-
-@dataclass
-class Known:
-    """What an outsider knows.
-
-    Attributes:
-        acknowledged: numbers of accepted messages.
-        canceled: those a cancel was asked for.
-        runs: ids of runs whose start was acknowledged.
-    """
-
-    acknowledged: list[int] = field(default_factory=list)
-    canceled: set[int] = field(default_factory=set)
-    runs: list[str] = field(default_factory=list)
+LIMITS = Limits(dedup_window_ms=WINDOW_MS)
+FORGETFUL = replace(LIMITS, log_retention_ms=40_000, dlq_retention_ms=60_000)
+"""Keeps history so short that it is forgotten while things happen."""
 
 
 class World:
@@ -44,22 +36,25 @@ class World:
         seed: everything that is left to chance follows from it.
         brokers: how many there are.
         alone: the one broker has the disk for itself, as with SQLite.
+        forgetful: history is kept for less than a minute or so.
     """
 
-    def __init__(self, seed: int, brokers: int, *, alone: bool = False) -> None:
+    def __init__(self, seed: int, brokers: int, *, alone: bool = False, forgetful: bool = False) -> None:
         self.chance = random.Random(seed)
         self.seen: Counter[str] = Counter()
         self.story: list[str] = []
-        self.account = Account(self.seen)
+        self.known = Known()
+        self.limits = FORGETFUL if forgetful else LIMITS
+        self.account = Account(self.seen, self.known, self.limits)
         self.witness = Witness(self.account)
         self.endpoints = Endpoints(self)
         self.disk = Disk(random.Random(seed + 1), self.seen)
         self.disk.on_durable = self._durable
-        self.known = Known()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.calm = False
         self.alone = alone
         self.leaving = 0
+        self._bodies = 0
         self.nodes: list[Node | None] = [None] * brokers
         self._ever: list[Node] = []
         self.verdict: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -108,7 +103,8 @@ class World:
             return
         room = self.chance.choice((2, 5, 50))
         store = NodeStore(self.disk, shared=not self.alone)
-        node = Node(store, room=room, per_host=self.chance.choice((1, 2, room)), node_timeout_ms=NODE_TIMEOUT_MS)
+        per_host = self.chance.choice((1, 2, room))
+        node = Node(store, self.limits, room=room, per_host=per_host, node_timeout_ms=NODE_TIMEOUT_MS)
         node.skew, node.world = self.chance.randrange(-SKEW_MS, SKEW_MS), self
         node.moves = asyncio.Event()
         node.moves.set()
@@ -205,6 +201,16 @@ class World:
             if node is not None:
                 self._shake(node)
         self.disk.crash(seconds)
+
+    async def wait(self) -> None:
+        """Nothing is done for a while; schedules tick at the end of it, or soon after."""
+        ms = self.chance.choice((3_000, 3_000, 60_000 - virtual.now() % 60_000))
+        await asyncio.sleep(ms / 1000 - self.chance.random())
+
+    def new_body(self, about: str) -> bytes:
+        """Return what no other message says."""
+        self._bodies += 1
+        return f"{about} {self._bodies}".encode()
 
     async def set_clock(self, number: int) -> None:
         """The clock of a machine is put right, or wrong."""

@@ -56,7 +56,7 @@ class Canceler:
 
     async def _step(self, cancel: BulkCancel) -> None:
         def look(tx: Transaction) -> list[int]:
-            return bulk.next_of(tx, cancel.tenant, cancel.chosen, cancel.upto)
+            return bulk.next_of(tx, cancel.tenant, cancel.chosen, cancel.upto, bulk.AT_ONCE)
 
         numbers = await self._desk.read(look)
         await self._desk.write(lambda tx, moment: bulk.carry_on(tx, cancel, numbers, moment), apart=True)

@@ -53,7 +53,7 @@ def choose(tx: Transaction, tenant: str, filter_: Filter) -> Choice:
     return Choice(first, False, upto, tx.count(Delivery, *_chosen_by(tenant, filter_)))
 
 
-def next_of(tx: Transaction, tenant: str, filter_: Filter, upto: int, most: int = AT_ONCE) -> list[int]:
+def next_of(tx: Transaction, tenant: str, filter_: Filter, upto: int, most: int) -> list[int]:
     """Return the numbers of the newest messages that are chosen and not canceled yet, none above `upto`; reads only."""
     chosen = _chosen_by(tenant, filter_)
     numbers: list[int] = []

@@ -1,0 +1,40 @@
+"""What the users know: what they were promised, and what they have asked for."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Once:
+    """A message that was published under a deduplication id, from asking to answer, in seconds of the loop."""
+
+    seq: int
+    asked: float
+    answered: float
+
+
+@dataclass
+class Known:
+    """What an outsider knows.
+
+    Attributes:
+        acknowledged: numbers of accepted messages.
+        canceled: those a cancel was asked for.
+        canceled_labels, deleted_queues: what was asked to be canceled or deleted as a whole.
+        runs: ids of runs whose start was acknowledged.
+        batches: which bodies were published together, by each of them.
+        refused: bodies of batches that were refused for what was in them.
+        schedules: ids that were acknowledged and nobody has asked to delete.
+        no_schedules: ids of those that are deleted, as far as the users were told.
+        once: what was acknowledged as new, by deduplication id.
+    """
+
+    acknowledged: list[int] = field(default_factory=list)
+    canceled: set[int] = field(default_factory=set)
+    canceled_labels: set[str] = field(default_factory=set)
+    deleted_queues: set[str] = field(default_factory=set)
+    runs: list[str] = field(default_factory=list)
+    batches: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+    refused: set[bytes] = field(default_factory=set)
+    schedules: set[str] = field(default_factory=set)
+    no_schedules: set[str] = field(default_factory=set)
+    once: dict[str, list[Once]] = field(default_factory=dict)
