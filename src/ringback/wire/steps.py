@@ -1,8 +1,9 @@
 """Steps as they travel: the JSON of one step, and the list of entries a delivery carries (protocol 1.7, 1.8)."""
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from binascii import Error as BadBase64
+from binascii import a2b_base64
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -121,7 +122,7 @@ def parse_step(body: bytes) -> Step:
         out=out if isinstance(out, str) else None,
         concurrent=_int(value, "concurrent", 1),
         target=_int(value, "targetStep", 0) if value.get("targetStep") else None,
-        more={name: item for name, item in value.items() if name not in _KNOWN and item is not None},
+        more={} if _KNOWN.issuperset(value) else _more(value),
     )
 
 
@@ -148,10 +149,14 @@ def entry_json(entry: Entry) -> dict[str, str]:
 
 def _entry(item: dict[str, Any]) -> Entry:
     try:
-        body = b64decode(_text(item, "body"))
+        body = a2b_base64(_text(item, "body"))
     except BadBase64:
         raise ValueError("an entry's body must be base64") from None
     return Entry(_text(item, "messageId"), body, _text(item, "callType") or "step")
+
+
+def _more(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: item for name, item in value.items() if name not in _KNOWN and item is not None}
 
 
 def _text(value: dict[str, Any], name: str) -> str:

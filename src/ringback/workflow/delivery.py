@@ -36,7 +36,7 @@ class Kind(StrEnum):
     """The run has failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivery:
     """One request of the broker, understood.
 

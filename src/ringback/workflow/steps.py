@@ -133,7 +133,7 @@ class WebhookCall:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Asked(Generic[T]):
     """A step the code asks for; what it needs beyond that stands in the subclasses.
 
@@ -157,7 +157,7 @@ class Asked(Generic[T]):
         return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Run(Asked[T]):
     """A function to be run by this process; `function` returns the fields of its result on the wire, such as `out`."""
 
@@ -165,7 +165,7 @@ class Run(Asked[T]):
     options: StepOptions = NO_OPTIONS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Sleep(Asked[None]):
     """A pause, for some time (such as "10s") or until an instant (seconds since the epoch)."""
 
@@ -177,7 +177,7 @@ class Sleep(Asked[None]):
         return {"sleepFor": self.delay} if self.not_before is None else {"sleepUntil": self.not_before}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ThirdPartyCall(Asked[T]):
     """An HTTP request the broker makes, so that no function waits for its answer."""
 
@@ -189,7 +189,7 @@ class ThirdPartyCall(Asked[T]):
         return {"callUrl": request.url, "callMethod": request.method, "callHeaders": dict(request.headers)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Wait(Asked[T]):
     """Wait for an event or a webhook."""
 
@@ -201,12 +201,12 @@ class Wait(Asked[T]):
         return {"waitEventId": self.event_id, "timeout": self.timeout}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Cancel(Asked[None]):
     """End the run as canceled; takes no place in the journal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Invoke(Asked[T]):
     """Start another workflow and wait for its end."""
 
