@@ -1,20 +1,26 @@
 """Canceling a million waiting messages with one call: how long it takes, and whether anything else has to wait for it.
 
 `python -m benchmarks.bulk_cancel` writes 1,000,000 delayed messages straight into a database and starts a broker on it. It
-cancels by a filter that fits none, then by one that fits all, and asks the API for small things all the while.
+cancels by a filter that fits none, then by one that fits all, and asks the API for small things all the while. Then it deletes a
+queue that as many wait in.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 
 import httpx
+from msgspec.structs import replace
 
-from benchmarks.idle import delayed
+from benchmarks.idle import TENANT, delayed
 from benchmarks.probe import probing
 from benchmarks.process import Broker, broker, other_core, rss_mib, scratch
 from benchmarks.report import Report, quantile
 from benchmarks.seed import fill
+from ringback.broker.records import Delivery, Message, Record
+from ringback.broker.rules.lanes import new_queue
+from ringback.clock import now
 
 LONGEST = 600
 """Seconds after which a cancel is given up."""
@@ -32,6 +38,41 @@ def cancel(running: Broker, filter_: str) -> int:
                 raise SystemExit(f"not finished after {LONGEST} s: {told}")
             time.sleep(0.5)
     return int(told["processed"])
+
+
+def queued(count: int) -> Iterator[Record]:
+    """Return messages that wait in a queue."""
+    yield new_queue(TENANT, "q", now())
+    for record in delayed(count):
+        yield replace(record, queue="q") if isinstance(record, Message | Delivery) else record
+
+
+def delete_queue(running: Broker) -> None:
+    """Delete the queue, and wait until nothing of it is left: an answer comes within a minute in any case."""
+    with httpx.Client(headers=running.headers, timeout=LONGEST) as http:
+        took = 60.0
+        while took > 30:
+            begun = time.perf_counter()
+            http.delete(f"{running.url}/v2/queues/q").raise_for_status()
+            took = time.perf_counter() - begun
+
+
+def measure_queue(messages: int, report: Report, core: int | None) -> dict[str, float]:
+    """Delete a queue."""
+    with scratch() as folder:
+        fill(folder / "queued.db", queued(messages))
+        with broker(folder / "queued.db", core) as running, probing(running) as probe:
+            time.sleep(5)
+            begun = time.perf_counter()
+            delete_queue(running)
+            ended = time.perf_counter()
+            probe.stop()
+    answers = probe.between(begun, ended)
+    report.add("a queue deleted: took", ended - begun, "s")
+    report.add("a queue deleted: API meanwhile, p99", quantile(answers, 0.99), "ms", at_most=100)
+    report.add("a queue deleted: API meanwhile, slowest", quantile(answers, 1.0), "ms")
+    slowest = round(quantile(answers, 1.0), 2)
+    return {"queue_deleted_s": round(ended - begun, 1), "queue_api_slowest_ms": slowest}
 
 
 def measure(messages: int, report: Report, core: int | None) -> dict[str, float]:
@@ -77,7 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     report = Report("canceling in bulk")
     core = other_core()
-    result = measure(options.messages, report, core)
+    result = measure(options.messages, report, core) | measure_queue(options.messages, report, core)
     report.print()
     if options.json:
         print(json.dumps(result))

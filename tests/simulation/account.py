@@ -163,6 +163,7 @@ class Account:
         hold(isinstance(lane, Lane), f"{now.seq:x} has passed {name}, which nobody knows")
         assert isinstance(lane, Lane)
         hold(not lane.paused, f"{now.seq:x} has passed {name}, which is paused")
+        hold(not lane.deleting, f"{now.seq:x} has passed {name}, which is being deleted")
         hold(
             lane.parallelism is None or lane.active <= lane.parallelism, f"{now.seq:x} has passed {name}, which is full"
         )

@@ -4,7 +4,7 @@ from collections import Counter
 
 from ringback.broker.records import BulkAction, BulkCancel, DeadLetter, Event, Message, Record
 from ringback.broker.stores.memory import Rows
-from simulation.book import Book
+from simulation.book import CLOCKS_MS, Book
 from simulation.endpoints import CALLBACK
 from simulation.known import Known
 from simulation.verdict import hold
@@ -72,7 +72,8 @@ class Ends(Book):
         message, known = self._rows[Message].get((seq,)), self._known
         if not isinstance(message, Message) or message.run is not None or seq in known.canceled:
             return True
-        return message.queue in known.deleted_queues or not known.canceled_labels.isdisjoint(message.labels)
+        deleted = known.deleted_queues.get(message.queue or "", 0)
+        return message.created_at <= deleted + CLOCKS_MS or not known.canceled_labels.isdisjoint(message.labels)
 
 
 def _source(message: Message) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ringback.broker.records import BulkCancel, Delivery
+from ringback.broker.records import BulkCancel, Delivery, Removal
 from simulation import attic, laws, virtual
 from simulation.owners import Owners
 from simulation.senders import Senders
@@ -19,7 +19,9 @@ PATIENCE_S = 900
 _PEOPLE = {
     **dict.fromkeys(("cancel", "trigger", "pause"), Users),
     **dict.fromkeys(("batch", "fan_out", "repeat"), Senders),
-    **dict.fromkeys(("schedule", "change_schedule", "change_group", "cancel_many", "delete_queue"), Owners),
+    **dict.fromkeys(
+        ("schedule", "change_schedule", "change_group", "cancel_many", "delete_queue", "cancel_runs"), Owners
+    ),
     "publish": Users,
 }
 _OFTEN = ("publish",) * 11 + ("repeat", "start")
@@ -122,6 +124,10 @@ async def _live(world: World) -> None:
     laws.at_rest(world)
 
 
+def _is_through(world: World) -> bool:
+    return all(one.open is None for one in world.disk.rows[Removal].values() if isinstance(one, Removal))
+
+
 async def _rest(world: World, users: Users, owners: Owners) -> None:
     while world.disk.away or world.leaving:
         await asyncio.sleep(1)
@@ -131,7 +137,11 @@ async def _rest(world: World, users: Users, owners: Owners) -> None:
     for _ in range(PATIENCE_S // 10):
         await users.resume_all()  # again and again: a pause may still be under way
         await asyncio.sleep(10)
-        if not world.disk.rows[Delivery] and not world.disk.rows[BulkCancel] and world.disk.is_idle():
+        if (
+            world.disk.is_idle()
+            and not any(world.disk.rows[kind] for kind in (Delivery, BulkCancel))
+            and _is_through(world)
+        ):
             break
     else:
         raise Broken(f"{len(world.disk.rows[Delivery])} messages never ended")

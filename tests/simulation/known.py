@@ -19,7 +19,9 @@ class Known:
     Attributes:
         acknowledged: numbers of accepted messages.
         canceled: those a cancel was asked for.
-        canceled_labels, deleted_queues: what was asked to be canceled or deleted as a whole.
+        canceled_labels: what was asked to be canceled as a whole.
+        runs_are_canceled: runs with the label were to be canceled.
+        deleted_queues: until when each was being deleted, in milliseconds since the epoch; infinite where nobody knows.
         runs: ids of runs whose start was acknowledged.
         batches: which bodies were published together, by each of them.
         refused: bodies of batches that were refused for what was in them.
@@ -31,7 +33,8 @@ class Known:
     acknowledged: list[int] = field(default_factory=list)
     canceled: set[int] = field(default_factory=set)
     canceled_labels: set[str] = field(default_factory=set)
-    deleted_queues: set[str] = field(default_factory=set)
+    runs_are_canceled: bool = False
+    deleted_queues: dict[str, float] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
     batches: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
     refused: set[bytes] = field(default_factory=set)

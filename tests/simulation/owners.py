@@ -1,6 +1,8 @@
 """Those who own things: they make, change and remove schedules, URL groups and queues, and cancel many messages at once."""
 
 import asyncio
+import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ringback.broker.records import Message, Schedule
@@ -9,11 +11,14 @@ from simulation.endpoints import HOOK, TIMEOUT_S
 from simulation.senders import ENDPOINTS, GROUP
 from simulation.users import LABEL, QUEUES, RETRIES
 from simulation.verdict import Broken
+from simulation.virtual import now
 
 if TYPE_CHECKING:
     from simulation.world import World
 
 MOST_SCHEDULES = 3
+LONGEST_MS = 55_000
+"""How long an answer is waited for that comes when all is done; after a minute it comes although something is left."""
 
 
 class Owners:
@@ -26,6 +31,8 @@ class Owners:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._made = 0
+        self._deleting: Counter[str] = Counter()
+        self._doomed: set[str] = set()
 
     async def schedule(self) -> None:
         """Make a schedule, of a message or of one to each endpoint of a URL group, sometimes through a queue."""
@@ -46,7 +53,7 @@ class Owners:
             headers["upstash_queue_name"] = chance.choice(list(QUEUES))
         to = chance.choice((HOOK, GROUP, "nobody"))
         if (await node.call("POST", f"/v2/schedules/{to}", f"tick of {name}".encode(), **headers)).status == 200:
-            world.known.schedules.add(name)
+            world.known.schedules |= {name} - self._doomed
 
     async def change_schedule(self) -> None:
         """Pause a schedule, let it go on, or delete it."""
@@ -97,10 +104,39 @@ class Owners:
         if node is None or world.chance.random() < 0.5:
             return
         name = world.chance.choice(list(QUEUES))
-        world.known.deleted_queues.add(name)
         world.tell(f"queue {name} is to be deleted")
-        if (await node.call("DELETE", f"/v2/queues/{name}")).status == 200:
-            world.seen["a queue was deleted"] += 1
+        before = [one.seq for one in world.witness.enqueued.get(name, [])]
+        asked = now()
+        world.known.deleted_queues[name] = math.inf
+        self._deleting[name] += 1
+        if (await node.call("DELETE", f"/v2/queues/{name}")).status != 200:
+            return  # whether it is deleted, and until when, nobody knows
+        self._deleting[name] -= 1
+        if not self._deleting[name]:
+            world.known.deleted_queues[name] = now()
+        world.seen["a queue was deleted"] += 1
+        for seq in before if now() < asked + LONGEST_MS else ():
+            delivery = world.account.delivery(seq)
+            if delivery is not None and (not delivery.cancel_requested or delivery.queued):
+                world.accuse(Broken(f"{seq:x} is left of {name}, which was deleted"))
+
+    async def cancel_runs(self) -> None:
+        """Cancel all runs with a label."""
+        world = self._world
+        node = world.any_node()
+        if node is None:
+            return
+        world.tell(f"runs with the label {LABEL} are to be canceled")
+        before = [run for run in world.known.runs if run.endswith(LABEL)]
+        world.known.runs_are_canceled = True
+        asked = now()
+        answer = await node.call("DELETE", f"/v2/workflows/runs?label={LABEL}&count=1000")
+        if answer.status != 200 or now() >= asked + LONGEST_MS:
+            return
+        world.seen["runs were canceled in bulk"] += answer.json["cancelled"]
+        for run in before:
+            if run not in world.account.run_ends:
+                world.accuse(Broken(f"{run} was to be canceled with others, and is not"))
 
     async def see_them_tick(self) -> None:
         """In peace, each schedule ticks every minute, which is waited for now and then; then they are deleted."""
@@ -122,6 +158,7 @@ class Owners:
             await node.call("POST", f"/v2/schedules/{name}/resume")
 
     async def _delete(self, name: str) -> None:
+        self._doomed.add(name)
         self._world.known.schedules.discard(name)
         node = self._world.any_node()
         assert node is not None

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ringback.broker.api import messages
 from ringback.broker.changes import Changes
-from ringback.broker.operations import bulk, publish, retention, schedules
+from ringback.broker.operations import bulk, publish, removal, retention, schedules
 from ringback.broker.operations import lanes as lane_operations
 from ringback.broker.operations.publication import Published
 from ringback.broker.records import Schedule, UrlGroup
@@ -207,3 +207,20 @@ def a_cancel_that_leaves_some_out(patch: Patch) -> None:
 def a_cancel_that_takes_all(patch: Patch) -> None:
     """The filter of a bulk cancel is not looked at."""
     patch.setattr(bulk, "_chosen_by", lambda tenant, _: (Where("tenant", "=", tenant), Where("run", "=", 0)))
+
+
+def a_queue_that_is_not_emptied(patch: Patch) -> None:
+    """Each step of a deletion passes one over."""
+    empty = removal._empty
+    patch.setattr(removal, "_empty", lambda tx, seen, numbers, moment: empty(tx, seen, numbers[1:], moment))
+
+
+def a_queue_that_goes_on_while_it_is_deleted(patch: Patch) -> None:
+    free = lanes.free
+    patch.setattr(lanes, "free", lambda lane, now: free(replace(lane, deleting=0), now))
+
+
+def runs_that_are_left_out(patch: Patch) -> None:
+    """Of the runs that are to be canceled the first goes on."""
+    cancel = removal.cancel_runs
+    patch.setattr(removal, "cancel_runs", lambda tx, numbers, limits, moment: cancel(tx, numbers[1:], limits, moment))

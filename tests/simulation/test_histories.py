@@ -65,6 +65,7 @@ HAPPENINGS = (
     "an endpoint submitted a step twice",
     "an event was forgotten",
     "an unknown lease was found and given back",
+    "runs were canceled in bulk",
     "the store crashed",
 )
 """What has to happen in the histories of a test run; nothing else is counted."""

@@ -103,8 +103,10 @@ class Users:
         node = world.any_node()
         if node is None:
             return
-        run = f"wfr_{len(world.story)}"
-        if await submit(node, run, {"Upstash-Workflow-Init": "true"}, "payload"):
+        run, more = f"wfr_{len(world.story)}", {"Upstash-Workflow-Init": "true"}
+        if world.chance.random() < 0.3:
+            run, more = f"{run}_{LABEL}", more | {"Upstash-Label": LABEL}
+        if await submit(node, run, more, "payload"):
             world.known.runs.append(run)
             world.tell(f"run {run} is acknowledged")
 

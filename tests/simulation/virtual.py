@@ -10,7 +10,7 @@ from unittest.mock import patch
 from support.inprocess import START
 
 AT_ONCE = 2
-"""How many messages a step of a bulk cancel takes; so few that histories see many steps."""
+"""How many a step of a bulk cancel or of a removal takes; so few that histories see many steps."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -47,5 +47,6 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     with ExitStack() as patched, asyncio.Runner(loop_factory=lambda: loop) as runner:
         for part in parts:
             patched.enter_context(patch(f"ringback.broker.{part}.elapsed", loop.time))
-        patched.enter_context(patch("ringback.broker.operations.bulk.AT_ONCE", AT_ONCE))
+        for most in ("bulk.AT_ONCE", "removal.AT_ONCE", "removal.RUNS_AT_ONCE"):
+            patched.enter_context(patch(f"ringback.broker.operations.{most}", AT_ONCE))
         runner.run(main)

@@ -114,7 +114,7 @@ class Witness:
         """
         ended = self.account.ended
         lane = next((one for one in self.account.lanes() if one.kind == "queue" and one.name == queue), None)
-        if lane is None or self._is_let_go(seq):
+        if lane is None or lane.deleting or self._is_let_go(seq):
             return
         at_work = {one for one in self._at_work.get(queue, set()) if one not in ended and not self._is_let_go(one)}
         is_new = seq not in at_work

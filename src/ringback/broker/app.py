@@ -72,7 +72,7 @@ class Broker:
         self.watchdog = Watchdog(self.desk, [tenant.name for tenant in settings.tenants])
         self.preflights = Preflights(sender, self.keyring, self.desk.ids.new, clock)
         self.dispatcher.on_outcome = self.preflights.see
-        self.canceler = Canceler(self.desk)
+        self.canceler = Canceler(self.desk, settings.limits)
         self.api = Api(settings, self.desk, self.preflights, self.canceler)
         self.metrics = Metrics(self.counter.note)
         self.api.serve_beside("metrics", MetricsPage(self.metrics, self.desk, self.api.authenticate))

@@ -87,8 +87,8 @@ class Delivery(Record, frozen=True, array_like=True):
         retried: retries so far.
         queued: it holds a slot of its queue, until its end.
         run: number of its run, 0 for none.
-        queue_made_at: when the queue was made whose slot a callback holds: one that was made later under the same name has lent
-            it nothing. 0 where there is only the one.
+        queue_made_at: when the queue was made whose slot a callback holds, or that a message was enqueued to while a former one
+            was being deleted: a queue that was made before or later under the same name is another one. 0 for whichever there is.
     """
 
     seq: int
@@ -115,6 +115,8 @@ class Lane(Record, frozen=True, array_like=True):
         waiting: messages that are due and wait in the lane.
         rate_count: starts in the period that began at `period_at`.
         wake_at: when a waiting message may pass although nothing ends before.
+        deleting: number of the removal that empties the queue; nothing passes until it is through.
+        anew: it was made again meanwhile, so that it stays, with what was enqueued since.
     """
 
     tenant: str
@@ -133,6 +135,8 @@ class Lane(Record, frozen=True, array_like=True):
     created_at: int = 0
     updated_at: int = 0
     wake_at: int | None = None
+    deleting: int = 0
+    anew: bool = False
 
 
 class Event(Record, frozen=True, array_like=True):
@@ -340,6 +344,32 @@ class BulkCancel(Record, frozen=True, array_like=True):
     upto: int
     total: int
     canceled: int = 0
+
+
+class Removal(Record, frozen=True, array_like=True):
+    """Very many things that are ended in small steps: what a deleted queue left behind, or runs that are canceled in bulk.
+
+    Attributes:
+        after, upto: numbers of the last one it has looked at, and of the last it has to look at.
+        done: how many it has ended.
+        open: 1 until it is through, then None.
+        queue: the queue that is being deleted.
+        runs: which runs are canceled, at most `left` more; `exact` says whether URLs are meant whole.
+        numbers: the same, where they were chosen one by one.
+    """
+
+    pos: int
+    tenant: str
+    at: int
+    upto: int
+    after: int = 0
+    done: int = 0
+    open: int | None = 1
+    queue: str | None = None
+    runs: Filter | None = None
+    exact: bool = False
+    left: int = 0
+    numbers: tuple[int, ...] = ()
 
 
 class AuditEntry(Record, frozen=True, array_like=True):

@@ -12,7 +12,7 @@ from ringback.wire.http import Response
 
 _DEFAULT_COUNT = 100
 _MOST = 1000
-_LONGEST = 60.0
+LONGEST = 60.0
 """Seconds that a caller is kept waiting at most (protocol 2.6)."""
 
 
@@ -47,8 +47,8 @@ async def _cancel_chosen(call: Call, filter_: Filter) -> Response:
         total = choice.total if isinstance(action, BulkCancel) else action.total
         return json_response(202, {"cancelled": total, "actionId": _id(action)})
     if isinstance(action, BulkCancel):
-        finished = await call.cancels.finish(action.pos, _LONGEST)
-        if finished is None:
+        finished = await call.cancels.finish(action.pos, LONGEST)
+        if not isinstance(finished, BulkAction):
             raise Refused(
                 429, f"bulk action {_id(action)} has not finished within a minute and goes on, see /v2/bulkActions"
             )

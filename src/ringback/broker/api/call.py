@@ -9,7 +9,7 @@ import msgspec
 
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.statistics import Levels
-from ringback.broker.records import BulkAction
+from ringback.broker.records import BulkAction, Removal
 from ringback.broker.rules.preflight import Verdict
 from ringback.broker.settings import Role, Settings, Tenant
 from ringback.errors import Refused
@@ -31,10 +31,10 @@ class Preflights(Protocol):
 
 
 class Cancels(Protocol):
-    """Carries bulk cancels on."""
+    """Carries bulk cancels and removals on."""
 
-    async def finish(self, pos: int, seconds: float) -> BulkAction | None:
-        """Return a cancel when it is finished, None if that takes longer."""
+    async def finish(self, pos: int, seconds: float) -> BulkAction | Removal | None:
+        """Return one when it is finished, None if that takes longer."""
 
     def go(self) -> None:
         """Carry on what nobody waits for."""
@@ -52,7 +52,7 @@ class Call:
         settings: the broker's configuration.
         levels: how much there is of everything.
         preflights: what is known of the ways to endpoints.
-        cancels: carries bulk cancels on.
+        cancels: carries bulk cancels and removals on.
         role: what its token may do.
     """
 

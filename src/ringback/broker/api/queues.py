@@ -5,10 +5,12 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from ringback.broker.api.bulk import LONGEST
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import checked_name
-from ringback.broker.operations import queues
+from ringback.broker.operations import queues, removal
 from ringback.broker.records import Lane
+from ringback.broker.rules.lanes import is_gone
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
@@ -50,14 +52,16 @@ def list_all(call: Call) -> Answer:
     return call.desk.read(job)
 
 
-def delete(call: Call) -> Answer:
-    """Delete a queue and drop what waits in it; also when there is none."""
+async def delete(call: Call) -> Response:
+    """Delete a queue and drop what waits in it; also when there is none.
 
-    def job(tx: Transaction, moment: Moment) -> Response:
-        queues.delete_queue(tx, call.tenant.name, call.names["queue"], moment)
-        return json_response(200, {})
-
-    return call.desk.write(job)
+    It is gone at once. The answer waits until what very many have left in it is gone too, at most a minute: it goes on by itself.
+    """
+    tenant, name, limits = call.tenant.name, call.names["queue"], call.settings.limits
+    left = await call.desk.write(lambda tx, moment: removal.delete_queue(tx, tenant, name, limits, moment))
+    if left is not None:
+        await call.cancels.finish(left.pos, LONGEST)
+    return json_response(200, {})
 
 
 def pause(call: Call) -> Answer:
@@ -81,7 +85,7 @@ def _set_paused(call: Call, *, paused: bool) -> Answer:
 
 def _known(call: Call, tx: Transaction, name: str) -> Lane:
     queue = tx.get(Lane, call.tenant.name, "queue", name)
-    if queue is None:
+    if queue is None or is_gone(queue):
         raise Refused(404, f"queue {name} not found")
     return queue
 

@@ -3,18 +3,20 @@
 from msgspec.structs import replace
 
 from ringback.broker.api import run_shapes
+from ringback.broker.api.bulk import LONGEST
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import read_trim
 from ringback.broker.api.shapes import Shape
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at, parse_message_id, parse_position, position
 from ringback.broker.operations.publication import Publication
+from ringback.broker.operations.removal import remove_runs
 from ringback.broker.operations.runs.append import all_entries
-from ringback.broker.operations.runs.cancel import Wish, cancel_runs, end_by_id, of_runs
+from ringback.broker.operations.runs.cancel import Wish, end_by_id, of_runs
 from ringback.broker.operations.runs.history import load_history
 from ringback.broker.operations.runs.ingest import trigger as start
 from ringback.broker.operations.selection import within_dates
-from ringback.broker.records import ActiveRun, Delivery, Entry, Progress, Run
+from ringback.broker.records import ActiveRun, BulkAction, Delivery, Entry, Progress, Removal, Run
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
@@ -104,18 +106,22 @@ def end(call: Call) -> Answer:
     return call.desk.write(job)
 
 
-def cancel_many(call: Call) -> Answer:
-    """Cancel runs by ids, by filters, or all."""
+async def cancel_many(call: Call) -> Response:
+    """Cancel runs by ids, by filters, or all; the answer waits for the last of very many, at most a minute."""
     query = [pair for pair in call.query() if pair[0] not in ("workflowUrlExactMatch", "qstash_token")]
     exact = dict(call.query()).get("workflowUrlExactMatch", "false").lower() == "true"
     filter_ = read_filter(query, call.request.body, fields=RUN_CANCEL_FIELDS, strict=True)
-    urls = [Where("url", "in" if exact else "prefix", filter_.run_urls)] if filter_.run_urls else []
+    tenant, limits = call.tenant.name, call.settings.limits
 
-    def job(tx: Transaction, moment: Moment) -> Response:
-        canceled = cancel_runs(tx, call.tenant.name, filter_, urls, call.settings.limits, moment)
-        return json_response(200, {"cancelled": canceled})
+    def job(tx: Transaction, moment: Moment) -> Removal:
+        return remove_runs(tx, tenant, filter_, limits, moment, exact=exact)
 
-    return call.desk.write(job)
+    begun: BulkAction | Removal | None = await call.desk.write(job)
+    if isinstance(begun, Removal) and begun.open:
+        begun = await call.cancels.finish(begun.pos, LONGEST)
+    if not isinstance(begun, Removal):
+        raise Refused(429, "the runs have not been canceled within a minute; what was asked for goes on by itself")
+    return json_response(200, {"cancelled": begun.done})
 
 
 def logs(call: Call) -> Answer:

@@ -33,8 +33,9 @@ def accept(tx: Transaction, message: Message, moment: Moment, queue_made_at: Ins
         facets=facets_of(message),
     )
     held = tx.get(Lane, message.tenant, "queue", message.holds) if message.holds else None
-    if held is not None and queue_made_at not in (0, held.created_at):
+    if held is not None and (held.deleting or queue_made_at not in (0, held.created_at)):
         held = None
+    queue = _prepare_lanes(tx, message, moment) if message.flow or message.queue else None
     delivery = Delivery(
         message.seq,
         message.tenant,
@@ -43,24 +44,35 @@ def accept(tx: Transaction, message: Message, moment: Moment, queue_made_at: Ins
         queue=message.queue,
         run=message.run.run if message.run else 0,
         queued=held is not None,
-        queue_made_at=0 if held is None else held.created_at,
+        queue_made_at=_made_at(queue, held),
     )
     tx.apply(Changes(put=[message, created, *described(message, moment.now)]))
     if held is not None:
         tx.apply(Changes(put=[replace(held, active=held.active + 1)]))
-    if message.flow or message.queue:
-        _prepare_lanes(tx, message, moment)
     if message.not_before > moment.now:
         tx.apply(Changes(put=[delivery]))
     else:
         start(tx, message, delivery, moment)
 
 
-def _prepare_lanes(tx: Transaction, message: Message, moment: Moment) -> None:
-    """Create what is missing, and let the message bring its limits (protocol 4.7-1)."""
+def _prepare_lanes(tx: Transaction, message: Message, moment: Moment) -> Lane | None:
+    """Create what is missing, and let the message bring its limits (protocol 4.7-1); return its queue."""
     if message.flow:
         flow = tx.get(Lane, message.tenant, "flow", message.flow.key)
         flow = flow or lanes.new_flow(message.tenant, message.flow.key, moment.now)
         tx.apply(Changes(put=[lanes.alarmed(lanes.configured(flow, message.flow, moment.now), moment.now)]))
-    if message.queue and tx.get(Lane, message.tenant, "queue", message.queue) is None:
-        tx.apply(Changes(put=[lanes.new_queue(message.tenant, message.queue, moment.now)]))
+    if not message.queue:
+        return None
+    queue = tx.get(Lane, message.tenant, "queue", message.queue)
+    if queue is None or lanes.is_gone(queue):
+        new = lanes.new_queue(message.tenant, message.queue, moment.now)
+        queue = new if queue is None else lanes.made_anew(queue, moment.now)
+        tx.apply(Changes(put=[queue]))
+    return queue
+
+
+def _made_at(queue: Lane | None, held: Lane | None) -> Instant:
+    """Return when the queue was made, where it may be taken for another one of its name."""
+    if queue is not None:
+        return queue.created_at if queue.deleting else 0
+    return 0 if held is None else held.created_at

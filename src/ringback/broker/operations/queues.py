@@ -5,7 +5,6 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.operations.cancel import cancel_message, prepare
 from ringback.broker.operations.lanes import let_in
 from ringback.broker.records import Delivery, Lane, LaneKind
 from ringback.broker.rules import lanes
@@ -15,7 +14,6 @@ from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
 from ringback.errors import Refused
 
-_AT_ONCE = 500
 FLOW_KEPT_MS = 600_000
 """How long an unused flow-control key stays known (protocol 2.11)."""
 
@@ -37,10 +35,10 @@ def upsert_queue(
     if parallelism > limits.queue_parallelism:
         raise Refused(412, f"quota maxParallelism exceeded, current limit: {limits.queue_parallelism}")
     queue = tx.get(Lane, tenant, "queue", name)
-    if queue is None:
+    if queue is None or lanes.is_gone(queue):
         if limits.queues is not None and tx.count(Lane, *_of("queue", tenant)) >= limits.queues:
             raise Refused(412, f"quota maxQueues exceeded, current limit: {limits.queues}")
-        queue = lanes.new_queue(tenant, name, moment.now)
+        queue = lanes.made_anew(queue, moment.now) if queue else lanes.new_queue(tenant, name, moment.now)
     paused = queue.paused if paused is None else paused
     change(tx, replace(queue, parallelism=parallelism, paused=paused, updated_at=moment.now), moment)
 
@@ -58,32 +56,8 @@ def lag(tx: Transaction, queue: Lane) -> int:
 
 def list_lanes(tx: Transaction, kind: LaneKind, tenant: str) -> list[Lane]:
     """Return all queues, or all flow-control keys, of a tenant by name."""
-    return tx.find(Lane, Query(_of(kind, tenant), order=("name",), limit=100_000))
-
-
-def delete_queue(tx: Transaction, tenant: str, name: str, moment: Moment) -> None:
-    """Remove a queue; messages that wait on it are canceled, one in flight finishes and is not tried again.
-
-    Its slot goes with the queue: a queue that is made under the same name has nothing to get back from it.
-    """
-    queue = tx.get(Lane, tenant, "queue", name)
-    if queue is None:
-        return
-    tx.apply(Changes(put=[replace(queue, paused=True)]))
-    after = 0
-    while True:
-        where = (Where("tenant", "=", tenant), Where("queue", "=", name), Where("seq", ">", after))
-        found = tx.find(Delivery, Query(where, order=("seq",), limit=_AT_ONCE))
-        prepare(tx, [delivery.seq for delivery in found])
-        for delivery in found:
-            cancel_message(tx, tenant, delivery.seq, moment)
-            left = tx.get(Delivery, delivery.seq)
-            if left is not None:
-                tx.apply(Changes(put=[replace(left, queued=False)]))
-            after = delivery.seq
-        if len(found) < _AT_ONCE:
-            break
-    tx.apply(Changes(drop=[queue]))
+    found = tx.find(Lane, Query(_of(kind, tenant), order=("name",), limit=100_000))
+    return [lane for lane in found if not lanes.is_gone(lane)]
 
 
 def change_flow(tx: Transaction, tenant: str, key: str, moment: Moment, how: Callable[[Lane], Lane]) -> None:

@@ -19,6 +19,7 @@ from ringback.broker.records import (
     MinuteCounts,
     Progress,
     Record,
+    Removal,
     Run,
 )
 from ringback.broker.rules.counting import MINUTE_MS
@@ -29,6 +30,7 @@ from ringback.broker.stores.contract import Query, Transaction, Where
 
 _ACTIONS_MS = 7 * 86_400_000
 """Bulk actions stay visible for seven days (protocol 2.6.1)."""
+_CLOSED = Where("open", "null")
 _AUDIT_MS = 90 * 86_400_000
 """What administrators did stays visible for ninety days."""
 
@@ -41,6 +43,7 @@ def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -
         *tx.find(Event, Query((events,), order=("pos",), limit=most)),
         *tx.find(DeadLetter, Query((letters,), order=("pos",), limit=most)),
         *tx.find(BulkAction, Query((Where("pos", "<", first_id_at(moment.now - _ACTIONS_MS)),), limit=most)),
+        *tx.find(Removal, Query((Where("pos", "<", first_id_at(moment.now - _ACTIONS_MS)), _CLOSED), limit=most)),
         *tx.find(AuditEntry, Query((Where("pos", "<", first_id_at(moment.now - _AUDIT_MS)),), limit=most)),
         *tx.find(MinuteCounts, Query((Where("minute", "<", moment.now // MINUTE_MS - LONGEST),), limit=most)),
         *tx.find(Dedup, Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)),

@@ -30,6 +30,18 @@ def new_queue(tenant: str, name: str, now: Instant, parallelism: int = 1) -> Lan
     return Lane(tenant, "queue", name, parallelism=parallelism, created_at=now, updated_at=now)
 
 
+def is_gone(queue: Lane) -> bool:
+    """True for a queue that is being deleted and has not been made again: nobody may see it any more."""
+    return bool(queue.deleting) and not queue.anew
+
+
+def made_anew(queue: Lane, now: Instant, parallelism: int = 1) -> Lane:
+    """Return a queue that is made again while it is being deleted: it begins when what it was is gone."""
+    made_at = max(now, queue.created_at + 1)
+    fresh = new_queue(queue.tenant, queue.name, made_at, parallelism)
+    return replace(fresh, active=queue.active, waiting=queue.waiting, deleting=queue.deleting, anew=True)
+
+
 def new_flow(tenant: str, name: str, now: Instant) -> Lane:
     """Return a flow-control key that no message has configured yet."""
     return Lane(tenant, "flow", name, created_at=now, updated_at=now)
@@ -58,7 +70,7 @@ def rolled(lane: Lane, now: Instant) -> Lane:
 
 def free(lane: Lane, now: Instant) -> int:
     """Return how many messages may pass the lane now."""
-    if lane.paused:
+    if lane.paused or lane.deleting:
         return 0
     slots = _UNLIMITED if lane.parallelism is None else lane.parallelism - lane.active
     if lane.rate is not None:

@@ -74,7 +74,7 @@ def _wrong(connection: apsw.Connection) -> Iterator[_Wrong]:
         key = (lane.kind, lane.tenant, lane.name)
         least, waits = taken[key], waiting[key]
         most = least + (taken["queue", lane.tenant, _UNREADABLE] if lane.kind == "queue" else 0)
-        active = min(max(lane.active, least), most)
+        active = lane.active if lane.deleting else min(max(lane.active, least), most)  # counted anew when it is through
         name = f"{'queue' if lane.kind == 'queue' else 'flow-control key'} {lane.name} of {lane.tenant}"
         texts = []
         if lane.active != active:

@@ -148,6 +148,7 @@ TABLES: dict[type[Record], Table] = {
         Table("minute_counts", records.MinuteCounts, ("tenant", "minute", "node")),
         Table("bulk_actions", records.BulkAction, ("pos",), _plain("tenant")),
         Table("bulk_cancels", records.BulkCancel, ("pos",), _plain("tenant")),
+        Table("removals", records.Removal, ("pos",), _plain("tenant", "open"), indexes=("open",)),
         Table("audit_log", records.AuditEntry, ("pos",), _plain("tenant")),
         Table("dedups", records.Dedup, ("tenant", "id"), _plain("expires_at"), indexes=("expires_at",)),
         Table("schedules", records.Schedule, ("tenant", "id"), _plain("wake_at"), indexes=("wake_at",)),

@@ -11,7 +11,7 @@ from ringback.broker.stores import sql
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 def migrate(connection: apsw.Connection, path: Path, codecs: Mapping[type[Record], Codec] = CODECS) -> None:

@@ -1,5 +1,6 @@
 """Canceling runs and finishing them from outside (workflow protocol 3.2)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from ringback.broker.operations.runs.end import end_run
@@ -34,23 +35,23 @@ def end_by_id(
         end_run(tx, run, "RUN_CANCELED", limits, moment)
 
 
-def cancel_runs(
-    tx: Transaction, tenant: str, filter_: Filter, urls: list[Where], limits: Limits, moment: Moment
-) -> int:
-    """Cancel the active runs a filter chooses, at most `count`; return how many there were."""
-    if filter_.ids is not None:
-        found = [run for run_id in dict.fromkeys(filter_.ids) if (run := _active(tx, tenant, run_id))]
-    else:
-        where = [
-            Where("tenant", "=", tenant),
-            Where("state", "=", "RUN_STARTED"),
-            *within_dates(filter_, "seq"),
-            *of_runs(filter_),
-            *urls,
-        ]
-        asked = tx.find(Run, Query(tuple(where), order=("seq",), limit=max(1, filter_.count or 100)))
-        tx.load((Run, (run.seq,)) for run in asked)
-        found = [run for one in asked if (run := tx.get(Run, one.seq)) and run.state == "RUN_STARTED"]
+def active_runs(tx: Transaction, tenant: str, ids: Sequence[str]) -> list[Run]:
+    """Return the active runs that ids stand for."""
+    active = [found for run_id in dict.fromkeys(ids) if (found := tx.get(ActiveRun, tenant, run_id))]
+    return [run for one in active if (run := tx.get(Run, one.run))]
+
+
+def chosen_runs(tenant: str, filter_: Filter, *, exact: bool) -> tuple[Where, ...]:
+    """Return the conditions on the active runs that a filter chooses; `exact` says whether URLs are meant whole."""
+    urls = [Where("url", "in" if exact else "prefix", filter_.run_urls)] if filter_.run_urls else []
+    mine = (Where("tenant", "=", tenant), Where("state", "=", "RUN_STARTED"))
+    return (*mine, *within_dates(filter_, "seq"), *of_runs(filter_), *urls)
+
+
+def cancel_runs(tx: Transaction, numbers: Sequence[int], limits: Limits, moment: Moment) -> int:
+    """Cancel runs by their numbers; return how many were active."""
+    tx.load((Run, (seq,)) for seq in numbers)
+    found = [run for seq in numbers if (run := tx.get(Run, seq)) and run.state == "RUN_STARTED"]
     for run in found:
         end_run(tx, run, "RUN_CANCELED", limits, moment)
     return len(found)
@@ -78,8 +79,3 @@ def of_runs(filter_: Filter) -> list[Where]:
     if filter_.labels:
         where.append(Where("labels", "contains", filter_.labels))
     return where
-
-
-def _active(tx: Transaction, tenant: str, run_id: str) -> Run | None:
-    active = tx.get(ActiveRun, tenant, run_id)
-    return None if active is None else tx.get(Run, active.run)
