@@ -220,7 +220,7 @@ async def test_no_filter_reads_all_history(tmp_path: Path, monkeypatch: pytest.M
     def ask(statement: str, values: list[object]) -> list[tuple[object, ...]]:
         plan = [row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
         stops = ("LIMIT ?) r", "LIMIT ?) counted", "IS NULL LIMIT 1")
-        if " r WHERE " in statement and not any(one in statement for one in stops):
+        if " r WHERE " in " ".join(statement.split()) and not any(one in statement for one in stops):
             plans.append(" | ".join(plan))
         return list(store._connection.execute(statement, values))
 
@@ -234,5 +234,5 @@ async def test_no_filter_reads_all_history(tmp_path: Path, monkeypatch: pytest.M
     assert any(" f" not in plan for plan in plans)
     for plan in plans:
         assert "SCAN r" not in plan, "every row is read"
-        assert "_by_facets_" in plan
+        assert any(index in plan for index in ("_by_facets_", "_by_rare_", "_by_status_"))
         assert "TEMP B-TREE" not in plan or " f" in plan, "only what is known to be little may be sorted"

@@ -27,16 +27,20 @@ _MERGED = 200
 """Most places in an index that are read side by side."""
 _MANY = 10_000
 """Most facets whose records are looked up one by one."""
-_PROBED = 10_000
+_PROBED = 5_000
 """How many records are walked through before anything else is tried."""
-_PROMISING = 10
+_PROMISING = 20
 """How many times as many, where the page would be full by then if it went on like this."""
+_RARE = 10_000
+"""Most records in rare states that are walked through before anything else is tried."""
 _SORTED = 30_000
 """Most places that are sorted to find a page among them."""
 
 _STATES = {Event: State, Run: RunState}
 
 Rows = list[tuple[Any, ...]]
+_TOO_MANY = (None,)
+"""The row that stands for a page where there is too much to be sorted."""
 
 
 class Statement(NamedTuple):
@@ -47,6 +51,11 @@ class Statement(NamedTuple):
 
 
 Merge = Callable[[Ask, list[Statement], Query], Rows]
+
+
+def is_of_history(kind: type[Record], query: Query) -> bool:
+    """Whether facets are asked for a query; else a plain statement answers it."""
+    return bool(_about(kind, query))
 
 
 def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
@@ -68,30 +77,30 @@ def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
     arms = _arms(kind, query, ids)
     if arms:
         return merge(ask, arms, query)
-    exists = _exists(about)
-    rows = list(ask(*_walked(kind, query, exists, within=_PROBED)))
-    if query.limit > len(rows) >= query.limit / _PROMISING:
-        rows = list(ask(*_walked(kind, query, exists, within=_PROBED * _PROMISING)))
+    fits = _fits(about)
+    rows = list(ask(*_walked(kind, query, fits, within=_PROBED)))
     if len(rows) >= query.limit or _count(ask, _in_range(kind, query), _PROBED) <= _PROBED:
         return rows
-    rare = _rare_arms(kind, query, exists)
-    if rare and _count(ask, _rare_in_range(kind, query), _PROBED) <= _PROBED:
+    rare = _rare_arms(kind, query, fits)
+    if rare and _count(ask, _rare_in_range(kind, query), _RARE) <= _RARE:
         return merge(ask, rare, query)
-    of_fitting = _of_fitting(kind, query, fitting)
-    if _count(ask, fitting, _MANY) <= _MANY and _count(ask, of_fitting, _SORTED) <= _SORTED:
-        return list(ask(*_sorted(kind, query, of_fitting)))
-    return _walked_in_parts(ask, merge, kind, query, about)
+    if len(rows) >= query.limit / _PROMISING:
+        rows = list(ask(*_walked(kind, query, fits, within=_PROBED * _PROMISING)))
+        if len(rows) >= query.limit:
+            return rows
+    rows = list(ask(*_sorted(kind, query, fitting)))
+    return rows if _TOO_MANY not in rows else _walked_in_parts(ask, merge, kind, query, about)
 
 
 def _walked_in_parts(ask: Ask, merge: Merge, kind: type[Record], query: Query, about: Sequence[Where]) -> Rows:
     """Walk through the parts of history that may hold something."""
     rows: Rows = []
-    exists, (place,) = _exists(about), query.order
+    fits, (place,) = _fits(about), query.order
     for before, last in segments(ask, kind, query, about):
         where = (*query.where, Where(place, ">", before), Where(place, "<=", last))
         part = replace(query, where=where, limit=query.limit - len(rows))
-        rare = _rare_arms(kind, part, exists)
-        rows += merge(ask, rare, part) if rare else ask(*_walked(kind, part, exists))
+        rare = _rare_arms(kind, part, fits)
+        rows += merge(ask, rare, part) if rare else ask(*_walked(kind, part, fits))
         if len(rows) >= query.limit:
             break
     return rows
@@ -139,28 +148,46 @@ def _host(url: str) -> str:
         return ""  # no message was ever accepted for it
 
 
-def _fitting(about: Sequence[Where]) -> Statement:
+def _fitting(about: Sequence[Where], *, one_by_one: bool = False) -> Statement:
     """All facets that fit."""
     values: list[Any] = []
     conditions = [
-        _labelled(about, one.value, values) if one.column == "labels" else condition("f", one, values) for one in about
+        _labelled(about, one.value, values, of="+f.id" if one_by_one else None)
+        if one.column == "labels"
+        else condition("f", one, values)
+        for one in about
     ]
     return Statement(f"{TABLES[Facets].name} f WHERE {' AND '.join(conditions)}", values)
 
 
-def _labelled(about: Sequence[Where], labels: Sequence[str], values: list[Any]) -> str:
-    """Return the condition that facets have one of some labels; it names the tenant, so that the list is made once."""
+def _labelled(about: Sequence[Where], labels: Sequence[str], values: list[Any], *, of: str | None) -> str:
+    """Return the condition that facets have one of some labels; it names the tenant, so that an index is used.
+
+    Args:
+        about: all conditions.
+        labels: of which they have one.
+        values: the statement's values, added to.
+        of: number of the facets, to ask for them one by one; without it, those that fit are looked up.
+    """
     tenants = [one.value for one in about if one.column == "tenant"]
     values += [*tenants, *map(label_key, labels)]
     marks = ", ".join("?" * len(labels))
     tenant = "l.tenant = ? AND " if tenants else ""
-    return f"f.id IN (SELECT l.facets FROM {TABLES[FacetLabel].name} l WHERE {tenant}l.label IN ({marks}))"
+    having = f"FROM {TABLES[FacetLabel].name} l WHERE {tenant}l.label IN ({marks})"
+    return f"(SELECT TRUE {having} AND l.facets = {of} LIMIT 1)" if of else f"f.id IN (SELECT l.facets {having})"
 
 
-def _exists(about: Sequence[Where]) -> Statement:
-    """Return the condition that a record's facets fit, to be asked row by row."""
-    fitting = _fitting(about)
-    return Statement(f"EXISTS (SELECT 1 FROM {fitting.text} AND f.id = r.facets + 0)", fitting.values)
+def _fits(about: Sequence[Where]) -> Statement:
+    """Return the condition that a record's facets fit, to be asked row by row.
+
+    A planner would make a join of EXISTS, and may begin it at the wrong end; a value it has to ask for.
+    """
+    if sorted(one.column for one in about) == ["labels", "tenant"]:
+        values: list[Any] = []
+        (labels,) = (one.value for one in about if one.column == "labels")
+        return Statement(_labelled(about, labels, values, of="r.facets"), values)
+    fitting = _fitting(about, one_by_one=True)
+    return Statement(f"(SELECT TRUE FROM {fitting.text} AND f.id = r.facets LIMIT 1)", fitting.values)
 
 
 def _asked_state(table: Table, query: Query) -> Where | None:
@@ -221,7 +248,7 @@ def merged_there(ask: Ask, arms: list[Statement], query: Query) -> Rows:
     return list(ask(f"{text} ORDER BY place{_direction(query)} LIMIT ?", [*values, query.limit]))
 
 
-def _rare_arms(kind: type[Record], query: Query, exists: Statement) -> list[Statement]:
+def _rare_arms(kind: type[Record], query: Query, fits: Statement) -> list[Statement]:
     """Return a statement for each state that is asked for, if there is an index of all of them."""
     table = TABLES[kind]
     asked = _asked_state(table, query)
@@ -230,9 +257,7 @@ def _rare_arms(kind: type[Record], query: Query, exists: Statement) -> list[Stat
     rest = [one for one in _own(kind, query) if one is not asked]
     rare = _not_common(table)
     return [
-        _ordered(
-            table, query, Statement(f"r.{table.faceted} = ?{rare} AND {exists.text}", [state, *exists.values]), rest
-        )
+        _ordered(table, query, Statement(f"r.{table.faceted} = ?{rare} AND {fits.text}", [state, *fits.values]), rest)
         for state in _states(asked)
     ]
 
@@ -264,29 +289,31 @@ def _in_range(kind: type[Record], query: Query) -> Statement:
     return Statement(f"{TABLES[kind].name} r{where}", values)
 
 
-def _of_fitting(kind: type[Record], query: Query, fitting: Statement) -> Statement:
-    """All records of the facets that fit.
+def _sorted(kind: type[Record], query: Query, fitting: Statement) -> Statement:
+    """Sort the places of all records of the facets that fit, which the index alone tells, and read those of the page.
 
     CROSS JOIN makes SQLite begin with the facets; the plus takes the type off their number, else it would not use the index
     of a column that has none.
     """
-    values = list(fitting.values)
-    conditions = ["r.facets = +a.id", *(condition("r", one, values) for one in _own(kind, query))]
-    facets = f"(SELECT f.id FROM {fitting.text}) a"
-    return Statement(f"{facets} CROSS JOIN {TABLES[kind].name} r WHERE {' AND '.join(conditions)}", values)
+    table, values = TABLES[kind], [*fitting.values, _MANY + 1]
+    place, order = _place(table), f"ORDER BY place{_direction(query)}"
+    own = ["r.facets = +s.id", *(condition("r", one, values) for one in _own(kind, query))]
+    text = f"""
+        WITH sorts AS MATERIALIZED (SELECT f.id FROM {fitting.text} LIMIT ?),
+        places AS MATERIALIZED (
+            SELECT {place} AS place FROM sorts s CROSS JOIN {table.name} r
+            WHERE {" AND ".join(own)} AND (SELECT count(*) FROM sorts) <= ? LIMIT ?
+        ),
+        much AS MATERIALIZED (SELECT (SELECT count(*) FROM sorts) > ? OR (SELECT count(*) FROM places) > ? AS too),
+        page AS MATERIALIZED (SELECT place FROM places WHERE NOT (SELECT too FROM much) {order} LIMIT ?)
+        SELECT record FROM (
+            SELECT r.record, place FROM page CROSS JOIN {table.name} r WHERE {place} = +place {order}
+        ) found
+        UNION ALL SELECT NULL FROM much WHERE too"""
+    return Statement(text, [*values, _MANY, _SORTED + 1, _MANY, _SORTED, query.limit])
 
 
-def _sorted(kind: type[Record], query: Query, of_fitting: Statement) -> Statement:
-    """Sort the places of all records of the facets that fit, which the index alone tells, and read those of the page."""
-    source, values = of_fitting
-    table, direction = TABLES[kind], _direction(query)
-    # `+ 0` keeps the planner from walking through everything in order
-    places = f"SELECT {_place(table)} + 0 AS place FROM {source} ORDER BY {_place(table)} + 0{direction} LIMIT ?"
-    text = f"SELECT r.record FROM ({places}) p CROSS JOIN {table.name} r WHERE {_place(table)} = +p.place"
-    return Statement(f"{text} ORDER BY p.place{direction}", [*values, query.limit])
-
-
-def _walked(kind: type[Record], query: Query, exists: Statement, within: int | None = None) -> Statement:
+def _walked(kind: type[Record], query: Query, fits: Statement, within: int | None = None) -> Statement:
     """Walk through all records, or the first ones only, and ask of each whether its facets fit."""
     source, values = _in_range(kind, query)
     order = f" ORDER BY {_place(TABLES[kind])}{_direction(query)}"
@@ -295,8 +322,8 @@ def _walked(kind: type[Record], query: Query, exists: Statement, within: int | N
     rest = [one for one in _own(kind, query) if one.column not in query.order or within is None]
     if within is None:
         source, values = f"{TABLES[kind].name} r", []
-    values = [*values, *exists.values]
-    where = " AND ".join([exists.text, *(condition("r", one, values) for one in rest)])
+    values = [*values, *fits.values]
+    where = " AND ".join([fits.text, *(condition("r", one, values) for one in rest)])
     return Statement(f"SELECT r.record FROM {source} WHERE {where}{order} LIMIT ?", [*values, query.limit])
 
 

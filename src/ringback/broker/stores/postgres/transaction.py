@@ -120,7 +120,14 @@ class PostgresTransaction:
         """See `Transaction.find`."""
         self.flush()
         record = self._codecs[kind].record
-        return [record(row[0]) for row in pages.find(self._ask, pages.merged_there, kind, query)]
+        if not pages.is_of_history(kind, query):
+            return self._records(kind, *sql.find_statement(kind, query))
+        self._fetch(
+            "SET LOCAL plan_cache_mode = force_custom_plan"
+        )  # what is rare has an index, what is common needs none
+        found = pages.find(self._ask, pages.merged_there, kind, query)
+        self._fetch("SET LOCAL plan_cache_mode = force_generic_plan")
+        return [record(row[0]) for row in found]
 
     def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:
         """See `Transaction.claim`."""
