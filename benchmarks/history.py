@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.process import broker, scratch
+from benchmarks.process import scratch
 from benchmarks.report import Report, quantile
-from benchmarks.seed import fill, wait_until_noted
+from benchmarks.seed import fill, filled_broker
 from ringback.broker.ids import first_id_at
 from ringback.broker.records import DeadLetter, Event, Message, Record, State
 from ringback.broker.rules.facets import described, facets_of
@@ -132,6 +132,7 @@ def main() -> None:
     """Fill, ask, report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own")
     options = parser.parse_args()
     report = Report("history")
     with scratch() as folder:
@@ -141,8 +142,10 @@ def main() -> None:
         fill(path, records(options.rows, newest))
         report.add("rows written straight into the tables in", time.perf_counter() - begun, "s")
         report.add("size of the database", path.stat().st_size / 2**20, "MiB")
-        with broker(path) as running, httpx.Client(headers=running.headers, timeout=60) as http:
-            report.add("what they are about noted after", wait_until_noted(path), "s")
+        with (
+            filled_broker(path, report, postgres=options.postgres) as running,
+            httpx.Client(headers=running.headers, timeout=60) as http,
+        ):
             measure_pages(http, running.url, report, newest)
     report.print()
 

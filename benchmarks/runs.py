@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import httpx
 
 from benchmarks.history import DAYS, TENANT
-from benchmarks.process import broker, scratch
+from benchmarks.process import scratch
 from benchmarks.report import Report, quantile
-from benchmarks.seed import fill, wait_until_noted
+from benchmarks.seed import fill, filled_broker
 from ringback.broker.ids import first_id_at
 from ringback.broker.records import ActiveRun, Record, Run, RunState
 from ringback.broker.rules.facets import described_run, with_facets
@@ -112,13 +112,16 @@ def main() -> None:
     """Fill, ask, report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own")
     options = parser.parse_args()
     report = Report("runs")
     with scratch() as folder:
         path, newest = folder / "runs.db", now()
         fill(path, runs(options.runs, newest))
-        with broker(path) as running, httpx.Client(headers=running.headers, timeout=60) as http:
-            report.add("what they are about noted after", wait_until_noted(path), "s")
+        with (
+            filled_broker(path, report, postgres=options.postgres) as running,
+            httpx.Client(headers=running.headers, timeout=60) as http,
+        ):
             measure_pages(http, running.url, report, newest)
     report.print()
 

@@ -1,18 +1,26 @@
 """A database with millions of records, written straight into its tables: through the broker it would take hours."""
 
 import asyncio
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 
 import apsw
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from benchmarks.process import Broker, broker
+from benchmarks.report import Report
 from ringback.broker.operations.stretches import KINDS, LONG
 from ringback.broker.records import Record
 from ringback.broker.stores import sql
+from ringback.broker.stores.postgres.copying import copy
 from ringback.broker.stores.rows import CODECS, TABLES
 from ringback.broker.stores.sqlite import SqliteStore
+from support.postgres import serving
 
 _AT_ONCE = 20_000
 _LONGEST = 300.0
@@ -35,21 +43,40 @@ def fill(path: Path, records: Iterable[Record]) -> None:
     connection.close()
 
 
-def wait_until_noted(path: Path) -> float:
-    """Wait until a broker on a database has noted what its history is about, as it does in the background; return the seconds."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+@contextmanager
+def filled_broker(path: Path, report: Report, *, postgres: bool) -> Iterator[Broker]:
+    """Run a broker on a filled database, or on a copy of it in a PostgreSQL of its own; go on when its history is noted."""
+    with ExitStack() as stack:
+        if postgres:
+            server = stack.enter_context(serving(durable=True))
+            server.query("postgres", "CREATE DATABASE bench")
+            address: Path | str = server.address("bench")
+            begun = time.perf_counter()
+            asyncio.run(copy(path, str(address), lambda *_: None))
+            report.add("copied to PostgreSQL in", time.perf_counter() - begun, "s")
+            ask = lambda statement: int(server.query("bench", f"SET search_path = ringback; {statement}"))  # noqa: E731
+        else:
+            address, connection = path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            stack.callback(connection.close)
+            ask = lambda statement: int(next(connection.execute(statement))[0])  # noqa: E731
+        running = stack.enter_context(broker(address))
+        report.add("what history is about noted after", _wait_until_noted(ask), "s")
+        yield running
+
+
+def _wait_until_noted(ask: Callable[[str], int]) -> float:
+    """Wait until a broker has noted what its history is about, as it does in the background; return the seconds."""
     begun = time.perf_counter()
     for kind in KINDS:
         table = TABLES[kind]
         left = (
             f"SELECT count(*) FROM (SELECT 1 FROM {table.name} WHERE {table.key[0]} > (SELECT coalesce(max(upto), -1)"
-            f""" FROM stretches WHERE "of" = '{table.name}') LIMIT {2 * LONG})"""
+            f""" FROM stretches WHERE "of" = '{table.name}') LIMIT {2 * LONG}) AS rest"""
         )
-        while next(connection.execute(left))[0] == 2 * LONG:
+        while ask(left) == 2 * LONG:
             if time.perf_counter() - begun > _LONGEST:
                 raise SystemExit(f"not all {table.name} are noted after {_LONGEST:.0f} s")
             time.sleep(0.5)
-    connection.close()
     return time.perf_counter() - begun
 
 
