@@ -1,13 +1,17 @@
 """A clock that is set back by hours holds nothing up for hours, and lets nothing go too early."""
 
 import asyncio
+import shutil
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 
 from ringback.broker.engine.loop import Loop
 from ringback.broker.records import Lane
 from ringback.broker.rules import lanes
-from support.inprocess import START, answering, inprocess
+from ringback.broker.stores.sqlite import SqliteStore
+from support.inprocess import START, InProcess, answering, inprocess
 
 HOURS = 3 * 3_600_000
 URL = "https://app.example/"
@@ -96,6 +100,80 @@ async def test_a_deduplication_id_is_not_taken_for_hours_longer() -> None:
         await ringed.publish(URL, Upstash_Deduplication_Id="once")
         await ringed.settle()
         assert len(ringed.sent) == 2
+
+
+def reopened(folder: Path, at: int) -> AbstractAsyncContextManager[InProcess]:
+    """A broker on the same file, whose clock says something else than that of the last one."""
+    return inprocess(SqliteStore(folder / "ringback.db"), at=at)
+
+
+@pytest.mark.parametrize("down", [0, 1_800_000])
+async def test_what_waits_comes_in_time_if_the_clock_is_set_back_while_the_broker_is_down(
+    tmp_path: Path, down: int
+) -> None:
+    async with reopened(tmp_path, START) as before:
+        before.respond = answering(500)
+        await before.publish(f"{URL}retried", Upstash_Retry_Delay="10000")
+        await before.settle()
+        await before.publish(f"{URL}delayed", Upstash_Delay="1m")
+        await before.publish(f"{URL}at", Upstash_Not_Before=str((START - HOURS + down) // 1000 + 60))
+        await before.call("POST", f"/v2/schedules/{URL}tick", Upstash_Cron="0 * * * *")
+        for _ in range(2):
+            await before.publish(
+                f"{URL}rated", Upstash_Flow_Control_Key="key", Upstash_Flow_Control_Value="rate=1,period=50s"
+            )
+        await before.settle()
+    async with reopened(tmp_path, START - HOURS + down) as after:
+        paths = lambda: [one.url.removeprefix(URL) for one in after.sent]  # noqa: E731
+        await after.turn(9_000)
+        assert "retried" not in paths()
+        await after.turn(2_000)
+        assert paths().count("retried") == 1
+        await after.turn(60_000)
+        assert sorted(paths()) == ["at", "delayed", "rated", "retried"]
+        await after.turn(7_200_000)  # an hour more than its period: it was not set back by whole hours
+        assert "tick" in paths()
+
+
+async def test_a_clock_that_was_set_back_before_a_stop_is_followed_once(tmp_path: Path) -> None:
+    async with reopened(tmp_path, START) as before:
+        await before.publish(f"{URL}delayed", Upstash_Delay="1h")
+        await before.settle()
+        before.at -= HOURS
+        await before.turn(600_000)
+        await before.publish(f"{URL}new", Upstash_Delay="1h")
+    async with reopened(tmp_path, START - HOURS + 600_000) as after:
+        await after.turn(2_990_000)
+        assert after.sent == []
+        await after.turn(20_000)
+        assert [one.url for one in after.sent] == [f"{URL}delayed"]
+        await after.turn(600_000)
+        assert [one.url for one in after.sent] == [f"{URL}delayed", f"{URL}new"]
+
+
+async def test_a_schedule_that_no_message_told_of_is_followed_too(tmp_path: Path) -> None:
+    async with reopened(tmp_path, START) as before:
+        await before.call("POST", f"/v2/schedules/{URL}tick", Upstash_Cron="0 * * * *")
+    async with reopened(tmp_path, START - HOURS) as after:
+        await after.turn(3_600_000)
+        assert len(after.sent) == 1
+
+
+async def test_what_became_due_by_a_clock_that_was_set_ahead_while_the_broker_was_down_goes_out_once(
+    tmp_path: Path,
+) -> None:
+    async with reopened(tmp_path, START) as before:
+        await before.call("POST", f"/v2/schedules/{URL}tick", Upstash_Cron="*/10 * * * *")
+        await before.publish(f"{URL}delayed", Upstash_Delay="1h")
+        before.held = asyncio.Event()
+        await before.publish(f"{URL}in-flight")
+        await before.settle()
+        (tmp_path / "killed").mkdir()
+        for file in tmp_path.glob("ringback.db*"):
+            shutil.copy(file, tmp_path / "killed")
+    async with reopened(tmp_path / "killed", START + HOURS) as after:
+        await after.settle()
+        assert sorted(one.url.removeprefix(URL) for one in after.sent) == ["delayed", "in-flight", "tick"]
 
 
 async def test_a_loop_that_sleeps_takes_its_turn_nevertheless() -> None:

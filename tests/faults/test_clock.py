@@ -52,6 +52,28 @@ def test_a_clock_that_is_set_back_and_ahead_holds_nothing_up_and_repeats_nothing
             assert set((paths(endpoint) - Counter({"/retried": 2})).values()) == {1}
 
 
+def test_a_clock_that_is_set_back_while_a_broker_is_down_holds_nothing_up_and_repeats_nothing(tmp_path: Path) -> None:
+    failures = iter((500, 200))
+
+    def respond(request: Received) -> Answer:
+        return Answer(next(failures) if request.path == "/retried" else 200)
+
+    with set_clock(tmp_path) as clock, listening(respond) as endpoint:
+        clock.set(6 * HOUR)
+        with running(tmp_path / "ringback.db") as broker:
+            headers = {"Authorization": f"Bearer {broker.token}"}
+            publish(broker.url, headers, endpoint, "/delayed", Upstash_Delay="5s")
+            publish(broker.url, headers, endpoint, "/hour", Upstash_Delay="1h")
+            publish(broker.url, headers, endpoint, "/retried", Upstash_Retry_Delay="5000")
+            endpoint.wait_for(1, "/retried")
+            broker.kill()
+        clock.set(0)
+        with running(tmp_path / "ringback.db") as broker:
+            for path, count in (("/retried", 2), ("/delayed", 1)):
+                eventually(lambda path=path, count=count: paths(endpoint)[path] == count, 60)  # type: ignore[misc]
+            assert paths(endpoint)["/hour"] == 0
+
+
 def test_nodes_whose_clock_is_set_back_go_on_and_are_not_taken_for_dead(tmp_path: Path, postgres: Server) -> None:
     address = postgres.fresh()
     name = address.rpartition("/")[2]

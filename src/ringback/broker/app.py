@@ -24,6 +24,7 @@ from ringback.broker.engine.sender import HttpSender, SenderLimits
 from ringback.broker.engine.watchdog import Watchdog
 from ringback.broker.ids import Ids
 from ringback.broker.operations.desk import Desk
+from ringback.broker.operations.set_back import last_sight
 from ringback.broker.records import Record
 from ringback.broker.rules.request import outbound
 from ringback.broker.rules.run_request import run_outbound
@@ -91,6 +92,8 @@ class Broker:
         await self.store.open()
         self.store.on_handed(self._see)
         self.store.on_woken(self.scheduler.loop.nudge)
+        if not self.store.shared:
+            self.scheduler.remember(await self.desk.read(last_sight))
         await self.membership.join()
         await self.keyring.load(self.desk)
         await self.scheduler.recover()

@@ -542,6 +542,8 @@ class Node(Record, frozen=True, array_like=True):
         beats: grows as long as it lives.
         name: host and process.
         release: version it runs.
+        seen, seen_at: the newest number at a time, and what its clock said then; one that is alone tells by them after a start
+            that its clock was set back meanwhile.
     """
 
     slot: int
@@ -550,3 +552,5 @@ class Node(Record, frozen=True, array_like=True):
     since_at: int = 0
     name: str = ""
     release: str = ""
+    seen: int = 0
+    seen_at: int = 0

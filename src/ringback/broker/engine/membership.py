@@ -8,6 +8,7 @@ from ringback.broker.engine.dispatcher import Dispatcher
 from ringback.broker.engine.loop import LONGEST_SLEEP, Loop
 from ringback.broker.operations import nodes
 from ringback.broker.operations.desk import Desk
+from ringback.broker.operations.set_back import Sight, note_sight
 from ringback.broker.records import Node
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.clock import Instant, elapsed
@@ -48,10 +49,12 @@ class Membership:
         self._sure(begun)
 
     async def leave(self) -> None:
-        """Give the place back, and with it what could not be finished."""
-        if not self._desk.store.shared:
-            return
+        """Give the place back, and with it what could not be finished; who is alone leaves the time there."""
         with suppress(StoreUnavailable):
+            if not self._desk.store.shared:
+                seen = Sight(self._desk.clock(), self._desk.ids.new())
+                await self._desk.write(lambda tx, _: note_sight(tx, self._desk.node, seen), apart=True)
+                return
             await self._desk.write(lambda tx, _: nodes.leave(tx, self._desk.node), apart=True)
             if await self._take_back():
                 self._desk.store.wake_others()

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from ringback.broker.changes import Changes
 from ringback.broker.engine.dispatcher import Dispatcher
@@ -13,7 +12,7 @@ from ringback.broker.operations.due import next_wake, open_lanes, start_due
 from ringback.broker.operations.nodes import recover
 from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
-from ringback.broker.operations.set_back import follow, follow_deliveries
+from ringback.broker.operations.set_back import Sight, follow, follow_deliveries, note_sight
 from ringback.broker.records import Delivery, Lane, Progress, Schedule, Waiter
 from ringback.broker.rules.moment import CLOCKS_DIFFER_MS, Moment
 from ringback.broker.settings import Limits
@@ -35,13 +34,6 @@ _TIMED = frozenset({Delivery, Lane, Schedule, Waiter})
 """Records with a `wake_at`; asked by type, because every record that is written passes here."""
 
 
-class Sight(NamedTuple):
-    """What the clock said once, and the newest number then; numbers never go back."""
-
-    at: Instant
-    number: int
-
-
 class Scheduler:
     """Wakes when the earliest thing in the store is due.
 
@@ -58,6 +50,7 @@ class Scheduler:
         self._behind = False
         self._floor = self._full_look_at = 0
         self._seen = Sight(0, 0)
+        self._noted = False
         self.loop = Loop("scheduler", self.tick, desk.clock, _POLL if desk.store.shared else _LOOK)
         dispatcher.on_room = self._room_again
 
@@ -119,22 +112,34 @@ class Scheduler:
         held_by_others = self._desk.store.shared and not started and at is not None and at <= now
         return now + _PAUSE if held_by_others else at
 
+    def remember(self, seen: Sight) -> None:
+        """What the clock said before this process began; it may have been set back since."""
+        self._seen = seen
+
     async def _follow_clock(self) -> None:
-        """Bring forward what waits, if the clock was set back since the last turn.
+        """Bring forward what waits, if the clock was set back since the last turn, or since the last process.
 
         Where others write too, their clocks may have been right all the time, and what waits with them.
         """
         seen = Sight(self._desk.clock(), self._desk.ids.new())
         before, self._seen = self._seen, seen
         by = before.at - seen.at
-        if self._desk.store.shared or by < _SET_BACK:
+        if self._desk.store.shared or (by < _SET_BACK and self._noted):
             return
-        _log.warning("the clock was set back by %s s: what waits is brought forward as much", by // 1000)
-        await self._desk.write(lambda tx, moment: follow(tx, by, moment), apart=True)
-        after: int | None = 0
+
+        def job(tx: Transaction, moment: Moment) -> None:
+            note_sight(tx, self._desk.node, seen)
+            if by >= _SET_BACK:
+                follow(tx, by, moment)
+
+        if by >= _SET_BACK:
+            _log.warning("the clock was set back by %s s: what waits is brought forward as much", by // 1000)
+        await self._desk.write(job, apart=True)
+        self._noted = True
+        after: int | None = 0 if by >= _SET_BACK else None
         while after is not None:
-            job = partial(follow_deliveries, by=by, after=after, upto=before.number, most=_AT_ONCE)
-            after = await self._desk.write(job, apart=True)
+            step = partial(follow_deliveries, by=by, after=after, upto=before.number, most=_AT_ONCE)
+            after = await self._desk.write(step, apart=True)
 
     def _since(self) -> Instant:
         """Return how far back to look: now and then at everything, else not much further than where the last look ended."""

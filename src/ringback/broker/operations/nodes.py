@@ -42,7 +42,7 @@ def join(tx: Transaction, ids: Ids, now: Instant, before: int | None, *, alone: 
     gone = [node for node in present if alone or node.number == before]
     tx.apply(Changes(drop=list(gone)))
     taken = {node.slot for node in present if node not in gone}
-    newest = max([newest_number(tx), *(node.number for node in present)])
+    newest = max([newest_number(tx), *(max(node.number, node.seen) for node in present)])
     free = [
         slot % SLOTS for slot in range(slot_of(newest) + 1, slot_of(newest) + 1 + SLOTS) if slot % SLOTS not in taken
     ]
@@ -51,6 +51,9 @@ def join(tx: Transaction, ids: Ids, now: Instant, before: int | None, *, alone: 
     ids.sit(free[0])
     ids.go_past(newest)
     node = Node(free[0], ids.new(), 0, now, f"{socket.gethostname()}:{os.getpid()}", __version__)
+    last = max(gone, key=lambda one: one.seen, default=None)
+    if alone and last is not None:  # what the clock has said is not forgotten before it was followed
+        node = replace(node, seen=last.seen, seen_at=last.seen_at)
     tx.apply(Changes(put=[node]))
     return node
 

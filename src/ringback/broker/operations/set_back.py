@@ -2,12 +2,18 @@
 
 Without it a retry that was to come in ten seconds comes in three hours and ten seconds, when the clock was three hours ahead.
 A message that was to come not before a certain time keeps that time.
+
+How far it was set back is told by what it said before. Across a stop that is what was written down last, so that the time the
+broker was down is not counted: what waits comes after a start no later than it would have come after the stop, and never earlier
+than it should.
 """
+
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Dedup, Delivery, Lane, Message, Schedule, Waiter
+from ringback.broker.records import Dedup, Delivery, Event, Lane, Message, Node, Schedule, Waiter
 from ringback.broker.rules import lanes
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
@@ -15,6 +21,28 @@ from ringback.clock import Instant
 from ringback.wire import cron
 
 _ALL = 100_000
+
+
+class Sight(NamedTuple):
+    """What the clock said once, and the newest number then; numbers never go back."""
+
+    at: Instant
+    number: int
+
+
+def last_sight(tx: Transaction) -> Sight:
+    """Return what the clock said when something was written down last, as far as that was written down, too."""
+    events = tx.find(Event, Query(order=("pos",), descending=True, limit=1))
+    nodes = tx.find(Node, Query(limit=_ALL))
+    told = [Sight(0, 0), *(Sight(one.at, one.pos) for one in events), *(Sight(one.seen_at, one.seen) for one in nodes)]
+    return max(told, key=lambda sight: sight.number)
+
+
+def note_sight(tx: Transaction, node: Node, seen: Sight) -> None:
+    """Write down what the clock says."""
+    known = tx.get(Node, node.slot)
+    if known is not None and known.number == node.number:
+        tx.apply(Changes(put=[replace(known, seen=seen.number, seen_at=seen.at)]))
 
 
 def follow(tx: Transaction, by: int, moment: Moment) -> None:
