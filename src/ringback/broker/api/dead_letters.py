@@ -23,6 +23,7 @@ def list_all(call: Call) -> Answer:
 
     def job(tx: Transaction) -> Response:
         page = dead_letters.find(tx, call.tenant.name, filter_)
+        tx.load((Message, (one.message,)) for one in page.letters)
         shown = [shapes.dead_letter(one, about) for one in page.letters if (about := tx.get(Message, one.message))]
         return json_response(200, {"messages": shown} | _cursor(page))
 

@@ -31,6 +31,7 @@ def _events(call: Call, envelope: str) -> Answer:
 
     def job(tx: Transaction) -> Response:
         found = tx.find(Event, query)
+        tx.load((Message, (one.message,)) for one in found)
         shown = [shapes.event(one, about, trim) for one in found[:count] if (about := tx.get(Message, one.message))]
         cursor = {"cursor": position(found[count - 1].pos)} if len(found) > count else {}
         return json_response(200, {envelope: shown} | cursor)

@@ -55,6 +55,7 @@ def load_history(tx: Transaction, run: Run) -> RunHistory:
     messages = {entry.message for entry in entries}
     if run.failure is not None:
         messages.add(run.failure.message)
+    tx.load((kind, (seq,)) for seq in messages for kind in (Message, Delivery))
     attempts = {seq: found for seq in messages if (found := _attempted(tx, seq)) is not None}
     children = {entry.child: child for entry in entries if entry.child and (child := tx.get(Run, entry.child))}
     invoker = tx.get(Run, run.invoker.run) if run.invoker else None
