@@ -4,9 +4,11 @@ import asyncio
 import base64
 import itertools
 import json
+from typing import Any
 
 import pytest
 
+from ringback.broker.engine import dispatcher
 from ringback.wire.http import Outcome
 from ringback.wire.signing import verify
 from support.inprocess import START, InProcess, answering, inprocess
@@ -286,3 +288,21 @@ async def test_a_fault_of_the_broker_is_an_attempt_that_failed(
     await ringed.settle()
     assert (await ringed.events(message))[-1] == "FAILED"
     assert "an attempt broke off" in caplog.text
+
+
+async def test_an_answer_that_cannot_be_taken_in_is_an_attempt_that_failed(
+    ringed: InProcess, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = dispatcher.settle
+
+    def broken(*of: Any) -> bool:
+        if of[4].status == 200:
+            raise RuntimeError("a bug")
+        return settle(*of)
+
+    monkeypatch.setattr(dispatcher, "settle", broken)
+    message = await ringed.publish(URL, upstash_retries="1", upstash_retry_delay="0")
+    await ringed.settle()
+    assert (await ringed.events(message))[-1] == "FAILED"
+    assert len(ringed.sent) == 2
+    assert "cannot be taken in" in caplog.text

@@ -402,8 +402,9 @@ async def test_results_on_the_response_need_no_request_of_their_own(ringed: InPr
     assert (run["workflowState"], run["workflowRunResponse"], len(ringed.sent)) == ("RUN_SUCCESS", '"end"', 3)
 
 
-async def test_a_result_on_the_response_that_cannot_be_read_fails_the_run(ringed: InProcess) -> None:
-    ringed.respond = lambda _: Outcome(200, [*BOTH, ("Ringback-Result", "1")], b"nonsense")
+@pytest.mark.parametrize("body", [b"nonsense", b'{"submit":[{"body":' + b"[" * 60_000, b"\xff"])
+async def test_a_result_on_the_response_that_cannot_be_read_fails_the_run(ringed: InProcess, body: bytes) -> None:
+    ringed.respond = lambda _: Outcome(200, [*BOTH, ("Ringback-Result", "1")], body)
     await begin(ringed)
     run = await log(ringed)
     assert run["workflowState"] == "RUN_FAILED"

@@ -90,7 +90,7 @@ def read_items(items: Sequence[Item]) -> list[BatchItem]:
 def _decoded(decoder: msgspec.json.Decoder[list[T]], body: bytes) -> list[T]:
     try:
         return decoder.decode(body or b"[]")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, f"invalid request body: {error}") from error
 
 

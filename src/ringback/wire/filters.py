@@ -96,7 +96,7 @@ def _of_body(body: bytes) -> dict[str, list[str]]:
         return {}
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested deeper than any filter is
         raise Refused(400, f"invalid request body: {error}") from error
     if not isinstance(value, dict):
         raise Refused(400, "invalid request body: expected an object of filters")

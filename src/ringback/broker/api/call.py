@@ -79,7 +79,7 @@ class Call:
         """
         try:
             return msgspec.json.decode(self.request.body or b"{}", type=kind)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(400, f"invalid request body: {error}") from error
 
 

@@ -228,7 +228,7 @@ class Dispatcher:
             tx.apply(Changes(put=[begun]))
             return settle(tx, handed.message, lease, retried, outcome, self._limits, moment)
 
-        pause = 0.1
+        pause, failed = 0.1, False
         while True:
             try:
                 await self._desk.write(job, settle_needs(handed.message))
@@ -236,6 +236,11 @@ class Dispatcher:
                 _log.warning("an outcome waits to be written: %s", error)
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)
+            except Exception:
+                if failed:
+                    raise
+                _log.exception("what came back cannot be taken in: the attempt counts as failed")
+                failed, outcome = True, Outcome(0, error="internal error of the broker")
             else:
                 return
 

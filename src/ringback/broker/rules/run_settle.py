@@ -13,6 +13,7 @@ from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import due_at
 from ringback.broker.rules.runs import split_headers, step_message
 from ringback.broker.settings import Limits
+from ringback.errors import Refused
 from ringback.wire.batch import BatchItem, Item, read_items
 from ringback.wire.http import Outcome
 from ringback.wire.options import Callback
@@ -68,12 +69,14 @@ def carried(outcome: Outcome) -> Carried | None:
     """Return what an answer carries, None if it carries nothing (the `Ringback-Result` extension).
 
     Raises:
-        Refused: 400 where an item is wrong.
-        msgspec.MsgspecError: the body is not what the header says.
+        Refused: 400 where an item is wrong, or the body is not what the header says.
     """
     if outcome.header("Ringback-Result") != "1":
         return None
-    result = msgspec.json.decode(outcome.body, type=_Result)
+    try:
+        result = msgspec.json.decode(outcome.body, type=_Result)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, str(error)) from error
     finish = result.finish
     return Carried(
         tuple(read_items(result.submit)), finish is not None, finish.result if finish else None, result.cancel

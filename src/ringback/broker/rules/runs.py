@@ -139,7 +139,7 @@ def read_step(body: bytes) -> Step | None:
     """Return the step in an entry's body, None if it is none."""
     try:
         return _STEP.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -195,7 +195,7 @@ class _Envelope(Struct):
 def _envelope(body: bytes) -> _Envelope:
     try:
         return msgspec.json.decode(body, type=_Envelope)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, f"invalid invoke body: {error}") from error
 
 

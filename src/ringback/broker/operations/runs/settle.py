@@ -1,6 +1,5 @@
 """Writing down how an attempt of a workflow's message ended, with everything that follows for its run."""
 
-import msgspec
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
@@ -46,8 +45,8 @@ def _settle_delivery(
     if refused is None and 200 <= outcome.status < 300:
         try:
             carried = run_settle.carried(outcome)
-        except (Refused, msgspec.MsgspecError) as error:
-            refused = f"the answer carries a result that cannot be read: {error}"
+        except Refused as error:
+            refused = f"the answer carries a result that cannot be read: {error.text}"
     settled = settle(message, delivery, outcome, moment, refused=refused, answer_bytes=limits.answer_bytes)
     _write(tx, message, delivery, settled, moment)
     if settled.letter is not None:

@@ -1,0 +1,99 @@
+"""Requests that come in: through the protocol that reads them from a connection, and to the API of a whole broker."""
+
+import asyncio
+import logging
+from typing import Any, cast
+
+from ringback.broker.api.api import explain
+from ringback.broker.api.server import Connection, Server, ServerLimits
+from ringback.wire.http import Request, Response
+from support.inprocess import TOKEN, inprocess
+
+_LIMITS = ServerLimits(head_bytes=4096, header_lines=20, body_bytes=4096)
+
+
+class _Transport:
+    """The other end of a connection, which reads everything."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.closed = False
+
+    def get_extra_info(self, _: str) -> Any:
+        return ("192.0.2.1", 1)
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        """It goes on."""
+
+    resume_reading = pause_reading
+
+
+class _Errors(logging.Handler):
+    """Notes what the broker logs as a fault of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.found.append(record.exc_info[1])
+
+
+async def answered_by_connection(data: bytes) -> None:
+    """Whatever comes, in whatever pieces, is answered in HTTP or waited on, and no fault is logged."""
+
+    def respond(request: Request) -> Response:
+        return Response(200, [("Content-Type", "text/plain")], request.body)
+
+    errors, log = _Errors(), logging.getLogger("ringback.server")
+    log.addHandler(errors)
+    try:
+        for pieces in (
+            (data,),
+            (data[: len(data) // 2], data[len(data) // 2 :]),
+            tuple(bytes((one,)) for one in data[:300]),
+        ):
+            server = Server(respond, host="", port=0, explain=explain, limits=_LIMITS)
+            connection, transport = Connection(server), _Transport()
+            connection.connection_made(cast("asyncio.BaseTransport", transport))
+            for piece in pieces:
+                connection.data_received(piece)
+            assert not transport.sent or transport.sent.startswith(b"HTTP/1.1 "), transport.sent[:80]
+            connection.connection_lost(None)
+    finally:
+        log.removeHandler(errors)
+    assert not errors.found, errors.found
+
+
+async def answered_by_api(data: bytes) -> None:
+    """`METHOD target`, header lines, an empty line and a body are answered, and never with a fault of the broker's own."""
+    head, _, body = data.partition(b"\n\n")
+    first, *rest = head.decode("latin-1").split("\n")
+    method, _, target = first.partition(" ")
+    pairs = (line.partition(":") for line in rest)
+    lines = [(name.strip().lower(), value.strip()) for name, _, value in pairs]
+    lines.append(("authorization", f"Bearer {TOKEN}"))
+    async with inprocess() as ringed:
+        answer = ringed.broker.api.respond(Request(method, target, lines, body, "192.0.2.1"))
+        try:
+            response = answer if isinstance(answer, Response) else await answer
+        except Exception as error:
+            explained = explain(error)
+            if explained is None:
+                raise
+            response = explained
+        status = getattr(response, "status", 200)
+        assert 200 <= status < 500, f"{status} for {data[:200]!r}"
+        await ringed.broker.scheduler.tick()
