@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import let_in
-from ringback.broker.records import Delivery, Lane, LaneKind
+from ringback.broker.records import Delivery, Lane, LaneKind, Removal
 from ringback.broker.rules import lanes
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
@@ -36,7 +36,7 @@ def upsert_queue(
         raise Refused(412, f"quota maxParallelism exceeded, current limit: {limits.queue_parallelism}")
     queue = tx.get(Lane, tenant, "queue", name)
     if queue is None or lanes.is_gone(queue):
-        if limits.queues is not None and tx.count(Lane, *_of("queue", tenant)) >= limits.queues:
+        if queue is None and limits.queues is not None and tx.count(Lane, *_of("queue", tenant)) >= limits.queues:
             raise Refused(412, f"quota maxQueues exceeded, current limit: {limits.queues}")
         queue = lanes.made_anew(queue, moment.now) if queue else lanes.new_queue(tenant, name, moment.now)
     paused = queue.paused if paused is None else paused
@@ -50,8 +50,10 @@ def change(tx: Transaction, lane: Lane, moment: Moment) -> None:
 
 
 def lag(tx: Transaction, queue: Lane) -> int:
-    """Return how many messages of a queue have not ended."""
-    return tx.count(Delivery, Where("tenant", "=", queue.tenant), Where("queue", "=", queue.name))
+    """Return how many messages of a queue have not ended, without those that a former queue of that name has left."""
+    left = tx.look(Removal, queue.deleting) if queue.deleting else None
+    since = () if left is None else (Where("seq", ">", left.upto),)
+    return tx.count(Delivery, Where("tenant", "=", queue.tenant), Where("queue", "=", queue.name), *since)
 
 
 def list_lanes(tx: Transaction, kind: LaneKind, tenant: str) -> list[Lane]:
