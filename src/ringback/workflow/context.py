@@ -19,7 +19,7 @@ from ringback.errors import Refused
 from ringback.wire.steps import StepType, dump
 from ringback.workflow import steps
 from ringback.workflow.api import Api
-from ringback.workflow.executing import result_of
+from ringback.workflow.executing import StepCall
 from ringback.workflow.facts import Facts
 from ringback.workflow.pending import PendingStep, PendingSteps
 from ringback.workflow.steps import NO_OPTIONS, StepOptions
@@ -141,7 +141,7 @@ class Context(Generic[PayloadT]):
         """
         options = self._options
         annotation = promised(function) if options.result is None else options.result
-        does = partial(result_of, name, function, args, kwargs, options, annotation)
+        does = StepCall(name, function, args, kwargs, options, annotation)
         read = partial(steps.read_json, annotation)
         asked = steps.Run(name=name, type=StepType.RUN, read=read, function=does, options=options)
         return PendingStep(asked, self.pending_steps)

@@ -2,8 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from ringback.client.durations import seconds
@@ -13,53 +14,90 @@ from ringback.workflow.steps import StepOptions
 from ringback.workflow.values import encode
 
 
-async def result_of(
-    name: str,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    options: StepOptions,
-    annotation: object,
-) -> dict[str, Any]:
-    """Run a step's function, and return the fields of its result on the wire.
+@dataclass(slots=True)
+class StepCall:
+    """The function of a step with its arguments; calling it runs it and gives the fields of its result on the wire.
 
-    Raises:
-        NotSerializable: the result is not what the annotation promises.
-        Exception: see `run_function`.
+    Attributes:
+        name: of the step.
+        function, args, kwargs: what is called.
+        options: how.
+        annotation: type of the result.
     """
+
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    options: StepOptions
+    annotation: object
+
+    async def __call__(self) -> dict[str, Any]:
+        """Run it: asynchronous functions here, blocking ones in a thread.
+
+        Raises:
+            NotSerializable: the result is not what the annotation promises.
+            TimeoutError: it took longer than its options allow.
+            WorkflowError: it tried to end the process.
+            Exception: whatever it raises.
+        """
+        try:
+            value = await self._value()
+        except self.options.raises as error:
+            return _raised(error)
+        return self._fields(value)
+
+    def may_block(self) -> bool:
+        """Tell whether it can as well be run with `block`."""
+        return self.options.timeout is None and self.options.retry_delay is None and not is_async(self.function)
+
+    def block(self, wait: Callable[[Awaitable[Any]], Any]) -> dict[str, Any]:
+        """Run it in this thread; `wait` gives the result of what has to be awaited.
+
+        Raises:
+            Exception: as above.
+        """
+        try:
+            with _inside(self.name):
+                value = self.function(*self.args, **self.kwargs)
+                if inspect.isawaitable(value):
+                    value = wait(value)
+        except self.options.raises as error:
+            return _raised(error)
+        return self._fields(value)
+
+    async def _value(self) -> Any:
+        timeout = self.options.timeout
+        limit = None if timeout is None else seconds(timeout, f"the timeout of step {self.name!r}")
+        try:
+            with _inside(self.name):
+                async with asyncio.timeout(limit) if limit is not None else nullcontext():
+                    if is_async(self.function):
+                        return await self.function(*self.args, **self.kwargs)
+                    value = await asyncio.to_thread(self.function, *self.args, **self.kwargs)
+                    return await value if inspect.isawaitable(value) else value
+        except TimeoutError as error:
+            if error.args or limit is None:
+                raise  # the function's own
+            raise TimeoutError(f"step {self.name!r} took longer than its timeout of {limit:g} s") from None
+
+    def _fields(self, value: object) -> dict[str, Any]:
+        return {"out": encode(value, self.annotation, f"the result of step {self.name!r}")}
+
+
+def _raised(error: Exception) -> dict[str, Any]:
+    return {"out": "null", "ringbackRaised": {"error": type(error).__name__, "message": str(error)}}
+
+
+@contextmanager
+def _inside(step: str) -> Iterator[None]:
+    token = inside_step.set(step)
     try:
-        value = await run_function(name, function, args, kwargs, options)
-    except options.raises as error:
-        return {"out": "null", "ringbackRaised": {"error": type(error).__name__, "message": str(error)}}
-    return {"out": encode(value, annotation, f"the result of step {name!r}")}
-
-
-async def run_function(
-    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: StepOptions
-) -> Any:
-    """Return what a step's function returns.
-
-    Raises:
-        TimeoutError: it took longer than its options allow.
-        WorkflowError: it tried to end the process.
-        Exception: whatever it raises.
-    """
-    limit = None if options.timeout is None else seconds(options.timeout, f"the timeout of step {name!r}")
-    token = inside_step.set(name)
-    try:
-        async with asyncio.timeout(limit) if limit is not None else nullcontext():
-            if is_async(function):
-                return await function(*args, **kwargs)
-            value = await asyncio.to_thread(function, *args, **kwargs)
-            return await value if inspect.isawaitable(value) else value
+        yield
     except SystemExit as error:
         raise WorkflowError(
-            f"step {name!r} called sys.exit({error.code!r}), which would have ended the server"
+            f"step {step!r} called sys.exit({error.code!r}), which would have ended the server"
         ) from None
-    except TimeoutError as error:
-        if error.args or limit is None:
-            raise  # the function's own
-        raise TimeoutError(f"step {name!r} took longer than its timeout of {limit:g} s") from None
     finally:
         inside_step.reset(token)
 

@@ -101,6 +101,12 @@ async def _purpose(
                 return Announce(asked, first)
             case Discard():
                 return verdict
+    return _ended(steps, code)
+
+
+def _ended(steps: PendingSteps, code: "asyncio.Task[Any]") -> Purpose:
+    if steps.executed is not None:
+        return Perform(steps.executed, steps.number, 1)
     result = code.result()
     steps.check_all_awaited()
     return Finish(result)

@@ -36,6 +36,9 @@ class Middlewares:
     def __init__(self, members: Sequence[Middleware]) -> None:
         self._members = members
 
+    def __bool__(self) -> bool:
+        return bool(self._members)
+
     async def tell(self, what: str, *args: Any) -> None:
         """Call the method `what` of each."""
         for member in self._members:

@@ -1,14 +1,14 @@
 """Steps between being asked for and having a result: they are awaited like coroutines, and gathered into groups."""
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from ringback.workflow.errors import DeliveryEnded, Misuse, NotSerializable, StepFailed
 from ringback.workflow.journal import Journal
 from ringback.workflow.replay import recall
-from ringback.workflow.steps import Asked, Cancel
+from ringback.workflow.steps import Asked, Cancel, Run
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class PendingStep(Coroutine[Any, Any, T]):
         self.was_awaited = False
         self._steps = steps
         self._coroutine: Coroutine[Any, Any, T] | None = None
-        steps.describe(self)
+        steps.described.append(self)
 
     def recall(self) -> tuple[T] | None:
         """Return what `PendingSteps.recall` does, which then stands for the await; called by the workflow's own code."""
@@ -52,6 +52,15 @@ class PendingStep(Coroutine[Any, Any, T]):
         known = self._steps.recall(self.asked)
         self.was_awaited = known is not None
         return known
+
+    def execute(self, run: Callable[[Run[T]], Run[T] | None]) -> bool:
+        """Let `run` execute the step at once, if it is what the delivery is for; tells whether that has been done.
+
+        `run` gives the step with a function that tells what came of it, None if it does not execute it.
+        """
+        if isinstance(self.asked, Run) and not self.was_awaited and self._steps.is_due_in_thread():
+            self._steps.executed = run(self.asked)
+        return self._steps.executed is not None
 
     def send(self, value: Any, /) -> Any:
         """Advance; used by the event loop."""
@@ -84,13 +93,16 @@ class PendingSteps:
 
     Attributes:
         loop: the event loop of the delivery.
+        described: the steps that must be awaited some day.
         number: the place in the run of the next step that is asked for, from 1.
         arrived: name and result of the step that caused this delivery, once the code has been given it back.
+        in_thread: whether code that runs in a thread of its own may run the function of a step there, too.
+        executed: the step of which it has done so; its function now gives what came of that.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._described: list[PendingStep[Any]] = []
+        self.described: list[PendingStep[Any]] = []
         self._waiting: list[tuple[Asked[Any], asyncio.Future[Any]]] = []
         self._futures: list[asyncio.Future[Any]] = []
         self._others: set[asyncio.Task[Any]] = set()
@@ -100,6 +112,8 @@ class PendingSteps:
         self._over = False
         self.number = 1
         self.arrived: tuple[str, Any] | None = None
+        self.in_thread = False
+        self.executed: Run[Any] | None = None
 
     def follow(self, code: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Let the code run that asks for the steps."""
@@ -110,10 +124,6 @@ class PendingSteps:
     def are_asked_by_code(self) -> bool:
         """Tell whether it is the code itself that runs, not a task it has started."""
         return asyncio.current_task(self.loop) is self._code
-
-    def describe(self, step: PendingStep[Any]) -> None:
-        """Remember a step that must be awaited some day."""
-        self._described.append(step)
 
     async def ask(self, asked: Asked[T]) -> T:
         """Wait for the result of a step."""
@@ -150,6 +160,10 @@ class PendingSteps:
             self.arrived = asked.name, result
         return (result,)
 
+    def is_due_in_thread(self) -> bool:
+        """Tell whether a step that the code asks for in its thread is what this delivery is for, and may run there."""
+        return self.in_thread and not self._have_others() and self._journal.named(self.number) is None
+
     async def group(self, code: "asyncio.Task[Any]") -> list[tuple[Asked[Any], asyncio.Future[Any]]]:
         """Return the steps that are asked for together, once the code goes no further without them.
 
@@ -180,7 +194,7 @@ class PendingSteps:
         Raises:
             Misuse: a step was described or started, and its result never awaited.
         """
-        names = [step.asked.name for step in self._described if not step.was_awaited]
+        names = [step.asked.name for step in self.described if not step.was_awaited]
         names += [asked.name for asked, future in self._waiting if not future.cancelled()]
         if names:
             raise Misuse(
@@ -191,6 +205,7 @@ class PendingSteps:
     async def end(self, code: "asyncio.Task[Any]", wait_s: float = 10) -> None:
         """Unwind the code: this delivery needs it no longer."""
         self._over = True
+        self.in_thread = False
         code.cancel()
         for future in self._futures:
             future.cancel()
@@ -204,7 +219,7 @@ class PendingSteps:
                 task.exception()  # seen: else the event loop complains about it later
         # A task holds its error, which holds the code, which holds the context: let all of it go at once, without the
         # garbage collector
-        for held in (self._described, self._waiting, self._futures, self._others):
+        for held in (self.described, self._waiting, self._futures, self._others):
             held.clear()
         self._code = None
 

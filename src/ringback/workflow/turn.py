@@ -58,6 +58,7 @@ class Turn:
             Exception: whatever the workflow's code or a step's function raises.
         """
         context = self._context(journal, payload)
+        context.pending_steps.in_thread = not self._middlewares and step_watch.get() is None
         if not journal.steps:
             await self._middlewares.tell("run_started", context)
         return await self._follow(journal, context, partial(self._act, context))
