@@ -7,7 +7,7 @@ from typing import Any, cast
 from ringback.broker.api.api import explain
 from ringback.broker.api.server import Connection, Server, ServerLimits
 from ringback.wire.http import Request, Response
-from support.inprocess import TOKEN, inprocess
+from support.inprocess import OTHER, TOKEN, InProcess, inprocess
 
 _LIMITS = ServerLimits(head_bytes=4096, header_lines=20, body_bytes=4096)
 
@@ -78,22 +78,52 @@ async def answered_by_connection(data: bytes) -> None:
 
 
 async def answered_by_api(data: bytes) -> None:
-    """`METHOD target`, header lines, an empty line and a body are answered, and never with a fault of the broker's own."""
+    """`METHOD target`, header lines, an empty line and a body are answered, and never with a fault of the broker's own.
+
+    Whatever was asked for, what another account has published comes in time.
+    """
     head, _, body = data.partition(b"\n\n")
     first, *rest = head.decode("latin-1").split("\n")
     method, _, target = first.partition(" ")
     pairs = (line.partition(":") for line in rest)
     lines = [(name.strip().lower(), value.strip()) for name, _, value in pairs]
     lines.append(("authorization", f"Bearer {TOKEN}"))
-    async with inprocess() as ringed:
-        answer = ringed.broker.api.respond(Request(method, target, lines, body, "192.0.2.1"))
-        try:
-            response = answer if isinstance(answer, Response) else await answer
-        except Exception as error:
-            explained = explain(error)
-            if explained is None:
-                raise
-            response = explained
-        status = getattr(response, "status", 200)
-        assert 200 <= status < 500, f"{status} for {data[:200]!r}"
-        await ringed.broker.scheduler.tick()
+    errors, log = _Errors(), logging.getLogger("ringback")
+    log.addHandler(errors)
+    try:
+        async with inprocess() as ringed:
+            await _fill(ringed)
+            answer = ringed.broker.api.respond(Request(method, target, lines, body, "192.0.2.1"))
+            try:
+                response = answer if isinstance(answer, Response) else await answer
+            except Exception as error:
+                explained = explain(error)
+                if explained is None:
+                    raise
+                response = explained
+            status = getattr(response, "status", 200)
+            assert 200 <= status < 500, f"{status} for {data[:200]!r}"
+            ringed.at += 3_600_000
+            for _ in range(3):
+                await ringed.broker.scheduler.tick()
+                await ringed.broker.dispatcher.idle()
+            await ringed.broker.janitor.tick()
+            assert b"of another" in [one.body for one in ringed.sent], data[:200]
+    finally:
+        log.removeHandler(errors)
+    assert not errors.found, errors.found
+
+
+async def _fill(ringed: InProcess) -> None:
+    """Something of each sort, and a message of another account."""
+    run = {
+        "Upstash-Workflow-Init": "true",
+        "Upstash-Workflow-RunId": "wfr_1",
+        "Upstash-Workflow-Url": "https://a.example/",
+    }
+    item = {"destination": "https://a.example/", "headers": run | {"Upstash-Delay": "1d"}, "body": "x"}
+    await ringed.call("POST", "/v2/batch", [item])
+    await ringed.call("POST", "/v2/topics/t/endpoints", {"endpoints": [{"url": "https://a.example/"}]})
+    await ringed.call("POST", "/v2/schedules/https://a.example/", upstash_cron="0 0 1 1 *", upstash_schedule_id="s")
+    await ringed.call("POST", "/v2/enqueue/q/https://a.example/", b"x", upstash_delay="1d")
+    await ringed.call("POST", "/v2/publish/https://b.example/", b"of another", token=OTHER, upstash_delay="30m")

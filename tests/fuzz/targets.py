@@ -154,6 +154,16 @@ TARGETS: dict[str, Target] = {
             b"POST /v2/trigger/https://a.example/wf\nUpstash-Retries: 1\n\n{}",
             b"DELETE /v2/workflows/runs?workflowUrl=https://a.example/&count=3\n\n",
             b"POST /v2/notify/event\n\n{}",
+            b"POST /v2/wait/event\nUpstash-Workflow-RunId: wfr_1\n\n"
+            + json.dumps({"url": "https://a.example/", "timeout": "5s", "step": _STEP}).encode(),
+            b"POST /v2/publish/https://a.example/\nUpstash-Workflow-RunId: wfr_1\nUpstash-Workflow-Url: https://a.example/\n\n"
+            + json.dumps(_STEP).encode(),
+            b"POST /v2/publish/https://a.example/\nUpstash-Workflow-RunId: wfr_2\nUpstash-Workflow-Init: true\n"
+            b"Upstash-Workflow-Invoke: true\n\n"
+            + json.dumps({"step": _STEP, "workflowRunId": "wfr_1", "body": "x"}).encode(),
+            b"DELETE /v2/workflows/runs/wfr_1?cancel=false\n\nresult",
+            b"DELETE /v2/queues/q\n\n",
+            b"POST /v2/schedules/s/run\n\n",
             b"DELETE /v2/messages\n\n" + DEEP[1],
             b"POST /v2/batch\n\n" + DEEP[2],
         ),

@@ -15,6 +15,7 @@ from ringback.broker.operations.runs.ingest import active_run, options_of
 from ringback.broker.records import ActiveRun, Run
 from ringback.broker.rules.callbacks import grouped
 from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.runs import checked_step
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire import duration
@@ -34,7 +35,9 @@ def wait(call: Call) -> Answer:
     options = options_of(body.headers)
     run_id = options.workflow.run_id if options.workflow else call.request.header("upstash-workflow-runid") or ""
     timeout = body.timeout if isinstance(body.timeout, str) else f"{int(body.timeout)}s"
-    wanted = waiting.Wait(_event_id(call), duration.parse(timeout), timeout, bytes(body.step), options, body.url)
+    wanted = waiting.Wait(
+        _event_id(call), duration.parse(timeout), timeout, checked_step(bytes(body.step)), options, body.url
+    )
 
     def job(tx: Transaction, moment: Moment) -> Response:
         run = active_run(tx, call.tenant.name, run_id)

@@ -9,6 +9,7 @@ from ringback.broker.records import Delivery, Event, Schedule
 from ringback.broker.rules.moment import CLOCKS_DIFFER_MS, Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.clock import Instant
 from ringback.errors import Refused
 from ringback.wire import cron
 
@@ -80,13 +81,15 @@ def fire(tx: Transaction, schedule: Schedule, limits: Limits, moment: Moment) ->
     """Make the message of one tick; if it cannot be made, the schedule tells why and goes on."""
     error: str | None = None
     made: tuple[int, ...] = ()
+    wake_at: Instant | None = None
     try:
+        wake_at = cron.parse(schedule.cron).next_at(moment.now)
         made = _messages(tx, schedule, limits, moment)
     except Refused as refused:
         error = refused.text
     ticked = replace(
         schedule,
-        wake_at=cron.parse(schedule.cron).next_at(moment.now),
+        wake_at=wake_at,  # none if there is no next tick any more: its time zone is not known to this machine
         last_at=moment.now,
         last_messages=made,
         error=error,

@@ -19,6 +19,8 @@ DEEPEST_INVOKE = 100
 ENDED = "failed to publish to url: can not append to a a cancelled workflow"
 """The reference's text, its doubled "a" included: programs match on it (workflow protocol 1.10)."""
 
+_DEEPER = 100
+"""Levels of nesting that are kept free for whoever reads a step from within more calls."""
 _JSON = ("Content-Type", "application/json")
 _UNKNOWN_SDK = "Upstash-Workflow-Unknown-Sdk"
 _INVOKE_COUNT = "Upstash-Workflow-Invoke-Count"
@@ -141,6 +143,21 @@ def read_step(body: bytes) -> Step | None:
         return _STEP.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def checked_step(step: bytes) -> bytes:
+    """Return a step that is kept to be completed later, if it can be.
+
+    Raises:
+        Refused: 400 for what is no JSON object, or is nested so deep that it could not be read where it is completed.
+    """
+    try:
+        msgspec.json.decode(b"[" * _DEEPER + step + b"]" * _DEEPER)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, f"invalid step: {error}") from error
+    if not step.lstrip().startswith(b"{"):
+        raise Refused(400, "invalid step: expected a JSON object")
+    return step
 
 
 def identity(body: bytes, seq: int) -> str:

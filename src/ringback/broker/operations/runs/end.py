@@ -103,8 +103,15 @@ def _tell_invoker(tx: Transaction, child: Run, limits: Limits, moment: Moment) -
 
 
 def completed(step: bytes, more: dict[str, Any]) -> bytes:
-    """Return a step's JSON with further fields, all that was in it kept."""
-    return msgspec.json.encode(msgspec.json.decode(step) | more)
+    """Return a step's JSON with further fields, all that was in it kept.
+
+    What is no step any more, as a former release may have let in, becomes one: it must not stop whoever completes many.
+    """
+    try:
+        known = msgspec.json.decode(step)
+    except (msgspec.MsgspecError, RecursionError):
+        known = None
+    return msgspec.json.encode((known if isinstance(known, dict) else {}) | more)
 
 
 def base64_text(data: bytes) -> str:

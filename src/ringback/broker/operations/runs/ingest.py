@@ -107,7 +107,7 @@ def submit(
     known = tx.get(Entry, run.seq, identity)
     if known is not None and (known.body or known.place is not None):
         return Published(known.message, run.url, deduplicated=True)
-    if run.entries >= runs.MOST_STEPS * 2:
+    if known is None and run.entries >= runs.MOST_STEPS * 2:  # what waits for its end was let in before
         raise Refused(412, f"quota maxSteps exceeded, current limit: {runs.MOST_STEPS}")
     entry = Entry(run.seq, identity, seq, "step", body, child=known.child if known else None)
     tx.apply(Changes(put=[entry]))
@@ -204,7 +204,7 @@ def _invoke(
 ) -> Published:
     """Start a child run; its parent's step is noted, so that asking twice starts one child."""
     parent = active_run(tx, run.tenant, envelope.run_id)
-    step = bytes(envelope.step)
+    step = runs.checked_step(bytes(envelope.step))
     identity = runs.identity(step, run.seq)
     asked = tx.get(Entry, parent.seq, identity)
     if asked is not None:
