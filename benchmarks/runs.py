@@ -6,14 +6,13 @@ one run alone has, a few runs that failed or were canceled, a few that are still
 
 import argparse
 import random
-import time
 from collections.abc import Iterator
 
 import httpx
 
-from benchmarks.history import DAYS, TENANT
+from benchmarks.history import DAYS, TENANT, measure_pages
 from benchmarks.process import scratch
-from benchmarks.report import Report, quantile
+from benchmarks.report import Report
 from benchmarks.seed import fill, filled_broker
 from ringback.broker.ids import first_id_at
 from ringback.broker.records import ActiveRun, Record, Run, RunState
@@ -92,22 +91,6 @@ def _state(chance: random.Random) -> RunState:
     return "RUN_CANCELED" if roll < 0.0022 else "RUN_STARTED" if roll < 0.0023 else "RUN_SUCCESS"
 
 
-def measure_pages(http: httpx.Client, url: str, report: Report, newest: int) -> None:
-    """Ask for each page a few times and report the median."""
-    early, worst = newest - 3 * 86_400_000, 0.0
-    for filter_ in FILTERS:
-        query = filter_.format(early=early, later=early + 36_000_000)
-        times = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            found = http.get(f"{url}/v2/workflows/logs?{query}").raise_for_status().json()["runs"]
-            times.append(time.perf_counter() - begun)
-        median = quantile(times, 0.5)
-        worst = max(worst, median)
-        report.add(f"{filter_ or 'no filter'} ({len(found)})", median, "ms")
-    report.add("slowest page", worst, "ms", at_most=50)
-
-
 def main() -> None:
     """Fill, ask, report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -120,9 +103,9 @@ def main() -> None:
         fill(path, runs(options.runs, newest))
         with (
             filled_broker(path, report, postgres=options.postgres) as running,
-            httpx.Client(headers=running.headers, timeout=60) as http,
+            httpx.Client(base_url=running.url, headers=running.headers, timeout=60) as http,
         ):
-            measure_pages(http, running.url, report, newest)
+            measure_pages(http, report, [f"/v2/workflows/logs?{one}" for one in FILTERS], newest)
     report.print()
 
 
