@@ -7,9 +7,10 @@ import pytest
 from msgspec import structs
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Schedule, Waiter
+from ringback.broker.operations import one_by_one
+from ringback.broker.records import Message, Schedule, Waiter
 from ringback.broker.rules import runs
-from ringback.broker.stores.contract import Query
+from ringback.broker.stores.contract import Query, Transaction
 from support.inprocess import InProcess
 
 URL = "https://shop.example/wf"
@@ -74,3 +75,25 @@ async def test_a_schedule_whose_time_zone_is_gone_says_so_and_holds_up_nothing(r
     await ringed.broker.desk.write(lambda tx, _: tx.apply(lost))
     assert await the_other_comes(ringed)
     assert "Atlantis" in (await ringed.call("GET", "/v2/schedules/s")).json["error"]
+
+
+async def test_what_cannot_be_begun_whatever_the_fault_holds_up_nothing_and_is_tried_again(
+    ringed: InProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults, usual = [True], one_by_one.start
+
+    def broken(tx: Transaction, message: Message, *rest: Any) -> None:
+        if message.body == b"poison" and faults:
+            raise RuntimeError("a bug")
+        usual(tx, message, *rest)
+
+    for module in ("due", "one_by_one"):
+        monkeypatch.setattr(f"ringback.broker.operations.{module}.start", broken)
+    poison = await ringed.publish("https://a.example/in", b"poison", upstash_delay="4s")
+    await begin(ringed)
+    assert await the_other_comes(ringed)
+    assert "it is tried again in a minute" in caplog.text
+    assert await ringed.events(poison) == ["CREATED"]
+    faults.clear()
+    await ringed.turn(one_by_one.PUT_OFF_MS)
+    assert (await ringed.events(poison))[-1] == "DELIVERED"

@@ -10,13 +10,14 @@ from ringback.broker.engine.loop import LONGEST_SLEEP, Loop
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.due import next_wake, open_lanes, start_due
 from ringback.broker.operations.nodes import recover
+from ringback.broker.operations.one_by_one import Due, do, due, put_off
 from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
 from ringback.broker.operations.set_back import Sight, follow, follow_deliveries, note_sight
 from ringback.broker.records import Delivery, Lane, Progress, Schedule, Waiter
 from ringback.broker.rules.moment import CLOCKS_DIFFER_MS, Moment
 from ringback.broker.settings import Limits
-from ringback.broker.stores.contract import Transaction
+from ringback.broker.stores.contract import StoreUnavailable, Transaction
 from ringback.clock import Instant
 
 _log = logging.getLogger("ringback.engine")
@@ -98,12 +99,18 @@ class Scheduler:
         since = self._since()
 
         def job(tx: Transaction, moment: Moment) -> tuple[int, Instant | None]:
-            due = start_due(tx, most, since, moment) + open_lanes(tx, _AT_ONCE, moment)
-            due += fire_due(tx, _AT_ONCE, self._limits, moment)
-            due += time_out_waiters(tx, _AT_ONCE, self._limits, moment)
-            return due, next_wake(tx, since)
+            begun = start_due(tx, most, since, moment) + open_lanes(tx, _AT_ONCE, moment)
+            begun += fire_due(tx, _AT_ONCE, self._limits, moment)
+            begun += time_out_waiters(tx, _AT_ONCE, self._limits, moment)
+            return begun, next_wake(tx, since)
 
-        started, at = await self._desk.write(job, apart=True)
+        try:
+            started, at = await self._desk.write(job, apart=True)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one thing that cannot be done must not hold up all others
+            _log.exception("what is due cannot be begun together: it is begun one by one")
+            return await self._one_by_one()
         self._looked(since, at, full=started >= most)
         self._behind = at is not None and at <= self._desk.clock() and self._dispatcher.room() <= 0
         if self._behind:
@@ -115,6 +122,22 @@ class Scheduler:
     def remember(self, seen: Sight) -> None:
         """What the clock said before this process began; it may have been set back since."""
         self._seen = seen
+
+    async def _one_by_one(self) -> Instant:
+        """Begin what is due, but for what cannot be; answer when to look again: there may be more."""
+        for one in await self._desk.read(lambda tx: due(tx, _AT_ONCE, self._desk.clock())):
+            if one.kind is not Delivery or self._dispatcher.room() > 0:
+                await self._begin(one)
+        return self._desk.clock() + _POLL
+
+    async def _begin(self, one: Due) -> None:
+        try:
+            await self._desk.write(lambda tx, moment: do(tx, one, self._limits, moment), apart=True)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, the others must not wait for it
+            _log.exception("%s %s cannot be begun: it is tried again in a minute", one.kind.__name__, one.key)
+            await self._desk.write(lambda tx, moment: put_off(tx, one, moment), apart=True)
 
     async def _follow_clock(self) -> None:
         """Bring forward what waits, if the clock was set back since the last turn, or since the last process.

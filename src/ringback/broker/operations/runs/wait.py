@@ -102,12 +102,17 @@ def time_out_waiters(tx: Transaction, most: int, limits: Limits, moment: Moment)
     """Let the steps go on whose event has not come in time; return how many there were."""
     due = tx.claim(Waiter, Query((Where("wake_at", "<=", moment.now),), order=("wake_at",), limit=most))
     for waiter in due:
-        run = tx.get(Run, waiter.run)
-        if run is None or run.state != "RUN_STARTED":
-            tx.apply(Changes(drop=[waiter]))
-        else:
-            _wake(tx, run, waiter, None, limits, moment)
+        time_out(tx, waiter, limits, moment)
     return len(due)
+
+
+def time_out(tx: Transaction, waiter: Waiter, limits: Limits, moment: Moment) -> None:
+    """Let a step go on whose event has not come in time."""
+    run = tx.get(Run, waiter.run)
+    if run is None or run.state != "RUN_STARTED":
+        tx.apply(Changes(drop=[waiter]))
+    else:
+        _wake(tx, run, waiter, None, limits, moment)
 
 
 def waiters_of(tx: Transaction, tenant: str, event_id: str) -> list[Waiter]:
