@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ringback.broker.changes import Changes
+from ringback.broker.ids import first_id_at
 from ringback.broker.operations import stretches
 from ringback.broker.records import Dedup, Entry, Event, Lane, Message, Run, Stretch
 from ringback.broker.rules.moment import CLOCKS_DIFFER_MS
@@ -93,3 +95,15 @@ async def test_stretches_of_history_are_noted_when_they_are_settled_and_go_with_
         ringed.at += WEEK + 1
         await ringed.broker.janitor.tick()
         assert await noted() == []
+
+
+async def test_numbers_go_past_what_is_noted_even_if_nothing_of_it_is_left(tmp_path: Path) -> None:
+    noted = first_id_at(4_000_000_000_000)  # in 2096, by a clock that was wrong
+    store = SqliteStore(tmp_path / "store.db")
+    await store.open()
+    await store.write(lambda tx: tx.apply(Changes(put=[Stretch("dead_letters", noted, -1, b"")])))
+    await store.close()
+    async with inprocess(SqliteStore(tmp_path / "store.db")) as ringed:
+        await ringed.publish(URL)
+        events = await ringed.store.read(lambda tx: tx.find(Event, Query()))
+        assert min(one.pos for one in events) > noted

@@ -1,6 +1,7 @@
 """Finding what has become due, and starting it."""
 
 from ringback.broker.changes import Changes
+from ringback.broker.operations import stretches
 from ringback.broker.operations.lanes import lane_keys, let_in, start
 from ringback.broker.records import DeadLetter, Delivery, Event, Lane, Message, Run, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
@@ -63,5 +64,6 @@ def newest_number(tx: Transaction) -> int:
         *(one.pos for one in tx.find(DeadLetter, Query(order=("pos",), descending=True, limit=1))),
         *(one.seq for one in tx.find(Run, Query(order=("seq",), descending=True, limit=1))),
         *(one.lease or 0 for one in tx.find(Delivery, _NEWEST_LEASE)),
+        *stretches.ends(tx),
     ]
     return max(newest, default=0)

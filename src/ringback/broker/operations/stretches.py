@@ -22,6 +22,13 @@ def next_one(tx: Transaction, kind: type[Record], now: Instant) -> Stretch | Non
     return tx.next_stretch(kind, first_id_at(now - _SETTLED_MS), LONG)
 
 
+def ends(tx: Transaction) -> Iterator[int]:
+    """Yield the last place of what is noted of each kind: nothing may be written there any more, whatever a clock says."""
+    for kind in KINDS:
+        of = (Where("of", "=", TABLES[kind].name),)
+        yield from (one.upto for one in tx.find(Stretch, Query(of, order=("of", "upto"), descending=True, limit=1)))
+
+
 def forgotten(tx: Transaction, most: int, limits: Limits, now: Instant) -> Iterator[Stretch]:
     """Yield the stretches whose history is past its time."""
     kept_ms = {Event: limits.log_retention_ms, DeadLetter: limits.dlq_retention_ms}
