@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from flask import Flask
@@ -112,8 +113,11 @@ async def test_bodies_beyond_the_limit_are_refused(monkeypatch: pytest.MonkeyPat
     for size, status in ((10, 200), (11, 413)):
         broker = ScriptedBroker()
         request = Request("POST", "/wf", [("content-type", "text/plain"), ("host", "h")], b"x" * size)
-        async with _over_asgi(asgi.serve(hello, **options(broker))) as answer:
-            assert (await answer(request, URL)).status == status
+        framed = Starlette()
+        starlette.serve(framed, httpx.URL(URL).path, hello, **options(broker))
+        for app in (asgi.serve(hello, **options(broker)), framed):
+            async with _over_asgi(app) as answer:
+                assert (await answer(request, URL)).status == status
         blocking = wsgi.serve(hello, **options(ScriptedBroker()))
         assert (await asyncio.to_thread(_call_wsgi, blocking, request, URL)).status == status
     await asyncio.to_thread(LOOPS.close)

@@ -20,19 +20,33 @@ def serve(function: WorkflowFunction | Workflow, **options: Unpack[ServeOptions]
 
     >>> app = serve(process_video)
     """
-    return _application(Endpoint(as_workflow(function, options)))
+    return Served(Endpoint(as_workflow(function, options)))
 
 
 def serve_many(workflows: Mapping[str, WorkflowFunction | Workflow], **options: Unpack[ServeOptions]) -> Application:
     """Return an ASGI application that serves several workflows, each under a path that ends in its name."""
-    return _application(Endpoints(workflows, options))
+    return Served(Endpoints(workflows, options))
 
 
-async def answer(endpoint: Endpoint | Endpoints, scope: Scope, body: bytes) -> Response:
-    """Return the endpoint's answer to an HTTP request whose body has been read."""
-    request = request_of(scope, body)
-    host = request.header("host") or "localhost"
-    return await endpoint.answer(request, f"{scope.get('scheme', 'http')}://{host}{request.target}")
+class Served:
+    """The ASGI application of an endpoint, or of several."""
+
+    def __init__(self, endpoint: Endpoint | Endpoints) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or live as long as the server does."""
+        if scope["type"] == "lifespan":
+            await _live(self._endpoint, receive, send)
+        elif scope["type"] == "http":
+            body = await body_of(receive)
+            response = too_large() if body is None else await self._answer(scope, body)
+            await send_response(response, send)
+
+    async def _answer(self, scope: Scope, body: bytes) -> Response:
+        request = request_of(scope, body)
+        host = request.header("host") or "localhost"
+        return await self._endpoint.answer(request, f"{scope.get('scheme', 'http')}://{host}{request.target}")
 
 
 def request_of(scope: Scope, body: bytes) -> Request:
@@ -50,18 +64,6 @@ async def send_response(response: Response, send: Send) -> None:
     headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
-
-
-def _application(endpoint: Endpoint | Endpoints) -> Application:
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _live(endpoint, receive, send)
-        elif scope["type"] == "http":
-            body = await body_of(receive)
-            response = too_large() if body is None else await answer(endpoint, scope, body)
-            await send_response(response, send)
-
-    return application
 
 
 async def _live(endpoint: Endpoint | Endpoints, receive: Receive, send: Send) -> None:

@@ -1,14 +1,12 @@
 """Workflows in Starlette and FastAPI applications."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Unpack
 
 from starlette.applications import Starlette
-from starlette.requests import Request as StarletteRequest
-from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route, Router
 
-from ringback.workflow.adapters import asgi
+from ringback.workflow.adapters.asgi import Served
 from ringback.workflow.definition import ServeOptions, Workflow, WorkflowFunction, as_workflow
 from ringback.workflow.endpoint import Endpoint
 from ringback.workflow.many import Endpoints
@@ -30,8 +28,7 @@ def serve(
         function: the workflow.
         **options: see `ServeOptions`.
     """
-    endpoint = Endpoint(as_workflow(function, options))
-    app.routes.append(Route(path, _route(endpoint), methods=["POST"], include_in_schema=False))
+    app.routes.append(_route(path, Endpoint(as_workflow(function, options))))
 
 
 def serve_many(
@@ -44,18 +41,9 @@ def serve_many(
 
     >>> serve_many(app, "/workflows", {"order": order, "ship": ship})
     """
-    endpoints = Endpoints(workflows, options)
-    route = Route(f"{path.rstrip('/')}/{{name}}", _route(endpoints), methods=["POST"], include_in_schema=False)
-    app.routes.append(route)
+    app.routes.append(_route(f"{path.rstrip('/')}/{{name}}", Endpoints(workflows, options)))
 
 
-def _route(endpoint: Endpoint | Endpoints) -> Callable[[StarletteRequest], Awaitable[StarletteResponse]]:
-    async def route(came: StarletteRequest) -> StarletteResponse:
-        response = await asgi.answer(endpoint, came.scope, await came.body())
-        said = StarletteResponse(response.body, response.status)
-        length = ("content-length", str(len(response.body)))
-        lines = [*response.headers, length]
-        said.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]
-        return said
-
-    return route
+def _route(path: str, endpoint: Endpoint | Endpoints) -> Route:
+    """Return a route that hands requests on as they are: Starlette's own objects for them are not needed."""
+    return Route(path, Served(endpoint), methods=["POST"], include_in_schema=False)
