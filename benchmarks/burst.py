@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 
 from benchmarks.idle import BODY, TENANT
-from benchmarks.load import listen
+from benchmarks.load import Endpoint
 from benchmarks.probe import CALLS, probing
 from benchmarks.process import broker, cpu_seconds, other_core, rss_mib, scratch
 from benchmarks.report import Report, quantile
@@ -43,9 +43,8 @@ def due_together(count: int, target: str, due: int) -> Iterator[Record]:
 
 async def burst(messages: int, report: Report, core: int | None) -> dict[str, float]:
     """Have everything become due while the API is asked, and wait until all have arrived."""
-    arrived: dict[bytes, float] = {}
-    done = asyncio.Event()
-    server, target = await listen(arrived, done, messages)
+    endpoint = Endpoint(messages)
+    target = await endpoint.listen()
     with scratch() as folder:
         due = now() + FILL_MS + messages // 20
         await asyncio.to_thread(fill, folder / "burst.db", due_together(messages, target, due))
@@ -54,12 +53,12 @@ async def burst(messages: int, report: Report, core: int | None) -> dict[str, fl
             if ahead < QUIET_MS:
                 raise SystemExit("filling the database took too long: everything was due before the broker ran")
             before = cpu_seconds(running.pid)
-            await asyncio.wait_for(done.wait(), ahead / 1000 + 600)
+            await asyncio.wait_for(endpoint.done.wait(), ahead / 1000 + 600)
             used = cpu_seconds(running.pid) - before
             probe.stop()
             memory = rss_mib(running.pid)
-    server.close()
-    begun, ended = min(arrived.values()), max(arrived.values())
+    endpoint.close()
+    begun, ended = min(endpoint.arrived.values()), max(endpoint.arrived.values())
     during = probe.between(begun, ended)
     rate = messages / (ended - begun)
     report.add(f"{messages:,} due in one second: delivered", rate, "messages/s")

@@ -12,36 +12,55 @@ _LOOK_AGAIN = 0.005
 BODY = json.dumps({"order": 7781, "note": "x" * 270}).encode()
 
 
+class Endpoint:
+    """Answers each request with 200 and notes when it came; `done` is set once as many messages have come as were expected."""
+
+    def __init__(self, expected: int) -> None:
+        self.arrived: dict[bytes, float] = {}
+        self.done = asyncio.Event()
+        self.expected = expected
+        self.open: set[asyncio.BaseTransport] = set()
+
+    async def listen(self, port: int = 0) -> str:
+        """Take a port, a free one unless told which; return the URL."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Requests(self), "127.0.0.1", port, backlog=2048)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hook"
+
+    def close(self) -> None:
+        """Listen no more, and close what is open, so that the port can be taken again."""
+        self._server.close()
+        for transport in self.open:
+            transport.close()
+
+
 class Requests(asyncio.Protocol):
-    """The endpoint: answers each request with 200 and notes when it came."""
+    """One connection to the endpoint."""
 
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-    def __init__(self, arrived: dict[bytes, float], done: asyncio.Event, expected: int) -> None:
-        self._arrived, self._done, self._expected = arrived, done, expected
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._endpoint.open.add(transport)
         self._parser = httptools.HttpRequestParser(self)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - signature of the base class
+        self._endpoint.open.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name == b"Upstash-Message-Id":
-            self._arrived[value] = time.perf_counter()
+            self._endpoint.arrived[value] = time.perf_counter()
 
     def on_message_complete(self) -> None:
         self._transport.write(self.answer)  # type: ignore[attr-defined]
-        if len(self._arrived) >= self._expected:
-            self._done.set()
-
-
-async def listen(arrived: dict[bytes, float], done: asyncio.Event, expected: int) -> tuple[asyncio.Server, str]:
-    """Open an endpoint that sets `done` once so many messages have arrived; return it and its URL."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Requests(arrived, done, expected), "127.0.0.1", 0, backlog=2048)
-    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        if len(self._endpoint.arrived) >= self._endpoint.expected:
+            self._endpoint.done.set()
 
 
 class Publisher(asyncio.Protocol):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from benchmarks.load import Run, listen
+from benchmarks.load import Endpoint, Run
 from benchmarks.process import Broker, broker, cpu_seconds, rss_mib
 from benchmarks.report import quantile
 from support.postgres import Server, serving
@@ -45,9 +45,8 @@ async def measure(
     rate: float | None = None,
 ) -> dict[str, float]:
     """Publish to all brokers in equal parts, and wait until everything has arrived and is settled."""
-    arrived: dict[bytes, float] = {}
-    done = asyncio.Event()
-    endpoint, target = await listen(arrived, done, messages)
+    endpoint = Endpoint(messages)
+    target = await endpoint.listen()
     share = messages // len(brokers)
     pids = [one.pid for one in brokers]
     before, before_server = sum(map(cpu_seconds, pids)), server_cpu(server)
@@ -58,14 +57,14 @@ async def measure(
         run = Run(one.url, one.token, target, share, part, 1, lambda _: "")
         runs.append(run)
         await run.begin(connections // len(brokers))
-    await asyncio.wait_for(done.wait(), 600)
+    await asyncio.wait_for(endpoint.done.wait(), 600)
     while server.query("bench", "SELECT count(*) FROM ringback.deliveries") != "0":
         await asyncio.sleep(0.01)
     took = time.perf_counter() - begun
     used, used_server = sum(map(cpu_seconds, pids)) - before, server_cpu(server) - before_server
     endpoint.close()
     accepted = {name: at for run in runs for name, at in run.accepted.items()}
-    delays = [at - accepted[name] for name, at in arrived.items() if name in accepted]
+    delays = [at - accepted[name] for name, at in endpoint.arrived.items() if name in accepted]
     return {
         "messages_per_s": round(messages / took),
         "brokers_cpu_us_per_message": round(used / messages * 1e6, 1),

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable
 
-from benchmarks.load import Run, listen
+from benchmarks.load import Endpoint, Run
 from benchmarks.process import Broker, broker, cpu_seconds, other_core, rss_mib, scratch
 from benchmarks.report import machine, quantile
 
@@ -25,20 +25,23 @@ async def measure(
     batch: int = 1,
     headers: Callable[[int], str] = lambda _: "",
     queues: int = 0,
+    port: int = 0,
 ) -> dict[str, float]:
-    """Publish messages, as fast as they are taken or at a rate, and wait until all have arrived."""
-    arrived: dict[bytes, float] = {}
-    done = asyncio.Event()
-    server, target = await listen(arrived, done, messages)
+    """Publish messages, as fast as they are taken or at a rate, and wait until all have arrived.
+
+    A message to another port is of another sort, and what a sort is, is written down once: measuring in turns takes one port.
+    """
+    endpoint = Endpoint(messages)
+    target = await endpoint.listen(port)
     run = Run(running.url, running.token, target, messages, rate, batch, headers)
     run.queues = queues
     before, own, begun = cpu_seconds(running.pid), time.process_time(), time.perf_counter()
     await run.begin(connections)
-    await asyncio.wait_for(done.wait(), 600)
+    await asyncio.wait_for(endpoint.done.wait(), 600)
     took = time.perf_counter() - begun
     cpu, own = cpu_seconds(running.pid) - before, time.process_time() - own
-    server.close()
-    delays = [at - run.accepted[name] for name, at in arrived.items() if name in run.accepted]
+    endpoint.close()
+    delays = [at - run.accepted[name] for name, at in endpoint.arrived.items() if name in run.accepted]
     return {
         "messages_per_s": round(messages / took),
         "broker_cpu_us_per_message": round(cpu / messages * 1e6, 1),

@@ -12,7 +12,6 @@ _LARGEST = 1_000_000_000
 _HEADER = "invalid header Upstash-Flow-Control-Value"
 
 
-@lru_cache(maxsize=4096)
 def parse(key: str, value: str) -> FlowControl:
     """Return the flow control of a message.
 
@@ -21,6 +20,12 @@ def parse(key: str, value: str) -> FlowControl:
     """
     if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
         raise Refused(400, "invalid header Upstash-Flow-Control-Key: expected 1 to 255 printable characters")
+    return FlowControl(key, *_limits(value))
+
+
+@lru_cache(maxsize=4096)
+def _limits(value: str) -> tuple[int | None, int | None, int]:
+    """Return parallelism, rate and period in seconds; kept by the value alone, which many keys share."""
     limits: dict[str, int] = {}
     for pair in value.split(","):
         if not pair.strip():
@@ -31,7 +36,7 @@ def parse(key: str, value: str) -> FlowControl:
         _read(limits, name, text)
     if "parallelism" not in limits and "rate" not in limits:
         raise Refused(400, f"{_HEADER}: expected parallelism or rate, or both")
-    return FlowControl(key, limits.get("parallelism"), limits.get("rate"), limits.get("period", 1))
+    return limits.get("parallelism"), limits.get("rate"), limits.get("period", 1)
 
 
 def _read(limits: dict[str, int], name: str, text: str) -> None:
