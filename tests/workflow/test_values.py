@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from ringback.workflow import NotSerializable
-from ringback.workflow.values import decode, encode, promised
+from ringback.workflow.promises import promised
+from ringback.workflow.values import decode, encode
 
 
 class Color(Enum):

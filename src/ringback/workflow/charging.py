@@ -20,7 +20,8 @@ from ringback.client.ids import random_name
 from ringback.workflow.context import Context
 from ringback.workflow.errors import ChargeRefused, ChargeUnclear, StepFailed, Unclear
 from ringback.workflow.executing import is_async
-from ringback.workflow.values import convert, encode, promised
+from ringback.workflow.promises import promised
+from ringback.workflow.values import convert, encode
 
 T = TypeVar("T")
 

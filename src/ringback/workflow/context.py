@@ -22,8 +22,9 @@ from ringback.workflow.api import Api
 from ringback.workflow.executing import StepCall
 from ringback.workflow.facts import Facts
 from ringback.workflow.pending import PendingStep, PendingSteps
+from ringback.workflow.promises import promised
 from ringback.workflow.steps import NO_OPTIONS, StepOptions
-from ringback.workflow.values import promised, write
+from ringback.workflow.values import write
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -20,8 +20,9 @@ from ringback.workflow.following import Announce, Canceled, Finish, Perform, Pur
 from ringback.workflow.journal import Journal
 from ringback.workflow.middleware import Middlewares
 from ringback.workflow.pending import PendingSteps
+from ringback.workflow.promises import promised
 from ringback.workflow.steps import Invoke, Run
-from ringback.workflow.values import encode, promised
+from ringback.workflow.values import encode
 from ringback.workflow.watching import step_watch
 
 T = TypeVar("T")

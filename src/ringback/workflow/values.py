@@ -5,15 +5,14 @@ import json
 import types
 import typing
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from ringback.wire.steps import dump, load
 from ringback.workflow.errors import NotSerializable
@@ -84,7 +83,15 @@ def convert(value: Any, annotation: Any) -> Any:
     Raises:
         TypeError, ValueError, KeyError: it does not fit.
     """
-    if annotation in (Any, object, typing.Never) or isinstance(annotation, typing.TypeVar):
+    if annotation is Any:
+        return value
+    if annotation in _PLAIN:
+        return _scalar(value, annotation)
+    return _rebuilt(value, annotation)
+
+
+def _rebuilt(value: Any, annotation: Any) -> Any:
+    if annotation in (object, typing.Never) or isinstance(annotation, typing.TypeVar):
         return value
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is typing.Annotated:
@@ -93,49 +100,11 @@ def convert(value: Any, annotation: Any) -> Any:
         return _one_of(value, args)
     if origin is Literal:
         return _literal(value, args)
-    if annotation in (None, *_PLAIN):
-        return _scalar(value, type(None) if annotation is None else annotation)
+    if annotation is None:
+        return _scalar(value, type(None))
     if annotation in _TEXTUAL:
         return _TEXTUAL[annotation][1](value)
     return _structured(value, annotation, origin or annotation, args)
-
-
-_RESOLVED: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
-"""Annotations of functions that still exist: one that is made for each delivery is not kept for their sake."""
-
-
-def _return_type(function: Callable[..., Any]) -> Any:
-    """Return the resolved annotation; resolving it takes longer than everything else a short step costs."""
-    if not isinstance(function, types.FunctionType):
-        return _resolved(function)
-    known = _RESOLVED.get(function)
-    if known is None:
-        known = _RESOLVED[function] = _resolved(function)
-    return known
-
-
-def _resolved(function: Callable[..., Any]) -> Any:
-    result = typing.get_type_hints(function)["return"]
-    if isinstance(get_origin(result), type) and issubclass(get_origin(result), Awaitable):
-        return (get_args(result) or (Any,))[-1]
-    return result
-
-
-def promised(function: Callable[..., Any]) -> Any:
-    """Return the type a function's annotation promises as its result; `Any` when there is none."""
-    while isinstance(function, partial):
-        function = function.func
-    if isinstance(function, type):
-        return function
-    if not hasattr(function, "__annotations__") and callable(function):
-        function = type(function).__call__
-    try:
-        written = function.__annotations__.get("return", Any)
-        if written is Any or isinstance(written, type):
-            return written  # nothing to resolve, which takes its time
-        return _return_type(function)
-    except (NameError, TypeError, AttributeError):
-        return Any  # names that exist for type checkers only, or a callable without annotations
 
 
 def _out(value: Any, path: str) -> Any:
