@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ringback.client.messages import RunRef
 from ringback.workflow import BlockingContext, Middleware
 from ringback.workflow.definition import as_workflow
+from ringback.workflow.errors import DeliveryEnded
 from ringback.workflow.facts import Facts
 from ringback.workflow.following import Perform
 from ringback.workflow.journal import Journal
@@ -112,6 +114,31 @@ async def test_what_a_step_raises_fails_the_delivery_and_is_not_the_codes_to_cat
     run = await run_one(code)
     assert [failure["error"] for failure in run.errors] == [name]
     assert caught == []
+
+
+async def test_what_another_thread_asks_for_meanwhile_does_not_take_the_steps_place() -> None:
+    done: list[str] = []
+
+    def code(context: BlockingContext[None]) -> str:
+        def beside() -> None:
+            with suppress(DeliveryEnded):
+                context.run("beside", done.append, "beside")
+
+        def step() -> str:
+            other = threading.Thread(target=beside)
+            other.start()
+            for _ in range(1000):
+                if context.pending.pending_steps._waiting:
+                    break
+                other.join(0.01)
+            done.append("step")
+            return "step"
+
+        return context.run("step", step)
+
+    run = await run_one(code)
+    assert run.errors == []
+    assert (done, result_of(run)) == (["step"], "step")
 
 
 async def test_a_delivery_that_is_only_foreseen_executes_nothing() -> None:

@@ -58,9 +58,12 @@ class PendingStep(Coroutine[Any, Any, T]):
 
         `run` gives the step with a function that tells what came of it, None if it does not execute it.
         """
-        if isinstance(self.asked, Run) and not self.was_awaited and self._steps.is_due_in_thread():
-            self._steps.executed = run(self.asked)
-        return self._steps.executed is not None
+        steps = self._steps
+        if isinstance(self.asked, Run) and not self.was_awaited and steps.is_due_in_thread():
+            steps.executing = True  # whatever other threads ask for meanwhile has to wait
+            steps.executed = run(self.asked)
+            steps.executing = False
+        return steps.executed is not None
 
     def send(self, value: Any, /) -> Any:
         """Advance; used by the event loop."""
@@ -97,7 +100,7 @@ class PendingSteps:
         number: the place in the run of the next step that is asked for, from 1.
         arrived: name and result of the step that caused this delivery, once the code has been given it back.
         in_thread: whether code that runs in a thread of its own may run the function of a step there, too.
-        executed: the step of which it has done so; its function now gives what came of that.
+        executing, executed: whether it does so now, and the step of which it has; its function gives what came of that.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -113,6 +116,7 @@ class PendingSteps:
         self.number = 1
         self.arrived: tuple[str, Any] | None = None
         self.in_thread = False
+        self.executing = False
         self.executed: Run[Any] | None = None
 
     def follow(self, code: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
@@ -172,7 +176,7 @@ class PendingSteps:
         Raises:
             Misuse: the code gave up a step by itself.
         """
-        while not code.done() and not self._waiting:
+        while not code.done() and (self.executing or not self._waiting):
             self._arrival = self.loop.create_future()
             await self._arrival
         await self._settle(code)
