@@ -228,7 +228,7 @@ async def test_no_filter_reads_all_history(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(pages, "_MERGED", 200 if number % 2 else 1)
         monkeypatch.setattr(pages, "_PROBED", 5)
         kind, query = asked(chance)
-        pages.find(ask, pages.merged_here, kind, query)
+        pages.find(ask, kind, query, near=True)
     await store.close()
     assert any(" f" in plan for plan in plans)
     assert any(" f" not in plan for plan in plans)

@@ -8,19 +8,18 @@ history that hold nothing of the kind are passed over (`stores.stretches`).
 """
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import Any, NamedTuple, get_args
-from urllib.parse import urlsplit
+from typing import Any, get_args
 
 from msgspec.structs import replace
 
-from ringback.broker.records import Event, FacetLabel, Facets, Record, Run, RunState, State
-from ringback.broker.rules.facets import label_key
+from ringback.broker.records import Event, Record, Run, RunState, State
 from ringback.broker.stores.contract import Query, Where
+from ringback.broker.stores.fitting import about_of, fits, fitting, own_of
 from ringback.broker.stores.rows import TABLES, Table
-from ringback.broker.stores.sql import Ask, condition, find_statement, rare_only
+from ringback.broker.stores.sql import Ask, Statement, condition, find_statement, rare_only
 from ringback.broker.stores.stretches import segments
 
 _MERGED = 200
@@ -43,64 +42,55 @@ _TOO_MANY = (None,)
 """The row that stands for a page where there is too much to be sorted."""
 
 
-class Statement(NamedTuple):
-    """SQL and its values."""
-
-    text: str
-    values: list[Any]
-
-
-Merge = Callable[[Ask, list[Statement], Query], Rows]
-
-
 def is_of_history(kind: type[Record], query: Query) -> bool:
     """Whether facets are asked for a query; else a plain statement answers it."""
-    return bool(_about(kind, query))
+    return bool(about_of(kind, query))
 
 
-def find(ask: Ask, merge: Merge, kind: type[Record], query: Query) -> Rows:
+def find(ask: Ask, kind: type[Record], query: Query, *, near: bool) -> Rows:
     """Return the rows of a query, each with the stored record.
 
     Args:
         ask: runs a statement; its rows may come as they are taken.
-        merge: `merged_here` or `merged_there`.
         kind: what is looked for.
         query: what is asked of it.
+        near: the database is in this process, and SQLite; else it is far away, and PostgreSQL.
     """
-    about = _about(kind, query)
+    about, merge = about_of(kind, query), _merged_here if near else _merged_there
     if not about or _are_some_without_facets(ask, kind):
         return list(ask(*find_statement(kind, query)))
-    fitting = _fitting(about)
-    ids = [row[0] for row in ask(f"SELECT f.id FROM {fitting.text} LIMIT ?", [*fitting.values, _MERGED + 1])]
+    all_ = fitting(about)
+    ids = [row[0] for row in ask(f"SELECT f.id FROM {all_.text} LIMIT ?", [*all_.values, _MERGED + 1])]
     if not ids:
         return []
     arms = _arms(kind, query, ids)
     if arms:
         return merge(ask, arms, query)
-    fits = _fits(about)
-    rows = list(ask(*_walked(kind, query, fits, within=_PROBED)))
+    asked = fits(about)
+    rows = list(ask(*_walked(kind, query, asked, near=near, within=_PROBED)))
     if len(rows) >= query.limit or _count(ask, _in_range(kind, query), _PROBED) <= _PROBED:
         return rows
-    rare = _rare_arms(kind, query, fits)
+    rare = _rare_arms(kind, query, asked)
     if rare and _count(ask, _rare_in_range(kind, query), _RARE) <= _RARE:
         return merge(ask, rare, query)
     if len(rows) >= query.limit / _PROMISING:
-        rows = list(ask(*_walked(kind, query, fits, within=_PROBED * _PROMISING)))
+        rows = list(ask(*_walked(kind, query, asked, near=near, within=_PROBED * _PROMISING)))
         if len(rows) >= query.limit:
             return rows
-    rows = list(ask(*_sorted(kind, query, fitting)))
-    return rows if _TOO_MANY not in rows else _walked_in_parts(ask, merge, kind, query, about)
+    rows = list(ask(*_sorted(kind, query, all_)))
+    return rows if _TOO_MANY not in rows else _walked_in_parts(ask, kind, query, about, near=near)
 
 
-def _walked_in_parts(ask: Ask, merge: Merge, kind: type[Record], query: Query, about: Sequence[Where]) -> Rows:
+def _walked_in_parts(ask: Ask, kind: type[Record], query: Query, about: Sequence[Where], *, near: bool) -> Rows:
     """Walk through the parts of history that may hold something."""
     rows: Rows = []
-    fits, (place,) = _fits(about), query.order
+    merge = _merged_here if near else _merged_there
+    asked, (place,) = fits(about), query.order
     for before, last in segments(ask, kind, query, about):
         where = (*query.where, Where(place, ">", before), Where(place, "<=", last))
         part = replace(query, where=where, limit=query.limit - len(rows))
-        rare = _rare_arms(kind, part, fits)
-        rows += merge(ask, rare, part) if rare else ask(*_walked(kind, part, fits))
+        rare = _rare_arms(kind, part, asked)
+        rows += merge(ask, rare, part) if rare else ask(*_walked(kind, part, asked, near=near))
         if len(rows) >= query.limit:
             break
     return rows
@@ -110,84 +100,6 @@ def _are_some_without_facets(ask: Ask, kind: type[Record]) -> bool:
     """Records of former releases have none, and are asked themselves as long as they are kept."""
     table = TABLES[kind]
     return bool(table.alike) and any(ask(f"SELECT 1 FROM {table.name} r WHERE r.facets IS NULL LIMIT 1", []))
-
-
-def _about(kind: type[Record], query: Query) -> list[Where]:
-    """Return the conditions on facets that a query amounts to; none where it names records, messages or runs one by one."""
-    table = TABLES[kind]
-    if table.faceted is None or query.order != table.key:
-        return []
-    about = []
-    for one in query.where:
-        if one.column in ("message", "run_id") or (one.column in table.key and one.op in ("=", "in")):
-            return []
-        if one.column == "tenant":
-            about.append(one)
-        elif one.column == "run":
-            about.append(Where("of_run", "=", int(one.op != "=")))  # asked is `= 0` or `> 0`
-        elif one.column.startswith("message.") or one.column in table.alike:
-            about += _about_facets(one)
-    return about
-
-
-def _about_facets(one: Where) -> list[Where]:
-    """Where a URL is asked for, its host is too: that has an index, a URL may be too long for one."""
-    column = one.column.removeprefix("message.")
-    if column == "host":
-        return [Where(column, one.op, tuple(host[:255] for host in one.value))]
-    if column == "url" and one.op == "in":
-        hosts = tuple({_host(url) for url in one.value})
-        return [Where("host", "in", hosts), Where(column, one.op, one.value)]
-    return [Where(column, one.op, one.value)]
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).netloc[:255]
-    except ValueError:
-        return ""  # no message was ever accepted for it
-
-
-def _fitting(about: Sequence[Where], *, one_by_one: bool = False) -> Statement:
-    """All facets that fit."""
-    values: list[Any] = []
-    conditions = [
-        _labelled(about, one.value, values, of="+f.id" if one_by_one else None)
-        if one.column == "labels"
-        else condition("f", one, values)
-        for one in about
-    ]
-    return Statement(f"{TABLES[Facets].name} f WHERE {' AND '.join(conditions)}", values)
-
-
-def _labelled(about: Sequence[Where], labels: Sequence[str], values: list[Any], *, of: str | None) -> str:
-    """Return the condition that facets have one of some labels; it names the tenant, so that an index is used.
-
-    Args:
-        about: all conditions.
-        labels: of which they have one.
-        values: the statement's values, added to.
-        of: number of the facets, to ask for them one by one; without it, those that fit are looked up.
-    """
-    tenants = [one.value for one in about if one.column == "tenant"]
-    values += [*tenants, *map(label_key, labels)]
-    marks = ", ".join("?" * len(labels))
-    tenant = "l.tenant = ? AND " if tenants else ""
-    having = f"FROM {TABLES[FacetLabel].name} l WHERE {tenant}l.label IN ({marks})"
-    return f"(SELECT TRUE {having} AND l.facets = {of} LIMIT 1)" if of else f"f.id IN (SELECT l.facets {having})"
-
-
-def _fits(about: Sequence[Where]) -> Statement:
-    """Return the condition that a record's facets fit, to be asked row by row.
-
-    A planner would make a join of EXISTS, and may begin it at the wrong end; a value it has to ask for.
-    """
-    if sorted(one.column for one in about) == ["labels", "tenant"]:
-        values: list[Any] = []
-        (labels,) = (one.value for one in about if one.column == "labels")
-        return Statement(_labelled(about, labels, values, of="r.facets"), values)
-    fitting = _fitting(about, one_by_one=True)
-    return Statement(f"(SELECT TRUE FROM {fitting.text} AND f.id = r.facets LIMIT 1)", fitting.values)
 
 
 def _asked_state(table: Table, query: Query) -> Where | None:
@@ -209,7 +121,7 @@ def _arms(kind: type[Record], query: Query, ids: list[int]) -> list[Statement]:
         states = get_args(_STATES[kind])  # the index holds them one after the other
     if len(ids) * len(states) > _MERGED:
         return []
-    rest = [one for one in _own(kind, query) if one is not asked]
+    rest = [one for one in own_of(kind, query) if one is not asked]
     same = "r.facets = ?"
     return [
         _ordered(table, query, Statement(same, [number]), rest)
@@ -233,13 +145,13 @@ def _place(table: Table) -> str:
     return f"r.{table.key[0]}"
 
 
-def merged_here(ask: Ask, arms: list[Statement], query: Query) -> Rows:
+def _merged_here(ask: Ask, arms: list[Statement], query: Query) -> Rows:
     """Merge rows that are read one by one, as they are wanted: for a database in this process."""
     rows = heapq.merge(*(ask(*arm) for arm in arms), key=itemgetter(1), reverse=query.descending)
     return list(islice(rows, query.limit))
 
 
-def merged_there(ask: Ask, arms: list[Statement], query: Query) -> Rows:
+def _merged_there(ask: Ask, arms: list[Statement], query: Query) -> Rows:
     """Let the database merge, in one statement: for one that is far away."""
     if len(arms) == 1:
         return list(ask(*arms[0]))
@@ -248,16 +160,16 @@ def merged_there(ask: Ask, arms: list[Statement], query: Query) -> Rows:
     return list(ask(f"{text} ORDER BY place{_direction(query)} LIMIT ?", [*values, query.limit]))
 
 
-def _rare_arms(kind: type[Record], query: Query, fits: Statement) -> list[Statement]:
+def _rare_arms(kind: type[Record], query: Query, fit: Statement) -> list[Statement]:
     """Return a statement for each state that is asked for, if there is an index of all of them."""
     table = TABLES[kind]
     asked = _asked_state(table, query)
     if asked is None or not set(_states(asked)).isdisjoint(table.common):
         return []
-    rest = [one for one in _own(kind, query) if one is not asked]
+    rest = [one for one in own_of(kind, query) if one is not asked]
     rare = _not_common(table)
     return [
-        _ordered(table, query, Statement(f"r.{table.faceted} = ?{rare} AND {fits.text}", [state, *fits.values]), rest)
+        _ordered(table, query, Statement(f"r.{table.faceted} = ?{rare} AND {fit.text}", [state, *fit.values]), rest)
         for state in _states(asked)
     ]
 
@@ -289,17 +201,17 @@ def _in_range(kind: type[Record], query: Query) -> Statement:
     return Statement(f"{TABLES[kind].name} r{where}", values)
 
 
-def _sorted(kind: type[Record], query: Query, fitting: Statement) -> Statement:
+def _sorted(kind: type[Record], query: Query, all_: Statement) -> Statement:
     """Sort the places of all records of the facets that fit, which the index alone tells, and read those of the page.
 
     CROSS JOIN makes SQLite begin with the facets; the plus takes the type off their number, else it would not use the index
     of a column that has none.
     """
-    table, values = TABLES[kind], [*fitting.values, _MANY + 1]
+    table, values = TABLES[kind], [*all_.values, _MANY + 1]
     place, order = _place(table), f"ORDER BY place{_direction(query)}"
-    own = ["r.facets = +s.id", *(condition("r", one, values) for one in _own(kind, query))]
+    own = ["r.facets = +s.id", *(condition("r", one, values) for one in own_of(kind, query))]
     text = f"""
-        WITH sorts AS MATERIALIZED (SELECT f.id FROM {fitting.text} LIMIT ?),
+        WITH sorts AS MATERIALIZED (SELECT f.id FROM {all_.text} LIMIT ?),
         places AS MATERIALIZED (
             SELECT {place} AS place FROM sorts s CROSS JOIN {table.name} r
             WHERE {" AND ".join(own)} AND (SELECT count(*) FROM sorts) <= ? LIMIT ?
@@ -313,24 +225,22 @@ def _sorted(kind: type[Record], query: Query, fitting: Statement) -> Statement:
     return Statement(text, [*values, _MANY, _SORTED + 1, _MANY, _SORTED, query.limit])
 
 
-def _walked(kind: type[Record], query: Query, fits: Statement, within: int | None = None) -> Statement:
-    """Walk through all records, or the first ones only, and ask of each whether its facets fit."""
+def _walked(kind: type[Record], query: Query, fit: Statement, *, near: bool, within: int | None = None) -> Statement:
+    """Walk through all records, or the first ones only, and ask of each whether its facets fit.
+
+    PostgreSQL remembers the answers for facets that come again, if they are asked in a join.
+    """
     source, values = _in_range(kind, query)
     order = f" ORDER BY {_place(TABLES[kind])}{_direction(query)}"
     if within is not None:
         source, values = f"(SELECT * FROM {source}{order} LIMIT ?) r", [*values, within]
-    rest = [one for one in _own(kind, query) if one.column not in query.order or within is None]
+    rest = [one for one in own_of(kind, query) if one.column not in query.order or within is None]
     if within is None:
         source, values = f"{TABLES[kind].name} r", []
-    values = [*values, *fits.values]
-    where = " AND ".join([fits.text, *(condition("r", one, values) for one in rest)])
+    values = [*values, *fit.values]
+    where = " AND ".join([fit.text if near else "TRUE", *(condition("r", one, values) for one in rest)])
+    source = source if near else f"{source} CROSS JOIN LATERAL {fit.text} fit"
     return Statement(f"SELECT r.record FROM {source} WHERE {where}{order} LIMIT ?", [*values, query.limit])
-
-
-def _own(kind: type[Record], query: Query) -> list[Where]:
-    """Return the conditions that are asked of each record; for the rest, its facets vouch."""
-    theirs = ("tenant", "run", *TABLES[kind].alike)
-    return [one for one in query.where if one.column not in theirs and not one.column.startswith("message.")]
 
 
 def _direction(query: Query) -> str:

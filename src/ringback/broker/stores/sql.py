@@ -1,7 +1,7 @@
 """How queries and schemas are written in SQL; what both SQL stores share."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringback.broker.records import Message, Record
 from ringback.broker.stores.contract import Query, Where
@@ -9,6 +9,14 @@ from ringback.broker.stores.rows import CODECS, TABLES, Table
 
 Ask = Callable[[str, list[Any]], Iterable[tuple[Any, ...]]]
 """Runs a statement with its values; its rows may come as they are taken."""
+
+
+class Statement(NamedTuple):
+    """SQL and its values."""
+
+    text: str
+    values: list[Any]
+
 
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 

@@ -238,7 +238,7 @@ class SqliteTransaction:
         """See `Transaction.find`."""
         self.flush()
         record = self._codecs[kind].record
-        return [record(row[0]) for row in pages.find(self._connection.execute, pages.merged_here, kind, query)]
+        return [record(row[0]) for row in pages.find(self._connection.execute, kind, query, near=True)]
 
     def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:  # noqa: ARG002 - one job at a time
         """See `Transaction.claim`; one process writes this file, one job at a time."""

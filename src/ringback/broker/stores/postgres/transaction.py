@@ -125,7 +125,7 @@ class PostgresTransaction:
         self._fetch(
             "SET LOCAL plan_cache_mode = force_custom_plan"
         )  # what is rare has an index, what is common needs none
-        found = pages.find(self._ask, pages.merged_there, kind, query)
+        found = pages.find(self._ask, kind, query, near=False)
         self._fetch("SET LOCAL plan_cache_mode = force_generic_plan")
         return [record(row[0]) for row in found]
 
