@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -12,6 +13,9 @@ from ringback.wire.destination import Destination, classify
 from ringback.wire.headers import read_options
 from ringback.wire.http import Headers
 from ringback.wire.options import Options
+
+_KEPT = 4096
+"""Most characters of headers whose meaning is kept: the items of a batch and the steps of a run often have the same."""
 
 
 class Item(Struct):
@@ -77,7 +81,7 @@ def read_items(items: Sequence[Item]) -> list[BatchItem]:
             found.append(
                 BatchItem(
                     classify(item.destination or item.url or ""),
-                    read_options(_lines(item.headers or {})),
+                    _options(item.headers or {}),
                     _body(item.body),
                     item.queue or None,
                 )
@@ -97,6 +101,15 @@ def _decoded(decoder: msgspec.json.Decoder[list[T]], body: bytes) -> list[T]:
 def in_item(number: int, error: Refused) -> Refused:
     """Return a refusal that says which item it is about."""
     return Refused(error.status, f"item {number}: {error.text}", error.headers)
+
+
+def _options(headers: dict[str, str | list[str]]) -> Options:
+    lines = tuple(_lines(headers))
+    short = sum(len(value) for _, value in lines) <= _KEPT and len(lines) <= _KEPT // 64
+    return _known_options(lines) if short else read_options(lines)
+
+
+_known_options = lru_cache(maxsize=1024)(read_options)
 
 
 def _lines(headers: dict[str, str | list[str]]) -> Headers:

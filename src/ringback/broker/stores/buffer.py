@@ -1,6 +1,6 @@
 """The writes of one transaction, gathered so that each table is written once, in one go."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ringback.broker.changes import Changes
@@ -9,6 +9,7 @@ from ringback.broker.stores.rows import CODECS, TABLES, Codec
 
 Key = tuple[Any, ...]
 _MOST_KNOWN = 100_000
+NEVER = -1
 
 
 class Known:
@@ -18,19 +19,13 @@ class Known:
         self._days: dict[int, int] = {}
 
     def __contains__(self, record: Record) -> bool:
-        return isinstance(record, Facets) and self._days.get(record.id, -1) >= record.day
+        return isinstance(record, Facets) and self._days.get(record.id, NEVER) >= record.day
 
-    def learn(self, applied: Iterable[Changes]) -> None:
-        """Take up what has become durable."""
+    def learn(self, noted: Mapping[int, int]) -> None:
+        """Take up what has become durable: facets and their day, `NEVER` for those that are gone."""
         if len(self._days) > _MOST_KNOWN:
             self._days.clear()
-        for changes in applied:
-            for record in changes.put:
-                if type(record) is Facets:
-                    self._days[record.id] = record.day
-            for record in changes.drop:
-                if type(record) is Facets:
-                    self._days.pop(record.id, None)
+        self._days.update(noted)
 
 
 class Buffer:
@@ -39,12 +34,17 @@ class Buffer:
     Args:
         known: facets that are durable, so that they are not written again with every message.
         codecs: turn records into rows.
+
+    Attributes:
+        pending: what was not flushed yet, None for what is to be removed.
+        noted: facets among all that was added; see `Known.learn`.
     """
 
     def __init__(self, known: "Known", codecs: Mapping[type[Record], Codec] = CODECS) -> None:
         self._known = known
         self._codecs = codecs
         self.pending: dict[type[Record], dict[Key, Record | None]] = {kind: {} for kind in TABLES}
+        self.noted: dict[int, int] = {}
         self.empty = True
 
     def add(self, changes: Changes) -> None:
@@ -53,10 +53,14 @@ class Buffer:
         for record in changes.drop:
             kind = type(record)
             pending[kind][CODECS[kind].key(record)] = None
+            if type(record) is Facets:
+                self.noted[record.id] = NEVER
         for record in changes.put:
             kind = type(record)
-            if kind is Facets and record in self._known:
-                continue
+            if type(record) is Facets:
+                if record in self._known:
+                    continue
+                self.noted[record.id] = record.day
             pending[kind][CODECS[kind].key(record)] = record
         self.empty = False
 

@@ -18,6 +18,7 @@ from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
 from ringback.broker.stores.later import Later
+from ringback.broker.stores.recent import Recent, Written, nothing_written
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 from ringback.broker.stores.sqlite_schema import migrate
 from ringback.broker.stores.stretches import next_stretch
@@ -56,6 +57,7 @@ class SqliteStore:
         self._codecs = codecs
         self._jobs: list[_Job] = []
         self._known = Known()
+        self._recent = Recent()
         self._busy = False
         self._take: Callable[[Sequence[Changes]], None] = lambda _: None
         self._reader = ThreadPoolExecutor(_READERS, "ringback-read")
@@ -144,7 +146,7 @@ class SqliteStore:
 
     def _run(self, batch: list[_Job]) -> None:
         """Run the jobs in one transaction and hand its commit to the thread."""
-        tx = SqliteTransaction(self._connection, self._known, self._codecs)
+        tx = SqliteTransaction(self._connection, self._known, self._codecs, self._recent)
         answers: list[tuple[asyncio.Future[Any], Any]] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -163,25 +165,26 @@ class SqliteStore:
             return
         if not tx.applied:
             self._connection.execute("ROLLBACK")
-            self._settle([], answers)
+            self._settle(tx, answers)
             return
-        self._committer.commit(lambda error: self._committed(error, batch, tx.applied, answers))
+        self._committer.commit(lambda error: self._committed(error, batch, tx, answers))
 
     def _committed(
         self,
         error: BaseException | None,
         batch: list[_Job],
-        applied: list[Changes],
+        tx: "SqliteTransaction",
         answers: list[tuple["asyncio.Future[Any]", Any]],
     ) -> None:
         if error is not None:
             self._give_up(batch, error)
             return
-        self._settle(applied, answers)
+        self._settle(tx, answers)
 
-    def _settle(self, applied: list[Changes], answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
-        self._known.learn(applied)
-        self._take(applied)
+    def _settle(self, tx: "SqliteTransaction", answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        self._known.learn(tx.noted)
+        self._recent.learn(tx.written)
+        self._take(tx.applied)
         for future, answer in answers:
             if not future.done():
                 future.set_result(answer)
@@ -190,6 +193,7 @@ class SqliteStore:
     def _give_up(self, batch: list[_Job], error: BaseException) -> None:
         """Roll back; one job alone is answered with the error, several are run again one by one."""
         cause = _cause(self._connection, error)
+        self._recent = Recent()  # after an error of the disk, only the disk knows what stands on it
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         open_jobs = [job for job in batch if not job.future.done()]
@@ -212,12 +216,28 @@ class SqliteStore:
 
 
 class SqliteTransaction:
-    """One transaction; writes are gathered, and flushed before a read that could miss them."""
+    """One transaction; writes are gathered, and flushed before a read that could miss them.
 
-    def __init__(self, connection: apsw.Connection, known: Known, codecs: Mapping[type[Record], Codec]) -> None:
+    Args:
+        connection: within a transaction.
+        known: facets that need not be written again.
+        codecs: turn records into rows.
+        recent: records as they stand; None where they may have changed since this transaction began.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        known: Known,
+        codecs: Mapping[type[Record], Codec],
+        recent: Recent | None = None,
+    ) -> None:
         self._connection = connection
         self._codecs = codecs
         self._buffer = Buffer(known, codecs)
+        self._recent: Written = recent.records if recent else {}
+        self.noted = self._buffer.noted
+        self.written: Written = nothing_written() if recent else {}
         self.applied: list[Changes] = []
         self._later = Later()
         self.later = self._later.add
@@ -228,6 +248,10 @@ class SqliteTransaction:
         pending = self._buffer.pending[kind]
         if key in pending:
             return pending[key]  # type: ignore[return-value]
+        if kind in self.written:
+            for records in (self.written[kind], self._recent[kind]):
+                if key in records:
+                    return records[key]  # type: ignore[return-value]
         for (stored,) in self._connection.execute(_GET[kind], key):
             return self._codecs[kind].record(stored)  # type: ignore[no-any-return]
         return None
@@ -266,6 +290,8 @@ class SqliteTransaction:
         """Write what was gathered."""
         if self._buffer.empty:
             return
+        for kind, written in self.written.items():
+            written.update(self._buffer.pending[kind])
         for kind, drops, rows in self._buffer.take():
             if drops:
                 self._connection.executemany(_DROP[kind], drops)

@@ -189,7 +189,7 @@ class PostgresStore:
                 await self._one_by_one(connection, batch, error)
                 return
             else:
-                self._settle(tx.applied, answers)
+                self._settle(tx, answers)
                 return
         raise StoreUnavailable(f"the database is too busy: {told(reason)}")
 
@@ -231,10 +231,10 @@ class PostgresStore:
         cause = error.__cause__ if isinstance(error, _Broken) else None
         _fail(open_jobs, cause or StoreUnavailable(f"the database refused: {told(error)}"))
 
-    def _settle(self, applied: list[Changes], answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
-        self._note_own(applied)
-        self._known.learn(applied)
-        self._take(applied)
+    def _settle(self, tx: PostgresTransaction, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        self._note_own(tx.applied)
+        self._known.learn(tx.noted)
+        self._take(tx.applied)
         for future, answer in answers:
             if not future.done():
                 future.set_result(answer)

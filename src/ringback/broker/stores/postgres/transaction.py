@@ -69,6 +69,7 @@ class PostgresTransaction:
         self._lock = lock
         self._codecs = codecs
         self._buffer = Buffer(known, codecs)
+        self.noted = self._buffer.noted
         self._own = own
         self.assumed: dict[int, Delivery] = {}
         self._known: dict[Need, Record | None] = {}

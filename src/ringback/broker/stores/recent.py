@@ -1,0 +1,36 @@
+"""Records that were written lately, kept in memory: most reads are of these.
+
+For a store that nobody else writes to: what is kept is what the last transaction has made durable. A transaction sees its own
+writes first, and nothing of one that was given up stays behind.
+"""
+
+from typing import Any
+
+from ringback.broker.records import ActiveRun, Delivery, Lane, Record, Run
+
+Written = dict[type[Record], dict[tuple[Any, ...], Record | None]]
+"""Records by their key, None for those that are gone."""
+_KINDS: tuple[type[Record], ...] = (Delivery, Lane, Run, ActiveRun)
+_MOST = 20_000
+"""Most records of one kind; beyond it all are forgotten, and the ones in use are soon back."""
+
+
+def nothing_written() -> Written:
+    """Return what a transaction has written when it begins."""
+    return {kind: {} for kind in _KINDS}
+
+
+class Recent:
+    """Keeps records of the kinds that are read again soon."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self.records = nothing_written()
+
+    def learn(self, written: Written) -> None:
+        """Take up what has become durable."""
+        for kind, records in written.items():
+            kept = self.records[kind]
+            if len(kept) + len(records) > self._most:
+                kept.clear()
+            kept.update(records)
