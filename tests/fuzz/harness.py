@@ -4,8 +4,10 @@ What was bred is kept in `build/fuzz` and is where the next run begins; an input
 """
 
 import importlib
+import io
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ SLOWEST_S = 10
 def fuzz(name: str, seconds: int) -> None:
     """Run one target in this process, until its time is over or it breaks."""
     atheris: Any = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=["ringback"]):
+    with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=["ringback"]):  # it names each module
         target = importlib.import_module("fuzz.targets").TARGETS[name]
     folder = ROOT / "build" / "fuzz" / name.replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
