@@ -1,13 +1,12 @@
 """Deleting a queue with very many messages, and canceling very many runs: in small steps, whatever happens in between."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Applied
 from ringback.broker.operations import removal
 from ringback.broker.records import Delivery, Event, Lane, Removal, Run
 from ringback.broker.settings import Limits
@@ -48,11 +47,9 @@ async def paused_queue(ringed: InProcess) -> None:
 async def test_a_queue_with_very_many_messages_is_deleted_in_small_steps(ringed: InProcess) -> None:
     most = 0
 
-    def see(applied: Sequence[Changes]) -> None:
+    def see(applied: Applied) -> None:
         nonlocal most
-        ended = [
-            one for changes in applied for one in changes.put if isinstance(one, Event) and one.state == "CANCELED"
-        ]
+        ended = [one for one in applied.put(Event) if one.state == "CANCELED"]
         most = max(most, len(ended))
 
     await paused_queue(ringed)

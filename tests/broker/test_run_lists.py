@@ -1,6 +1,6 @@
 """Lists of runs at hand: they are as long as what was delivered, and give way to newer ones."""
 
-from ringback.broker.changes import Changes, Handed
+from ringback.broker.changes import Applied, Changes, Handed
 from ringback.broker.operations.run_lists import RunLists
 from ringback.broker.records import Delivery, Entry, Message, Run
 from ringback.broker.rules.run_list import EMPTY, listed, longer
@@ -27,7 +27,7 @@ def test_a_list_that_grew_entry_by_entry_reads_like_one_that_was_written_whole()
 
 def test_the_newest_list_of_a_run_is_kept() -> None:
     lists = RunLists()
-    lists.see([delivered(7, 1), delivered(7, 2)])
+    lists.see(Applied([delivered(7, 1), delivered(7, 2)]))
     found = lists.get(7)
     assert found is not None
     assert found.length == 2
@@ -36,20 +36,20 @@ def test_the_newest_list_of_a_run_is_kept() -> None:
 
 def test_the_list_of_a_run_whose_first_entry_may_be_sent_anew_is_not_kept() -> None:
     lists = RunLists()
-    lists.see([delivered(7, 1, confirmed=False)])
+    lists.see(Applied([delivered(7, 1, confirmed=False)]))
     assert lists.get(7) is None
 
 
 def test_lists_that_were_not_used_for_longest_give_way() -> None:
     size = len(listed([entry(0)]).json)
     lists = RunLists(most_bytes=2 * size)
-    lists.see([delivered(1, 1), delivered(2, 1), delivered(1, 1), delivered(3, 1)])
+    lists.see(Applied([delivered(1, 1), delivered(2, 1), delivered(1, 1), delivered(3, 1)]))
     assert [lists.get(seq) is not None for seq in (1, 2, 3)] == [True, False, True]
 
 
 def test_a_list_above_the_largest_is_not_kept_nor_what_was_known_of_it() -> None:
     lists = RunLists(largest=len(listed([entry(0)]).json))
-    lists.see([delivered(1, 1)])
+    lists.see(Applied([delivered(1, 1)]))
     assert lists.get(1) is not None
-    lists.see([delivered(1, 2)])
+    lists.see(Applied([delivered(1, 2)]))
     assert lists.get(1) is None

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Applied, Changes
 from ringback.broker.records import Event, Message
 from ringback.broker.stores.memory import MemoryStore
 from ringback.cli.live import LiveView
@@ -56,10 +56,11 @@ def test_a_storm_of_lines_is_summed_up() -> None:
     told, now = StringIO(), [0.0]
     view = LiveView(Console(file=told), lambda: now[0])
     message = Message(1, "t", URL, "POST", (), b"", 1, 1, 0, 1000)
-    view.see([Changes(put=[message])])
-    view.see([Changes(put=[Event(number, "t", message.seq, "DELIVERED", 1, status=200) for number in range(100)])])
+    view.see(Applied([Changes(put=[message])]))
+    delivered = [Event(number, "t", message.seq, "DELIVERED", 1, status=200) for number in range(100)]
+    view.see(Applied([Changes(put=delivered)]))
     now[0] = 2.0
-    view.see([Changes(put=[Event(101, "t", message.seq, "DELIVERED", 1, status=200)])])
+    view.see(Applied([Changes(put=[Event(101, "t", message.seq, "DELIVERED", 1, status=200)])]))
     lines = told.getvalue().splitlines()
     assert "and 60 more" in "".join(lines)
     assert len([line for line in lines if "delivered" in line]) == 41

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ringback import clock as wall
 from ringback.broker.api.api import Api, explain
 from ringback.broker.api.server import Server
-from ringback.broker.changes import Changes, Handed
+from ringback.broker.changes import Applied, Changes, Handed
 from ringback.broker.engine import journal
 from ringback.broker.engine.canceler import Canceler
 from ringback.broker.engine.counter import Counter
@@ -38,8 +38,8 @@ from ringback.wire.http import Outbound
 if TYPE_CHECKING:
     from ringback.broker.engine.tracing import Tracing
 
-Watcher = Callable[[Sequence[Changes]], None]
-"""Looks through changes that have become durable."""
+Watcher = Callable[[Applied], None]
+"""Looks through what has become durable."""
 _GRACE = 10.0
 """Seconds that requests and attempts in flight are given when the broker stops."""
 
@@ -54,7 +54,7 @@ class Broker:
         clock: tells the time.
 
     Attributes:
-        watchers: called with the changes of each transaction when it is durable; they must be quick.
+        watchers: called with what each transaction has written when it is durable; they must be quick.
     """
 
     def __init__(self, settings: Settings, store: Store, sender: Sender, clock: Clock = wall.now) -> None:
@@ -134,7 +134,8 @@ class Broker:
     def _room(self) -> int:
         return self.dispatcher.room()
 
-    def _see(self, applied: Sequence[Changes]) -> None:
+    def _see(self, changes: Sequence[Changes]) -> None:
+        applied = Applied(changes)
         for see in self.watchers:
             see(applied)
 

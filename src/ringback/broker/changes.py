@@ -1,8 +1,13 @@
 """What a rule answers: the records to write and drop, and what is handed over once they are written."""
 
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
 from msgspec import Struct
 
 from ringback.broker.records import Delivery, Entry, Message, Record, Run
+
+R = TypeVar("R", bound=Record)
 
 
 class RunList(Struct, frozen=True):
@@ -51,3 +56,27 @@ class Changes(Struct):
         self.drop += other.drop
         self.handed += other.handed
         return self
+
+
+class Applied:
+    """What has become durable at once, sorted by kind: those who look through it, all for something else, need not read it all.
+
+    Attributes:
+        handed: what is to be attempted.
+    """
+
+    def __init__(self, changes: Iterable[Changes]) -> None:
+        self.handed: list[Handed] = []
+        self._put: dict[type[Record], list[Any]] = {}
+        for one in changes:
+            self.handed += one.handed
+            for record in one.put:
+                kind = type(record)
+                if kind in self._put:
+                    self._put[kind].append(record)
+                else:
+                    self._put[kind] = [record]
+
+    def put(self, kind: type[R]) -> list[R]:
+        """Return the records of a kind that were written, in order."""
+        return self._put.get(kind, [])

@@ -2,12 +2,12 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Applied
 from ringback.broker.records import Event, Message
 from ringback.cli.output import time_of
 
@@ -35,16 +35,12 @@ class LiveView:
         self._window = 0.0
         self._shown = self._left_out = 0
 
-    def see(self, applied: Sequence[Changes]) -> None:
-        """Look through durable changes."""
-        for changes in applied:
-            for handed in changes.handed:
-                self._remember(handed.message)
-            for record in changes.put:
-                if isinstance(record, Message):
-                    self._remember(record)
-                elif isinstance(record, Event):
-                    self._event(record)
+    def see(self, applied: Applied) -> None:
+        """Look through what is durable."""
+        for message in (*applied.put(Message), *(handed.message for handed in applied.handed)):
+            self._remember(message)
+        for event in applied.put(Event):
+            self._event(event)
 
     def _remember(self, message: Message) -> None:
         self._messages[message.seq] = message

@@ -1,9 +1,8 @@
 """The broker's log of its decisions: one line each, made from changes that have become durable; never a body or a secret."""
 
 import logging
-from collections.abc import Sequence
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Applied
 from ringback.broker.ids import message_id
 from ringback.broker.records import AuditEntry, Event, Message, Run
 
@@ -13,21 +12,19 @@ _LEVELS = {"FAILED": logging.WARNING, "CANCELED": logging.INFO}
 _RUN_LEVELS = {"RUN_FAILED": logging.WARNING, "RUN_SUCCESS": logging.DEBUG, "RUN_CANCELED": logging.INFO}
 
 
-def note(applied: Sequence[Changes]) -> None:
+def note(applied: Applied) -> None:
     """Log what was decided: what failed for good is a warning, what a person did is information, the rest is for debugging."""
     if not _log.isEnabledFor(logging.WARNING):
         return
-    for changes in applied:
-        for record in changes.put:
-            kind = type(record)
-            if kind is Event:
-                _event(record)  # type: ignore[arg-type]
-            elif kind is Run:
-                _run(record)  # type: ignore[arg-type]
-            elif kind is AuditEntry:
-                _administration(record)  # type: ignore[arg-type]
-            elif kind is Message and _log.isEnabledFor(logging.DEBUG):
-                _accepted(record)  # type: ignore[arg-type]
+    if _log.isEnabledFor(logging.DEBUG):
+        for message in applied.put(Message):
+            _accepted(message)
+    for event in applied.put(Event):
+        _event(event)
+    for run in applied.put(Run):
+        _run(run)
+    for entry in applied.put(AuditEntry):
+        _administration(entry)
 
 
 def _event(event: Event) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Applied
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.keys import keys_of
 from ringback.broker.records import SigningKeys
@@ -24,12 +24,10 @@ class Keyring:
         """Read the keys that are in force."""
         self._keys = await desk.read(lambda tx: {tenant.name: keys_of(tx, tenant) for tenant in self._tenants})
 
-    def see(self, applied: Sequence[Changes]) -> None:
-        """Take up rotations from durable changes."""
-        for changes in applied:
-            for record in changes.put:
-                if type(record) is SigningKeys:
-                    self._keys[record.tenant] = record
+    def see(self, applied: Applied) -> None:
+        """Take up rotations that have become durable."""
+        for keys in applied.put(SigningKeys):
+            self._keys[keys.tenant] = keys
 
     def current(self, tenant: str) -> str:
         """Return the key that signs deliveries of a tenant."""

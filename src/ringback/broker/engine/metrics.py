@@ -5,14 +5,14 @@ Counting is a dictionary's increment for each event; everything else is done whe
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Applied
 from ringback.broker.operations.backlog import Backlog, count_backlog
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import Event, Run, State
@@ -53,24 +53,23 @@ class Metrics:
         self._durations = [0] * (len(BOUNDS_MS) + 1)
         self._duration_sum = 0
 
-    def see(self, applied: Sequence[Changes]) -> None:
-        """Count durable changes; the beginning and the outcome of an attempt come in one transaction."""
+    def see(self, applied: Applied) -> None:
+        """Count what is durable; the beginning and the outcome of an attempt come in one transaction."""
         begun: dict[int, int] = {}
         events = self.events
-        for changes in applied:
-            for record in changes.put:
-                if type(record) is Event:
-                    events[record.state] += 1
-                    if record.state == "ACTIVE":
-                        begun[record.message] = record.at
-                        continue
-                    took = None
-                    if record.state in _OUTCOMES:
-                        took = max(0, record.at - begun.pop(record.message, record.at))
-                        self._attempt(record, took)
-                    self._note(record, took)
-                elif type(record) is Run and record.state != "RUN_STARTED" and record.failure is None:
-                    self.runs[record.state] += 1
+        for event in applied.put(Event):
+            events[event.state] += 1
+            if event.state == "ACTIVE":
+                begun[event.message] = event.at
+                continue
+            took = None
+            if event.state in _OUTCOMES:
+                took = max(0, event.at - begun.pop(event.message, event.at))
+                self._attempt(event, took)
+            self._note(event, took)
+        for run in applied.put(Run):
+            if run.state != "RUN_STARTED" and run.failure is None:
+                self.runs[run.state] += 1
 
     def _attempt(self, outcome: Event, took: int) -> None:
         self.attempts[f"{outcome.status // 100}xx" if outcome.status else "none"] += 1

@@ -1,10 +1,9 @@
 """Starting what becomes due: retries, delays, messages in lanes that have room again."""
 
 import logging
-from collections.abc import Sequence
 from functools import partial
 
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Applied
 from ringback.broker.engine.dispatcher import Dispatcher
 from ringback.broker.engine.loop import LONGEST_SLEEP, Loop
 from ringback.broker.operations.desk import Desk
@@ -31,8 +30,8 @@ _PAUSE = 20
 """Milliseconds to wait where something is due that another node holds."""
 _SET_BACK = 5_000
 """Milliseconds by which a clock is set back that are not worth to be followed."""
-_TIMED = frozenset({Delivery, Lane, Schedule, Waiter})
-"""Records with a `wake_at`; asked by type, because every record that is written passes here."""
+_TIMED: tuple[type[Delivery | Lane | Schedule | Waiter], ...] = (Delivery, Lane, Schedule, Waiter)
+"""Records with a `wake_at`."""
 
 
 class Scheduler:
@@ -55,30 +54,24 @@ class Scheduler:
         self.loop = Loop("scheduler", self.tick, desk.clock, _POLL if desk.store.shared else _LOOK)
         dispatcher.on_room = self._room_again
 
-    def see(self, applied: Sequence[Changes]) -> None:
-        """Look through durable changes: hand over what was leased, note what is due before the next turn, and who is alive."""
+    def see(self, applied: Applied) -> None:
+        """Hand over what was leased, note what is due before the next turn, and whose step is alive."""
         lease = self._desk.lease()
-        for changes in applied:
-            for handed in changes.handed:
-                if (
-                    handed.delivery.lease == lease
-                ):  # or it was written by a node that others have taken for dead meanwhile
-                    self._dispatcher.submit(handed)
-            for record in changes.put:
-                if type(record) in _TIMED:
-                    wake_at: Instant | None = record.wake_at  # type: ignore[attr-defined]
-                    if wake_at is not None:
-                        self.loop.nudge(wake_at)
-                elif type(record) is Progress:
-                    self._dispatcher.keep_waiting(record.message)
+        for handed in applied.handed:
+            if handed.delivery.lease == lease:  # or a node wrote it that others have taken for dead meanwhile
+                self._dispatcher.submit(handed)
+        times = [one.wake_at for kind in _TIMED for one in applied.put(kind) if one.wake_at is not None]
+        if times:
+            self.loop.nudge(min(times))
+        for progress in applied.put(Progress):
+            self._dispatcher.keep_waiting(progress.message)
+        self._pass_on(applied)
 
-            self._pass_on(changes)
-
-    def _pass_on(self, changes: Changes) -> None:
+    def _pass_on(self, applied: Applied) -> None:
         """What is due and does not fit here may fit elsewhere."""
         if self._desk.store.shared and self._dispatcher.room() <= 0:
             now = self._desk.clock()
-            if any(type(one) is Delivery and one.wake_at is not None and one.wake_at <= now for one in changes.put):
+            if any(one.wake_at is not None and one.wake_at <= now for one in applied.put(Delivery)):
                 self._desk.store.wake_others()
 
     async def recover(self) -> int:

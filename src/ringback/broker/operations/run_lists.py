@@ -1,8 +1,6 @@
 """Lists of runs that this node has delivered lately: the next delivery adds an entry, and need not read them all again."""
 
-from collections.abc import Sequence
-
-from ringback.broker.changes import Changes, RunList
+from ringback.broker.changes import Applied, RunList
 
 _MOST_BYTES = 32 * 1024 * 1024
 _LARGEST = 1024 * 1024
@@ -25,12 +23,11 @@ class RunLists:
         """Return what is kept of a run."""
         return self._lists.get(run)
 
-    def see(self, applied: Sequence[Changes]) -> None:
-        """Take up the lists that durable changes deliver."""
-        for changes in applied:
-            for handed in changes.handed:
-                if handed.list is not None and handed.run is not None and handed.run.confirmed:
-                    self._keep(handed.run.seq, handed.list)
+    def see(self, applied: Applied) -> None:
+        """Take up the lists that are to be delivered."""
+        for handed in applied.handed:
+            if handed.list is not None and handed.run is not None and handed.run.confirmed:
+                self._keep(handed.run.seq, handed.list)
 
     def _keep(self, run: int, new: RunList) -> None:
         old = self._lists.pop(run, None)
