@@ -202,6 +202,31 @@ async def test_dead_letters_are_retried_some_and_all(desk: Desk) -> None:
     assert (await desk.do("/dead-letters/retried")).status_code == 400
 
 
+async def test_dead_letters_are_found_and_retried_by_host(desk: Desk) -> None:
+    desk.broker.respond = answering(500)
+    for host in ("one.example", "two.example"):
+        await desk.broker.publish(f"http://{host}/hook", upstash_retries="0")
+    await desk.broker.settle()
+    desk.broker.respond = answering(200)
+    await desk.log_in()
+    page = await desk.page("/dead-letters?host=one.example")
+    assert ("http://one.example/hook" in page, "http://two.example/hook" in page) == (True, False)
+    assert (await desk.do("/dead-letters/retried", scope="all", host="one.example")).status_code == 303
+    assert [one["url"] for one in (await desk.broker.call("GET", "/v2/dlq")).json["messages"]] == [
+        "http://two.example/hook"
+    ]
+
+
+async def test_a_cancel_is_offered_only_where_it_reaches_no_further_than_the_filter(desk: Desk) -> None:
+    for number in range(2):
+        message = await desk.broker.publish(f"http://shop.example/{number}", upstash_delay="1h", upstash_label="shop")
+    await desk.log_in()
+    assert "Cancel all pending that fit" in await desk.page("/messages?label=shop&order=latestFirst")
+    for more in (f"messageId={message}", "state=CREATED"):
+        page = await desk.page(f"/messages?label=shop&{more}")
+        assert ("http://shop.example/1" in page, "Cancel all pending that fit" in page) == (True, False), more
+
+
 async def test_a_failed_run_is_resumed_and_canceled(desk: Desk) -> None:
     about = await fill(desk)
     await desk.log_in()

@@ -52,6 +52,7 @@ class InProcess:
         held: while set, requests wait for it before they are answered.
         in_flight: requests that have not been answered.
         most_in_flight: the largest that number has been.
+        caller: the address that the API is called from.
     """
 
     store: Store
@@ -67,6 +68,7 @@ class InProcess:
     most_in_flight: int = 0
     at: int = START
     node_timeout_ms: int = 600_000
+    caller: str = "192.0.2.1"
 
     def __post_init__(self) -> None:
         settings = Settings(
@@ -104,7 +106,7 @@ class InProcess:
         lines = [(name.replace("_", "-").lower(), value) for name, value in headers.items()]
         if token is not None:
             lines.append(("authorization", f"Bearer {token}"))
-        answer = self.broker.api.respond(Request(method, target, lines, raw, "192.0.2.1"))
+        answer = self.broker.api.respond(Request(method, target, lines, raw, self.caller))
         try:
             response = answer if isinstance(answer, Response) else await answer
         except RingbackError as error:

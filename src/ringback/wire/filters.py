@@ -279,4 +279,6 @@ RUN_LETTER_FIELDS = frozenset(
         *_PAGE,
     }
 )
-DEAD_LETTER_FIELDS = ("dlqIds", "messageId", "responseStatus", "order", "api", "source", *_ABOUT_MESSAGES, *_PAGE)
+_OF_LETTERS = ("dlqIds", "messageId", "responseStatus", "order", "api", "source", "host", "path")
+DEAD_LETTER_FIELDS = (*_OF_LETTERS, *_ABOUT_MESSAGES, *_PAGE)
+"""`host` and `path` are of ours: the reference refuses them here."""

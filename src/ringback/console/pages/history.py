@@ -58,8 +58,14 @@ def _shown(visit: Visit, found: Page) -> Values:
         "given": which,
         "cursor": found.cursor,
         "paged": bool(visit.one("cursor")),
-        "cancelable": {name: values for name, values in which.items() if name in _CANCEL},
+        "cancelable": _cancelable(which),
     }
+
+
+def _cancelable(which: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the filter if a cancel can be asked for just what it shows: it must not reach further for want of a field."""
+    asked = {name: values for name, values in which.items() if name != "order"}
+    return asked if asked.keys() <= set(_CANCEL) else {}
 
 
 async def load_life(visit: Visit) -> Values:
