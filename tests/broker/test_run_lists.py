@@ -1,7 +1,7 @@
 """Lists of runs at hand: they are as long as what was delivered, and give way to newer ones."""
 
 from ringback.broker.changes import Applied, Changes, Handed
-from ringback.broker.operations.run_lists import RunLists
+from ringback.broker.operations.run_lists import RunLists, size
 from ringback.broker.records import Delivery, Entry, Message, Run
 from ringback.broker.rules.run_list import EMPTY, listed, longer
 from ringback.wire.options import Options
@@ -41,8 +41,7 @@ def test_the_list_of_a_run_whose_first_entry_may_be_sent_anew_is_not_kept() -> N
 
 
 def test_lists_that_were_not_used_for_longest_give_way() -> None:
-    size = len(listed([entry(0)]).json)
-    lists = RunLists(most_bytes=2 * size)
+    lists = RunLists(most_bytes=2 * size(listed([entry(0)])))
     lists.see(Applied([delivered(1, 1), delivered(2, 1), delivered(1, 1), delivered(3, 1)]))
     assert [lists.get(seq) is not None for seq in (1, 2, 3)] == [True, False, True]
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Delivery
+from ringback.broker.records import Delivery, Run
 from ringback.broker.stores.contract import Query, Transaction
 from ringback.broker.stores.recent import Recent, nothing_written
 from ringback.broker.stores.sqlite import SqliteStore
+from ringback.wire.options import Options
 
 
 async def seen(store: SqliteStore, seq: int) -> Delivery | None:
@@ -64,9 +66,7 @@ async def test_readers_see_the_file_and_not_what_writers_keep(store: SqliteStore
 async def test_a_record_that_is_kept_is_not_read(store: SqliteStore, tmp_path: Path) -> None:
     await store.write(lambda tx: tx.apply(Changes(put=[Delivery(1, "t", 10)])))
     other = apsw.Connection(str(tmp_path / "recent.db"))
-    other.execute(
-        "DELETE FROM deliveries"
-    )  # nobody does that beside the broker; here it tells where an answer comes from
+    other.execute("DELETE FROM deliveries")  # as nobody does: it tells where an answer comes from
     other.close()
     assert await seen(store, 1) == Delivery(1, "t", 10)
 
@@ -87,3 +87,12 @@ def test_above_the_most_all_are_forgotten_but_the_newest() -> None:
         written[Delivery][(seq,)] = Delivery(seq, "t", 0)
         recent.learn(written)
     assert list(recent.records[Delivery]) == [(2,)]
+
+
+def test_a_run_that_has_ended_is_read_from_the_file() -> None:
+    recent, run = Recent(), Run(1, "t", "wfr_1", "https://app.example/run", 0, Options())
+    for one in (run, replace(run, state="RUN_SUCCESS", result="x" * 1_000_000)):
+        written = nothing_written()
+        written[Run][1,] = one
+        recent.learn(written)
+        assert list(recent.records[Run].values()) == ([run] if one is run else [])

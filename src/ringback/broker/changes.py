@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from ringback.broker.records import Delivery, Entry, Message, Record, Run
+from ringback.broker.records import Delivery, Message, Record, Run
 
 R = TypeVar("R", bound=Record)
 
@@ -16,12 +16,10 @@ class RunList(Struct, frozen=True):
     Attributes:
         length: number of entries.
         json: the list; see `rules.run_list`.
-        last: the entry that was placed last.
     """
 
     length: int
     json: bytes
-    last: Entry | None
 
 
 class Handed(Struct):

@@ -8,7 +8,7 @@ from ringback.broker.app import Broker
 from ringback.broker.changes import Handed
 from ringback.wire.http import Outbound
 from ringback.wire.signing import sign
-from ringback.wire.steps import parse_step
+from ringback.wire.steps import parse_entries, parse_step
 
 
 @dataclass(slots=True)
@@ -83,9 +83,9 @@ class Delivered:
 
 def group_size(handed: Handed) -> int:
     """Return the size of the parallel group whose member a delivery does, 1 where it does none."""
-    if not (handed.message.run and handed.message.run.entry.startswith("p") and handed.list and handed.list.last):
+    if not (handed.message.run and handed.message.run.entry.startswith("p") and handed.list and handed.list.length):
         return 1
-    return parse_step(handed.list.last.body).concurrent
+    return parse_step(parse_entries(handed.list.json)[-1].body).concurrent
 
 
 class Spots:

@@ -16,6 +16,8 @@ from ringback.wire.options import Options
 
 _KEPT = 4096
 """Most characters of headers whose meaning is kept: the items of a batch and the steps of a run often have the same."""
+_MOST_LINES = 64
+"""Most headers of an item, for the same."""
 
 
 class Item(Struct):
@@ -105,7 +107,7 @@ def in_item(number: int, error: Refused) -> Refused:
 
 def _options(headers: dict[str, str | list[str]]) -> Options:
     lines = tuple(_lines(headers))
-    short = sum(len(value) for _, value in lines) <= _KEPT and len(lines) <= _KEPT // 64
+    short = len(lines) <= _MOST_LINES and sum(len(name) + len(value) for name, value in lines) <= _KEPT
     return _known_options(lines) if short else read_options(lines)
 
 

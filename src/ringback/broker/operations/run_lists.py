@@ -4,6 +4,8 @@ from ringback.broker.changes import Applied, RunList
 
 _MOST_BYTES = 32 * 1024 * 1024
 _LARGEST = 1024 * 1024
+_BESIDE = 250
+"""Bytes that a list takes beside its JSON, about."""
 
 
 class RunLists:
@@ -32,11 +34,16 @@ class RunLists:
     def _keep(self, run: int, new: RunList) -> None:
         old = self._lists.pop(run, None)
         if old is not None:
-            self._bytes -= len(old.json)
+            self._bytes -= size(old)
         if len(new.json) > self._largest:
             return
         self._lists[run] = new
-        self._bytes += len(new.json)
+        self._bytes += size(new)
         while self._bytes > self._most_bytes:
             longest_unused = next(iter(self._lists))
-            self._bytes -= len(self._lists.pop(longest_unused).json)
+            self._bytes -= size(self._lists.pop(longest_unused))
+
+
+def size(one: RunList) -> int:
+    """Return how many bytes of memory a list takes, about."""
+    return len(one.json) + _BESIDE

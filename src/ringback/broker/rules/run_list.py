@@ -12,18 +12,18 @@ from ringback.broker.changes import RunList
 from ringback.broker.ids import message_id
 from ringback.broker.records import Entry
 
-EMPTY = RunList(0, b"[]", None)
+EMPTY = RunList(0, b"[]")
 
 
 def listed(entries: Sequence[Entry]) -> RunList:
     """Return a list of entries, written as JavaScript would write it."""
-    return RunList(len(entries), b"[%b]" % b",".join(map(_item, entries)), entries[-1] if entries else None)
+    return RunList(len(entries), b"[%b]" % b",".join(map(_item, entries)))
 
 
 def longer(known: RunList, entry: Entry) -> RunList:
     """Return a list with one more entry."""
     comma = b"," if known.length else b""
-    return RunList(known.length + 1, b"%b%b%b]" % (known.json[:-1], comma, _item(entry)), entry)
+    return RunList(known.length + 1, b"%b%b%b]" % (known.json[:-1], comma, _item(entry)))
 
 
 def _item(entry: Entry) -> bytes:

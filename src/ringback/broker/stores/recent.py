@@ -21,7 +21,10 @@ def nothing_written() -> Written:
 
 
 class Recent:
-    """Keeps records of the kinds that are read again soon."""
+    """Keeps records of the kinds that are read again soon.
+
+    Not so runs that have ended: hardly anybody reads them, and their results may be large.
+    """
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
@@ -34,3 +37,6 @@ class Recent:
             if len(kept) + len(records) > self._most:
                 kept.clear()
             kept.update(records)
+        for key, run in written[Run].items():
+            if isinstance(run, Run) and run.state != "RUN_STARTED":
+                del self.records[Run][key]

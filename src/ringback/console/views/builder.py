@@ -92,7 +92,6 @@ OPTIONS = (
     ),
 )
 _BY_NAME = {one.name: one for one in OPTIONS}
-_FLOW = ("flow_key", "parallelism", "rate", "period")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,8 @@ class Served:
 
 def request_of(scope: Scope, body: bytes) -> Request:
     """Return an ASGI request."""
-    headers = [
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
-    ]  # names in lower case
+    # Servers give names in lower case
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
     client = scope.get("client")
     return Request(scope["method"], _target(scope), headers, body, client[0] if client else "")
 
