@@ -2,14 +2,17 @@
 
 import asyncio
 import shutil
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ringback.broker.engine.loop import Loop
 from ringback.broker.records import Lane
 from ringback.broker.rules import lanes
+from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.sqlite import SqliteStore
 from support.inprocess import START, InProcess, answering, inprocess
 
@@ -30,6 +33,30 @@ async def test_a_retry_and_a_delay_come_when_they_would_have_come() -> None:
         assert [one.url for one in ringed.sent] == [f"{URL}retried"] * 2
         await ringed.turn(60_000)
         assert [one.url for one in ringed.sent] == [f"{URL}retried", f"{URL}retried", f"{URL}delayed"]
+
+
+@pytest.mark.parametrize("written", [0, 1])
+async def test_while_the_store_is_away_nothing_of_it_is_forgotten(
+    written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with inprocess() as ringed:
+        ringed.respond = answering(500, 200)
+        await ringed.publish(f"{URL}retried", Upstash_Retry_Delay="10000")
+        await ringed.settle()
+        ringed.at -= HOURS
+        writes, write = iter(range(10)), ringed.store.write
+
+        def going_away(*job: Any, **how: Any) -> Awaitable[Any]:
+            if next(writes) < written:
+                return write(*job, **how)
+            raise StoreUnavailable("away")
+
+        monkeypatch.setattr(ringed.store, "write", going_away)
+        with pytest.raises(StoreUnavailable):
+            await ringed.broker.scheduler.tick()
+        monkeypatch.undo()
+        await ringed.turn(11_000)
+        assert [one.url for one in ringed.sent] == [f"{URL}retried"] * 2
 
 
 async def test_what_was_to_come_at_a_certain_time_and_what_is_accepted_after_it_keep_their_time() -> None:

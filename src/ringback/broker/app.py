@@ -93,7 +93,7 @@ class Broker:
         self.store.on_handed(self._see)
         self.store.on_woken(self.scheduler.loop.nudge)
         if not self.store.shared:
-            self.scheduler.remember(await self.desk.read(last_sight))
+            self.scheduler.follower.remember(await self.desk.read(last_sight))
         await self.membership.join()
         await self.keyring.load(self.desk)
         await self.scheduler.recover()

@@ -1,10 +1,10 @@
 """Starting what becomes due: retries, delays, messages in lanes that have room again."""
 
 import logging
-from functools import partial
 
 from ringback.broker.changes import Applied
 from ringback.broker.engine.dispatcher import Dispatcher
+from ringback.broker.engine.follower import Follower
 from ringback.broker.engine.loop import LONGEST_SLEEP, Loop
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.due import next_wake, open_lanes, start_due
@@ -12,7 +12,6 @@ from ringback.broker.operations.nodes import recover
 from ringback.broker.operations.one_by_one import Due, do, due, put_off
 from ringback.broker.operations.runs.wait import time_out_waiters
 from ringback.broker.operations.schedules import fire_due
-from ringback.broker.operations.set_back import Sight, follow, follow_deliveries, note_sight
 from ringback.broker.records import Delivery, Lane, Progress, Schedule, Waiter
 from ringback.broker.rules.moment import CLOCKS_DIFFER_MS, Moment
 from ringback.broker.settings import Limits
@@ -28,8 +27,6 @@ _LOOK = 5000
 """Milliseconds after which a store of one's own is looked at anyway: how soon a clock that was set is noticed."""
 _PAUSE = 20
 """Milliseconds to wait where something is due that another node holds."""
-_SET_BACK = 5_000
-"""Milliseconds by which a clock is set back that are not worth to be followed."""
 _TIMED: tuple[type[Delivery | Lane | Schedule | Waiter], ...] = (Delivery, Lane, Schedule, Waiter)
 """Records with a `wake_at`."""
 
@@ -49,8 +46,7 @@ class Scheduler:
         self._dispatcher = dispatcher
         self._behind = False
         self._floor = self._full_look_at = 0
-        self._seen = Sight(0, 0)
-        self._noted = False
+        self.follower = Follower(desk)
         self.loop = Loop("scheduler", self.tick, desk.clock, _POLL if desk.store.shared else _LOOK)
         dispatcher.on_room = self._room_again
 
@@ -83,7 +79,7 @@ class Scheduler:
 
     async def tick(self) -> Instant | None:
         """Start what is due and fits; answer when the next thing is due."""
-        await self._follow_clock()
+        await self.follower.tick()
         most = min(_AT_ONCE, self._dispatcher.room())
         if most <= 0:
             self._behind = True
@@ -112,10 +108,6 @@ class Scheduler:
         held_by_others = self._desk.store.shared and not started and at is not None and at <= now
         return now + _PAUSE if held_by_others else at
 
-    def remember(self, seen: Sight) -> None:
-        """What the clock said before this process began; it may have been set back since."""
-        self._seen = seen
-
     async def _one_by_one(self) -> Instant:
         """Begin what is due, but for what cannot be; answer when to look again: there may be more."""
         for one in await self._desk.read(lambda tx: due(tx, _AT_ONCE, self._desk.clock())):
@@ -131,31 +123,6 @@ class Scheduler:
         except Exception:  # noqa: BLE001 - whatever is wrong with it, the others must not wait for it
             _log.exception("%s %s cannot be begun: it is tried again in a minute", one.kind.__name__, one.key)
             await self._desk.write(lambda tx, moment: put_off(tx, one, moment), apart=True)
-
-    async def _follow_clock(self) -> None:
-        """Bring forward what waits, if the clock was set back since the last turn, or since the last process.
-
-        Where others write too, their clocks may have been right all the time, and what waits with them.
-        """
-        seen = Sight(self._desk.clock(), self._desk.ids.new())
-        before, self._seen = self._seen, seen
-        by = before.at - seen.at
-        if self._desk.store.shared or (by < _SET_BACK and self._noted):
-            return
-
-        def job(tx: Transaction, moment: Moment) -> None:
-            note_sight(tx, self._desk.node, seen)
-            if by >= _SET_BACK:
-                follow(tx, by, moment)
-
-        if by >= _SET_BACK:
-            _log.warning("the clock was set back by %s s: what waits is brought forward as much", by // 1000)
-        await self._desk.write(job, apart=True)
-        self._noted = True
-        after: int | None = 0 if by >= _SET_BACK else None
-        while after is not None:
-            step = partial(follow_deliveries, by=by, after=after, upto=before.number, most=_AT_ONCE)
-            after = await self._desk.write(step, apart=True)
 
     def _since(self) -> Instant:
         """Return how far back to look: now and then at everything, else not much further than where the last look ended."""
