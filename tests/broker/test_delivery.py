@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from ringback.broker.engine import dispatcher
+from ringback.broker.operations import settle as settling
+from ringback.broker.records import Delivery, Message
+from ringback.broker.rules.settle import Settled
 from ringback.wire.http import Outcome
 from ringback.wire.signing import verify
 from support.inprocess import START, InProcess, answering, inprocess
@@ -293,14 +295,14 @@ async def test_a_fault_of_the_broker_is_an_attempt_that_failed(
 async def test_an_answer_that_cannot_be_taken_in_is_an_attempt_that_failed(
     ringed: InProcess, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle = dispatcher.settle
+    decide = settling.decide
 
-    def broken(*of: Any) -> bool:
-        if of[4].status == 200:
+    def broken(message: Message, delivery: Delivery, outcome: Outcome, *of: Any, **more: Any) -> Settled:
+        if outcome.status == 200:
             raise RuntimeError("a bug")
-        return settle(*of)
+        return decide(message, delivery, outcome, *of, **more)
 
-    monkeypatch.setattr(dispatcher, "settle", broken)
+    monkeypatch.setattr(settling, "decide", broken)
     message = await ringed.publish(URL, upstash_retries="1", upstash_retry_delay="0")
     await ringed.settle()
     assert (await ringed.events(message))[-1] == "FAILED"

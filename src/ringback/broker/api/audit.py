@@ -34,7 +34,12 @@ class AuditedDesk(Desk):
         self._entry = entry
 
     def write(
-        self, job: Callable[[Transaction, Moment], T], needs: Sequence[Need] = (), *, apart: bool = False
+        self,
+        job: Callable[[Transaction, Moment], T],
+        needs: Sequence[Need] = (),
+        *,
+        apart: bool = False,
+        begin: bool = True,
     ) -> Awaitable[T]:
         """Run a job and note that it was; see `Desk.write`."""
 
@@ -43,7 +48,7 @@ class AuditedDesk(Desk):
             tx.apply(Changes(put=[self._entry(moment)]))
             return result
 
-        return self._desk.write(noted, needs, apart=apart)
+        return self._desk.write(noted, needs, apart=apart, begin=begin)
 
 
 def audited(call: Call, name: str, *, with_body: bool) -> Call:

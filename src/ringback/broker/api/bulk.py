@@ -26,7 +26,7 @@ def cancel_many(call: Call) -> Answer:
     def job(tx: Transaction, moment: Moment) -> Response:
         return json_response(202, {"cancelled": bulk.cancel_ids(tx, call.tenant.name, ids, moment)})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 async def _cancel_chosen(call: Call, filter_: Filter) -> Response:
@@ -41,7 +41,7 @@ async def _cancel_chosen(call: Call, filter_: Filter) -> Response:
         canceled = bulk.cancel_all(tx, tenant, choice.first, moment)
         return bulk.record(tx, tenant, canceled, asked, moment)
 
-    action = await call.desk.write(job)
+    action = await call.desk.write_anyhow(job)
     if at_once:
         call.cancels.go()
         total = choice.total if isinstance(action, BulkCancel) else action.total

@@ -109,7 +109,7 @@ def _change(call: Call, how: Callable[[Lane, int], Lane]) -> Answer:
         queues.change_flow(tx, call.tenant.name, key, moment, lambda flow: how(flow, moment.now))
         return json_response(200, {})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _shape(flow: Lane, now: int) -> dict[str, object]:

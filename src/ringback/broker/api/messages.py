@@ -149,7 +149,7 @@ def cancel(call: Call) -> Answer:
             raise _not_found(call)
         return json_response(202, {"cancelled": 1})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _known(text: str) -> int:

@@ -35,7 +35,7 @@ def upsert(call: Call) -> Answer:
         queues.upsert_queue(tx, call.tenant.name, name, body.parallelism, body.paused, limits, moment)
         return json_response(200, _shape(tx, _known(call, tx, name)))
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def get(call: Call) -> Answer:
@@ -58,7 +58,7 @@ async def delete(call: Call) -> Response:
     It is gone at once. The answer waits until what very many have left in it is gone too, at most a minute: it goes on by itself.
     """
     tenant, name, limits = call.tenant.name, call.names["queue"], call.settings.limits
-    left = await call.desk.write(lambda tx, moment: removal.delete_queue(tx, tenant, name, limits, moment))
+    left = await call.desk.write_anyhow(lambda tx, moment: removal.delete_queue(tx, tenant, name, limits, moment))
     if left is not None:
         await call.cancels.finish(left.pos, LONGEST)
     return json_response(200, {})
@@ -80,7 +80,7 @@ def _set_paused(call: Call, *, paused: bool) -> Answer:
         queues.change(tx, replace(queue, paused=paused, updated_at=moment.now), moment)
         return json_response(200, {})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _known(call: Call, tx: Transaction, name: str) -> Lane:

@@ -61,14 +61,16 @@ class Canceler:
         if isinstance(one, Removal):
             numbers = await self._desk.read(lambda tx: removal.next_of(tx, one))
             limits = self._limits
-            await self._desk.write(lambda tx, moment: removal.carry_on(tx, one, numbers, limits, moment), apart=True)
+            await self._desk.write_anyhow(
+                lambda tx, moment: removal.carry_on(tx, one, numbers, limits, moment), apart=True
+            )
             return
 
         def look(tx: Transaction) -> list[int]:
             return bulk.next_of(tx, one.tenant, one.chosen, one.upto, bulk.AT_ONCE)
 
         numbers = await self._desk.read(look)
-        await self._desk.write(lambda tx, moment: bulk.carry_on(tx, one, numbers, moment), apart=True)
+        await self._desk.write_anyhow(lambda tx, moment: bulk.carry_on(tx, one, numbers, moment), apart=True)
 
 
 def _look(pos: int, tx: Transaction) -> tuple[BulkCancel | Removal | None, BulkAction | Removal | None]:

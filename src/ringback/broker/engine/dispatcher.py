@@ -9,6 +9,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from ringback.broker.changes import Changes, Handed
+from ringback.broker.engine.unsettled import FAULT, settle_anyhow
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.settle import settle, settle_needs
 from ringback.broker.records import Event, Message
@@ -176,11 +177,14 @@ class Dispatcher:
             outcome = await self._send(handed)
         except Exception:  # noqa: BLE001 - a fault of ours must not leave a message in flight for ever
             _log.exception("an attempt broke off")
-            outcome = Outcome(0, error="internal error of the broker")
+            outcome = Outcome(0, error=FAULT)
         finally:
             self._unnoticed.pop(message.seq, None)
             self._in_flight.pop(message.seq, None)
-        self.on_outcome(handed, outcome)
+        try:
+            self.on_outcome(handed, outcome)
+        except Exception:  # noqa: BLE001 - as before: what only looks on must not keep the outcome from being written
+            _log.exception("an outcome was not noticed")
         await self._settle(handed, begun, outcome)
 
     async def _send(self, handed: Handed) -> Outcome:
@@ -228,7 +232,7 @@ class Dispatcher:
             tx.apply(Changes(put=[begun]))
             return settle(tx, handed.message, lease, retried, outcome, self._limits, moment)
 
-        pause, failed = 0.1, False
+        pause = 0.1
         while True:
             try:
                 await self._desk.write(job, settle_needs(handed.message))
@@ -236,11 +240,10 @@ class Dispatcher:
                 _log.warning("an outcome waits to be written: %s", error)
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)
-            except Exception:
-                if failed:
-                    raise
-                _log.exception("what came back cannot be taken in: the attempt counts as failed")
-                failed, outcome = True, Outcome(0, error="internal error of the broker")
+            except Exception:  # noqa: BLE001 - a fault of ours must not leave a message in flight for ever
+                _log.exception("what came back cannot be taken in together with what it lets in")
+                await settle_anyhow(self._desk, handed, begun, outcome, self._limits)
+                return
             else:
                 return
 

@@ -105,7 +105,9 @@ class Membership:
     async def _take_back(self) -> int:
         total = 0
         if await self._desk.read(nodes.has_orphans):
-            while found := await self._desk.write(lambda tx, moment: nodes.recover(tx, _AT_ONCE, moment), apart=True):
+            while found := await self._desk.write_anyhow(
+                lambda tx, moment: nodes.recover(tx, _AT_ONCE, moment), apart=True
+            ):
                 total += found
         return total
 
@@ -117,5 +119,5 @@ class Membership:
         lost = [one for one in held if one.seq in unknown & self._suspects]
         self._suspects = unknown - {one.seq for one in lost}
         if lost:
-            await self._desk.write(lambda tx, moment: nodes.give_back(tx, lost, moment), apart=True)
+            await self._desk.write_anyhow(lambda tx, moment: nodes.give_back(tx, lost, moment), apart=True)
         return len(lost)

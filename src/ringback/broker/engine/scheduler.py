@@ -73,7 +73,7 @@ class Scheduler:
     async def recover(self) -> int:
         """Take back what former processes had in flight; return how many messages there were."""
         total = 0
-        while found := await self._desk.write(lambda tx, moment: recover(tx, _AT_ONCE, moment), apart=True):
+        while found := await self._desk.write_anyhow(lambda tx, moment: recover(tx, _AT_ONCE, moment), apart=True):
             total += found
         return total
 
@@ -116,13 +116,18 @@ class Scheduler:
         return self._desk.clock() + _POLL
 
     async def _begin(self, one: Due) -> None:
-        try:
-            await self._desk.write(lambda tx, moment: do(tx, one, self._limits, moment), apart=True)
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, the others must not wait for it
-            _log.exception("%s %s cannot be begun: it is tried again in a minute", one.kind.__name__, one.key)
-            await self._desk.write(lambda tx, moment: put_off(tx, one, moment), apart=True)
+        """Begin one thing; of those in a lane's line, one after the other."""
+        more = True
+        for _ in range(_AT_ONCE):
+            if not more:
+                return
+            try:
+                more = await self._desk.write(lambda tx, moment: do(tx, one, self._limits, moment), apart=True)
+            except StoreUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - whatever is wrong with it, the others must not wait for it
+                _log.exception("%s %s cannot be begun: it is tried again in a minute", one.kind.__name__, one.key)
+                more = await self._desk.write(lambda tx, moment: put_off(tx, one, moment), apart=True)
 
     def _since(self) -> Instant:
         """Return how far back to look: now and then at everything, else not much further than where the last look ended."""

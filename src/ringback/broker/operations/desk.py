@@ -1,8 +1,11 @@
 """The desk where every decision is made: a job with the time, fresh ids and this node's room, in one transaction."""
 
+import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from ringback.broker.ids import Ids
 from ringback.broker.operations import nodes
@@ -11,8 +14,11 @@ from ringback.broker.records import Node
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Need, Store, Transaction
 from ringback.clock import Clock, elapsed
+from ringback.errors import RingbackError
 
 T = TypeVar("T")
+
+_log = logging.getLogger("ringback.desk")
 
 _NOBODY = Node(0, 0)
 
@@ -57,10 +63,30 @@ class Desk:
         return Moment(self.clock(), self.ids.new, self.lease() if self._room() > 0 else None, self.run_lists.get)
 
     def write(
-        self, job: Callable[[Transaction, Moment], T], needs: Sequence[Need] = (), *, apart: bool = False
+        self,
+        job: Callable[[Transaction, Moment], T],
+        needs: Sequence[Need] = (),
+        *,
+        apart: bool = False,
+        begin: bool = True,
     ) -> Awaitable[T]:
-        """Run a job that may write; see `Store.write`."""
+        """Run a job that may write; see `Store.write`. Without `begin` it starts no message: the scheduler does afterwards."""
+        if not begin:
+            return self.store.write(lambda tx: job(tx, replace(self.moment(), lease=None)), needs, apart=apart)
         return self.store.write(lambda tx: job(tx, self.moment()), needs, apart=apart)
+
+    async def write_anyhow(self, job: Callable[[Transaction, Moment], T], *, apart: bool = False) -> T:
+        """Run a job that makes room for others; where it fails through a fault of ours, so that it lets none of them in.
+
+        Who stands next in line may be what is wrong; the scheduler puts that off, and what made room for it must not fail by it.
+        """
+        try:
+            return await self.write(job, apart=apart)
+        except RingbackError:
+            raise
+        except Exception:  # noqa: BLE001 - if it is the job's own, it is raised once more
+            _log.exception("what makes room cannot be done together with what that lets in: it is done by itself")
+            return await self.write(job, apart=apart, begin=False)
 
     def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a job that only reads; see `Store.read`."""

@@ -13,6 +13,7 @@ from ringback.broker.stores.contract import Need, Query, Transaction, Where
 from ringback.clock import Instant
 
 _AT_ONCE = 64
+_UNBOUNDED = 1 << 30
 _LONG = 86_400_000
 
 
@@ -74,27 +75,32 @@ def leave(tx: Transaction, delivery: Delivery, moment: Moment) -> None:
         tx.apply(Changes(put=[lanes.alarmed(lanes.left(lane), moment.now)]))
 
 
-def let_in(tx: Transaction, lane: Lane, moment: Moment) -> None:
-    """Let those in line pass, in order, as long as the lane has room and this node has too."""
+def line_of(lane: Lane, most: int) -> Query:
+    """Return the query for those who stand first in a lane's line."""
+    where = Where("lane", "=", lanes.address(lane.kind, lane.tenant, lane.name))
+    return Query((where,), order=("seq",) if lane.kind == "queue" else ("due_at", "seq"), limit=most)
+
+
+def let_in(tx: Transaction, lane: Lane, moment: Moment, most: int = _UNBOUNDED) -> None:
+    """Let those in line pass, at most so many, in order, as long as the lane has room and this node has too."""
     key = (lane.tenant, lane.kind, lane.name)
     lane = tx.get(Lane, *key) or lane  # letting somebody into another lane may have changed this one
-    where = lanes.address(lane.kind, lane.tenant, lane.name)
-    order = ("seq",) if lane.kind == "queue" else ("due_at", "seq")
     while lane.waiting and moment.lease is not None:
-        room = min(lanes.free(lane, moment.now), _AT_ONCE)
+        room = min(lanes.free(lane, moment.now), _AT_ONCE, most)
         if not room:
             break
-        waiting = tx.claim(Delivery, Query((Where("lane", "=", where),), order=order, limit=room), wait=True)
+        waiting = tx.claim(Delivery, line_of(lane, room), wait=True)
         if not waiting:
             lane = replace(lane, waiting=0)
             break
+        most -= len(waiting)
         tx.load((Message, (delivery.seq,)) for delivery in waiting)
         for delivery in waiting:
             message = tx.get(Message, delivery.seq)
-            current = tx.get(Lane, *key)
-            if message is None or current is None:
+            tx.apply(Changes(put=[lanes.left(tx.get(Lane, *key) or lane)]))
+            if message is None:  # there is nothing to be sent any more
+                tx.apply(Changes(drop=[delivery]))
                 continue
-            tx.apply(Changes(put=[lanes.left(current)]))
             _admit(tx, message, delivery, moment, first=True)
         lane = tx.get(Lane, *key) or lane
     tx.apply(Changes(put=[lanes.alarmed(lane, moment.now)]))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import let_in, start
+from ringback.broker.operations.put_off import PUT_OFF_MS, put_off_first
 from ringback.broker.operations.runs.wait import time_out
 from ringback.broker.operations.schedules import fire
 from ringback.broker.records import Delivery, Lane, Message, Record, Schedule, Waiter
@@ -18,9 +19,6 @@ from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.broker.stores.rows import CODECS
 from ringback.clock import Instant
-
-PUT_OFF_MS = 60_000
-"""After how long what could not be done is tried again."""
 
 
 class Due(NamedTuple):
@@ -36,18 +34,28 @@ def due(tx: Transaction, most: int, now: Instant) -> list[Due]:
     return [Due(kind, CODECS[kind].key(one)) for kind in _DO for one in tx.find(kind, query)]
 
 
-def do(tx: Transaction, one: Due, limits: Limits, moment: Moment) -> None:
-    """Do what is due, if it still is."""
-    record: Any = tx.get(one.kind, *one.key)
-    if record is not None and record.wake_at is not None and record.wake_at <= moment.now:
+def do(tx: Transaction, one: Due, limits: Limits, moment: Moment) -> bool:
+    """Do what is due, if it still is: of a lane, let the first in line pass; return whether there is more of it to do."""
+    record = _still_due(tx, one, moment)
+    if record is not None:
         _DO[one.kind](tx, record, limits, moment)
+    return one.kind is Lane and moment.lease is not None and _still_due(tx, one, moment) is not None
 
 
-def put_off(tx: Transaction, one: Due, moment: Moment) -> None:
-    """Let what could not be done wait a while, so that it does not stand before everything else."""
+def put_off(tx: Transaction, one: Due, moment: Moment) -> bool:
+    """Let what could not be done wait a while, of a lane the first in its line; return whether there is more of it to do."""
+    record = _still_due(tx, one, moment)
+    if record is None:
+        return False
+    if one.kind is Lane and put_off_first(tx, record, moment):
+        return _still_due(tx, one, moment) is not None
+    tx.apply(Changes(put=[replace(record, wake_at=moment.now + PUT_OFF_MS)]))
+    return False
+
+
+def _still_due(tx: Transaction, one: Due, moment: Moment) -> Any:
     record: Any = tx.get(one.kind, *one.key)
-    if record is not None and record.wake_at is not None:
-        tx.apply(Changes(put=[replace(record, wake_at=moment.now + PUT_OFF_MS)]))
+    return record if record is not None and record.wake_at is not None and record.wake_at <= moment.now else None
 
 
 def _start(tx: Transaction, delivery: Delivery, _: Limits, moment: Moment) -> None:
@@ -60,7 +68,7 @@ def _start(tx: Transaction, delivery: Delivery, _: Limits, moment: Moment) -> No
 
 _DO: dict[type[Record], Callable[[Transaction, Any, Limits, Moment], None]] = {
     Delivery: _start,
-    Lane: lambda tx, lane, _, moment: let_in(tx, lane, moment),
+    Lane: lambda tx, lane, _, moment: let_in(tx, lane, moment, most=1),
     Schedule: fire,
     Waiter: time_out,
 }
