@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any
 
@@ -135,6 +136,28 @@ async def test_what_another_thread_asks_for_meanwhile_does_not_take_the_steps_pl
             return "step"
 
         return context.run("step", step)
+
+    run = await run_one(code)
+    assert run.errors == []
+    assert (done, result_of(run)) == (["step"], "step")
+
+
+async def test_code_that_waits_for_another_thread_while_it_is_unwound_ends_its_delivery() -> None:
+    done: list[str] = []
+
+    def code(context: BlockingContext[None]) -> str:
+        with ThreadPoolExecutor(1) as pool:  # its end waits for what its thread does
+
+            def step() -> str:
+                beside = pool.submit(context.run, "beside", done.append, "beside")
+                for _ in range(1000):
+                    if context.pending.pending_steps._waiting:
+                        break
+                    wait([beside], timeout=0.01)
+                done.append("step")
+                return "step"
+
+            return context.run("step", step)
 
     run = await run_one(code)
     assert run.errors == []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 from ringback.workflow.errors import DeliveryEnded, Misuse, NotSerializable, StepFailed
@@ -60,9 +61,7 @@ class PendingStep(Coroutine[Any, Any, T]):
         """
         steps = self._steps
         if isinstance(self.asked, Run) and not self.was_awaited and steps.is_due_in_thread():
-            steps.executing = True  # whatever other threads ask for meanwhile has to wait
-            steps.executed = run(self.asked)
-            steps.executing = False
+            steps.execute(partial(run, self.asked))
         return steps.executed is not None
 
     def send(self, value: Any, /) -> Any:
@@ -168,17 +167,28 @@ class PendingSteps:
         """Tell whether a step that the code asks for in its thread is what this delivery is for, and may run there."""
         return self.in_thread and not self._have_others() and self._journal.named(self.number) is None
 
+    def execute(self, run: Callable[[], Run[Any] | None]) -> None:
+        """Run a step in the thread of the code; what other threads ask for meanwhile has to wait, and gets nothing after it."""
+        self.executing = True
+        self.executed = run()
+        self.executing = False
+        if self.executed is not None and self._waiting:  # the code may wait for those threads while it is unwound
+            self.loop.call_soon_threadsafe(self._wake)
+
     async def group(self, code: "asyncio.Task[Any]") -> list[tuple[Asked[Any], asyncio.Future[Any]]]:
         """Return the steps that are asked for together, once the code goes no further without them.
 
-        Empty when the code has ended. A change marker comes alone, before everything that was asked for with it.
+        Empty when the code has ended, or has executed the step it asked for. A change marker comes alone, before everything that
+        was asked for with it.
 
         Raises:
             Misuse: the code gave up a step by itself.
         """
-        while not code.done() and (self.executing or not self._waiting):
+        while not code.done() and self.executed is None and (self.executing or not self._waiting):
             self._arrival = self.loop.create_future()
             await self._arrival
+        if self.executed is not None:
+            return []
         await self._settle(code)
         if code.done():
             self._check_not_timed_out(code)
