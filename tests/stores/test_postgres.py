@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -9,10 +10,14 @@ import pytest
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations import due, nodes
-from ringback.broker.records import Dedup, Delivery, Event, Lane, Message, Record, SigningKeys
+from ringback.broker.operations.retention import forget_facets, forget_history
+from ringback.broker.records import Dedup, Delivery, Event, Facets, Lane, Message, Record, SigningKeys
+from ringback.broker.rules import facets
+from ringback.broker.rules.moment import Moment
+from ringback.broker.settings import Limits
 from ringback.broker.stores import sql
 from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction, Where
-from ringback.broker.stores.postgres import schema, statements
+from ringback.broker.stores.postgres import green, schema, statements
 from ringback.broker.stores.postgres.connections import connect
 from ringback.broker.stores.postgres.store import PostgresStore
 from ringback.broker.stores.rows import TABLES
@@ -253,6 +258,56 @@ async def test_claims_skip_what_others_hold_or_wait_for_it(two: tuple[PostgresSt
     both = await asyncio.gather(two[0].write(claim, apart=True), two[1].write(claim, apart=True))
     assert sorted(both[0] + both[1]) == [1, 2, 3, 4]
     assert await two[0].write(lambda tx: tx.claim(Delivery, Query(limit=9), wait=True)) != []
+
+
+class Overtaken:
+    """A transaction in which another broker writes something before anything is written: it is through by then, or held up."""
+
+    def __init__(self, tx: Transaction, postgres: Server, other: PostgresStore, put: list[Record]) -> None:
+        self._tx = tx
+        self._postgres = postgres
+        self.writing = asyncio.ensure_future(other.write(lambda tx: tx.apply(Changes(put=put))))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tx, name)
+
+    def apply(self, changes: Changes) -> None:
+        green.wait(self._until_through_or_held_up())
+        self._tx.apply(changes)
+
+    async def _until_through_or_held_up(self) -> None:
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while not self.writing.done() and self._postgres.query("postgres", waiting) == "0":
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("what", ["facets", "a deduplication id"])
+async def test_what_another_broker_uses_again_is_not_forgotten(
+    two: tuple[PostgresStore, PostgresStore], postgres: Server, what: str
+) -> None:
+    """One is about to drop what is not used any more, when the other uses it."""
+    year = 365 * 86_400_000
+    message = Message(1, "t", "https://a.example", "POST", (), b"", 0, 0, 3, 1000)
+    event = Event(first_id_at(year), "t", 1, "CREATED", year, facets=facets.facets_of(message))
+    kind: type[Record]
+    if what == "facets":
+        kind, old, new = Facets, facets.described(message, 0), [event, *facets.described(message, year)]
+    else:
+        kind, old, new = Dedup, [Dedup("t", "id", 1, 9)], [Dedup("t", "id", 2, year + 9)]
+    await two[0].write(lambda tx: tx.apply(Changes(put=[*old])))
+    overtaken: list[Overtaken] = []
+
+    def forget(tx: Transaction) -> None:
+        overtaken.append(Overtaken(tx, postgres, two[1], new))
+        moment = Moment(year, iter(range(100)).__next__, None)
+        if kind is Facets:
+            forget_facets(overtaken[-1], -1, 100, Limits(), moment)
+        else:
+            forget_history(overtaken[-1], 100, Limits(), moment)
+
+    await two[0].write(forget, apart=True)
+    await overtaken[-1].writing
+    assert await two[0].read(lambda tx: tx.count(kind)) == 1
 
 
 async def test_a_changed_key_is_told_to_the_other_brokers(two: tuple[PostgresStore, PostgresStore]) -> None:

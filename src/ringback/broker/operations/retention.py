@@ -39,6 +39,7 @@ def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -
     """Drop events, dead letters and deduplication ids that are past their time; return how many went."""
     events = Where("pos", "<", first_id_at(moment.now - limits.log_retention_ms))
     letters = Where("pos", "<", first_id_at(moment.now - limits.dlq_retention_ms))
+    taken = Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)  # and may be again
     gone: list[Record] = [
         *tx.find(Event, Query((events,), order=("pos",), limit=most)),
         *tx.find(DeadLetter, Query((letters,), order=("pos",), limit=most)),
@@ -46,7 +47,7 @@ def forget_history(tx: Transaction, most: int, limits: Limits, moment: Moment) -
         *tx.find(Removal, Query((Where("pos", "<", first_id_at(moment.now - _ACTIONS_MS)), _CLOSED), limit=most)),
         *tx.find(AuditEntry, Query((Where("pos", "<", first_id_at(moment.now - _AUDIT_MS)),), limit=most)),
         *tx.find(MinuteCounts, Query((Where("minute", "<", moment.now // MINUTE_MS - LONGEST),), limit=most)),
-        *tx.find(Dedup, Query((Where("expires_at", "<=", moment.now),), order=("expires_at",), limit=most)),
+        *tx.claim(Dedup, taken),
         *stretches.forgotten(tx, most, limits, moment.now),
     ]
     tx.apply(Changes(drop=gone))
@@ -91,11 +92,17 @@ def forget_runs(tx: Transaction, after: int, most: int, limits: Limits, moment: 
 
 
 def forget_facets(tx: Transaction, after: int, most: int, limits: Limits, moment: Moment) -> int:
-    """Drop facets that no history carries any more; see `forget_messages` for arguments and answer."""
+    """Drop facets that no history carries any more; see `forget_messages` for arguments and answer.
+
+    They are held while it is looked whether anything carries them: another broker may be about to use them again.
+    """
     kept_ms = max(limits.log_retention_ms, limits.dlq_retention_ms)
     where = (Where("id", ">", after), Where("day", "<", last_day(moment.now - kept_ms)))
     old = tx.find(Facets, Query(where, order=("id",), limit=most))
+    tx.load((Facets, (facets.id,)) for facets in old)
     for facets in old:
+        if tx.get(Facets, facets.id) != facets:
+            continue
         about = Query((Where("facets", "=", facets.id),), limit=1)
         if not any(tx.find(kind, about) for kind in (Event, DeadLetter, Run)):
             tx.apply(Changes(drop=[facets, *labels_of(facets)]))
