@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from ringback.broker.changes import Applied
+from ringback.broker.changes import Applied, Changes
 from ringback.broker.operations import removal
 from ringback.broker.records import Delivery, Event, Lane, Removal, Run
 from ringback.broker.settings import Limits
@@ -118,6 +119,63 @@ async def test_a_queue_that_is_made_again_and_deleted_again_takes_what_is_new_wi
     assert ringed.sent == []
     assert (await ringed.events(new))[-1] == "CANCELED"
     assert await left(ringed, Lane) == await left(ringed, Removal) == []
+
+
+async def test_a_queue_that_is_made_again_is_paused_and_resumed_as_any_other(ringed: InProcess) -> None:
+    await paused_queue(ringed)
+    await enqueue_many(ringed)
+    await begin_to_delete(ringed)
+    await ringed.enqueue("q", URL, b"new")
+    for deed, paused in (("pause", True), ("resume", False), ("pause", True)):
+        assert (await ringed.call("POST", f"/v2/queues/q/{deed}")).status == 200
+        assert (await ringed.call("GET", "/v2/queues/q")).json["paused"] is paused
+    await carry_on_to_the_end(ringed)
+    await ringed.settle()
+    assert (ringed.sent, (await ringed.call("GET", "/v2/queues/q")).json["paused"]) == ([], True)
+    assert (await ringed.call("POST", "/v2/queues/q/resume")).status == 200
+    await ringed.settle()
+    assert [one.body for one in ringed.sent] == [b"new"]
+
+
+_KNOWN = Lane.__struct_fields__[: Lane.__struct_fields__.index("deleting")]
+_BEFORE = msgspec.defstruct("Lane", [(name, Any) for name in _KNOWN], array_like=True, frozen=True)
+"""A lane as a release knows it that deletes queues in one transaction."""
+
+
+def as_before(lane: Lane) -> Any:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(lane), type=_BEFORE)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_broker_of_a_former_release_takes_a_queue_that_is_being_deleted_for_paused(
+    ringed: InProcess, anew: bool
+) -> None:
+    await enqueue_many(ringed, upstash_delay="1h")
+    await begin_to_delete(ringed)
+    if anew:
+        await ringed.enqueue("q", URL, b"new")
+    (lane,) = await left(ringed, Lane)
+    assert as_before(lane).paused
+
+
+@pytest.mark.parametrize("enqueues", [False, True])
+async def test_a_mark_that_a_broker_of_a_former_release_has_lost_lets_nothing_pass_and_leaves_no_queue_paused(
+    ringed: InProcess, enqueues: bool
+) -> None:
+    await paused_queue(ringed)
+    await enqueue_many(ringed)
+    await begin_to_delete(ringed)
+    (lane,) = await left(ringed, Lane)
+    lost = msgspec.msgpack.decode(msgspec.msgpack.encode(as_before(lane)), type=Lane)
+    await ringed.broker.desk.write(lambda tx, _: tx.apply(Changes(put=[lost])))
+    if enqueues:
+        await ringed.enqueue("q", URL, b"new")
+    await ringed.turn(60_000)
+    assert ringed.sent == []
+    await carry_on_to_the_end(ringed)
+    await ringed.settle()
+    assert [one.body for one in ringed.sent] == ([b"new"] if enqueues else [])
+    assert [(one.paused, one.waiting) for one in await left(ringed, Lane)] == ([(False, 0)] if enqueues else [])
 
 
 async def test_what_a_deleted_queue_had_in_flight_is_not_tried_again_and_holds_nothing_of_the_next(

@@ -162,8 +162,8 @@ class Account:
         lane = self.rows[Lane].get((now.tenant, kind, name))
         hold(isinstance(lane, Lane), f"{now.seq:x} has passed {name}, which nobody knows")
         assert isinstance(lane, Lane)
-        hold(not lane.paused, f"{now.seq:x} has passed {name}, which is paused")
         hold(not lane.deleting, f"{now.seq:x} has passed {name}, which is being deleted")
+        hold(not lane.paused, f"{now.seq:x} has passed {name}, which is paused")
         hold(
             lane.parallelism is None or lane.active <= lane.parallelism, f"{now.seq:x} has passed {name}, which is full"
         )

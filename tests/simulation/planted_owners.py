@@ -217,7 +217,7 @@ def a_queue_that_is_not_emptied(patch: Patch) -> None:
 
 def a_queue_that_goes_on_while_it_is_deleted(patch: Patch) -> None:
     free = lanes.free
-    patch.setattr(lanes, "free", lambda lane, now: free(replace(lane, deleting=0), now))
+    patch.setattr(lanes, "free", lambda lane, now: free(replace(lane, deleting=0, paused=lanes.is_paused(lane)), now))
 
 
 def runs_that_are_left_out(patch: Patch) -> None:

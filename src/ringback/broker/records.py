@@ -117,6 +117,9 @@ class Lane(Record, frozen=True, array_like=True):
         wake_at: when a waiting message may pass although nothing ends before.
         deleting: number of the removal that empties the queue; nothing passes until it is through.
         anew: it was made again meanwhile, so that it stays, with what was enqueued since.
+        paused: nothing passes. A queue that is being deleted always is: brokers of a release that does not know of `deleting`
+            leave it alone for that.
+        begins_paused: whether one that was made again is to be paused when it begins.
     """
 
     tenant: str
@@ -137,6 +140,7 @@ class Lane(Record, frozen=True, array_like=True):
     wake_at: int | None = None
     deleting: int = 0
     anew: bool = False
+    begins_paused: bool = False
 
 
 class Event(Record, frozen=True, array_like=True):

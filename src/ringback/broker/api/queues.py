@@ -10,7 +10,7 @@ from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import checked_name
 from ringback.broker.operations import queues, removal
 from ringback.broker.records import Lane
-from ringback.broker.rules.lanes import is_gone
+from ringback.broker.rules.lanes import is_gone, is_paused, with_pause
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
@@ -77,7 +77,7 @@ def resume(call: Call) -> Answer:
 def _set_paused(call: Call, *, paused: bool) -> Answer:
     def job(tx: Transaction, moment: Moment) -> Response:
         queue = _known(call, tx, call.names["queue"])
-        queues.change(tx, replace(queue, paused=paused, updated_at=moment.now), moment)
+        queues.change(tx, replace(with_pause(queue, paused=paused), updated_at=moment.now), moment)
         return json_response(200, {})
 
     return call.desk.write_anyhow(job)
@@ -96,6 +96,6 @@ def _shape(tx: Transaction, queue: Lane) -> dict[str, object]:
         "createdAt": queue.created_at,
         "updatedAt": queue.updated_at,
         "parallelism": queue.parallelism,
-        "paused": queue.paused,
+        "paused": is_paused(queue),
         "lag": queues.lag(tx, queue),
     }

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from ringback.broker.records import Delivery, Lane, Schedule, Waiter
+from ringback.broker.rules.lanes import is_paused
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
 
@@ -44,7 +45,7 @@ def count_backlog(tx: Transaction, now: Instant) -> Backlog:
         later=tx.count(Delivery, Where("wake_at", ">", now)),
         in_lanes=sum(lane.waiting for lane in lanes),
         in_flight=tx.count(Delivery, Where("lease", "not null")),
-        paused=sum(lane.paused for lane in lanes),
+        paused=sum(is_paused(lane) for lane in lanes),
         schedules=tx.count(Schedule, Where("wake_at", "not null")),
         waiters=tx.count(Waiter),
     )

@@ -39,8 +39,8 @@ def upsert_queue(
         if queue is None and limits.queues is not None and tx.count(Lane, *_of("queue", tenant)) >= limits.queues:
             raise Refused(412, f"quota maxQueues exceeded, current limit: {limits.queues}")
         queue = lanes.made_anew(queue, moment.now) if queue else lanes.new_queue(tenant, name, moment.now)
-    paused = queue.paused if paused is None else paused
-    change(tx, replace(queue, parallelism=parallelism, paused=paused, updated_at=moment.now), moment)
+    queue = queue if paused is None else lanes.with_pause(queue, paused=paused)
+    change(tx, replace(queue, parallelism=parallelism, updated_at=moment.now), moment)
 
 
 def change(tx: Transaction, lane: Lane, moment: Moment) -> None:

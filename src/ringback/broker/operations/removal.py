@@ -43,7 +43,7 @@ def delete_queue(tx: Transaction, tenant: str, name: str, limits: Limits, moment
     newest = tx.find(Delivery, Query(_of_queue(tenant, name), order=("seq",), descending=True, limit=1))
     upto = newest[0].seq if newest else 0
     begun = Removal(queue.deleting or moment.new_id(), tenant, moment.now, upto, queue=name)
-    tx.apply(Changes(put=[replace(queue, deleting=begun.pos, anew=False), begun]))
+    tx.apply(Changes(put=[lanes.being_deleted(queue, begun.pos), begun]))
     if not queue.deleting:
         carry_on(tx, begun, next_of(tx, begun), limits, moment)
     return tx.get(Removal, begun.pos)
@@ -132,14 +132,19 @@ def _empty(tx: Transaction, seen: Removal, numbers: Sequence[int], moment: Momen
 
 
 def _close(tx: Transaction, seen: Removal, moment: Moment) -> None:
-    """The queue is empty: it goes, or begins where it was made again."""
+    """The queue is empty: it goes, or begins where it was made again.
+
+    A broker of a release that does not know of `deleting` loses the mark as soon as it enqueues something: then the queue stays
+    if there is something that is newer.
+    """
     queue = tx.get(Lane, seen.tenant, "queue", seen.queue)
-    if queue is None or queue.deleting != seen.pos:
+    if queue is None or queue.deleting not in (0, seen.pos):
         return
-    if not queue.anew:
+    newer = (*_of_queue(seen.tenant, seen.queue), Where("seq", ">", seen.upto))
+    if not (queue.anew if queue.deleting else tx.find(Delivery, Query(newer, limit=1))):
         tx.apply(Changes(drop=[queue]))
         return
-    begun = replace(queue, deleting=0, anew=False, active=0)
+    begun = lanes.begun_anew(queue)
     tx.apply(Changes(put=[begun]))
     let_in(tx, begun, moment)
 

@@ -35,11 +35,32 @@ def is_gone(queue: Lane) -> bool:
     return bool(queue.deleting) and not queue.anew
 
 
+def being_deleted(queue: Lane, removal: int) -> Lane:
+    """Return a queue whose deletion begins: nothing passes it any more."""
+    return replace(queue, deleting=removal, anew=False, paused=True, begins_paused=False)
+
+
+def begun_anew(queue: Lane) -> Lane:
+    """Return a queue that was made again, when what it was is gone."""
+    return replace(queue, deleting=0, anew=False, active=0, paused=queue.begins_paused, begins_paused=False)
+
+
+def is_paused(lane: Lane) -> bool:
+    """True for a lane that its owner has paused."""
+    return lane.begins_paused if lane.deleting else lane.paused
+
+
+def with_pause(lane: Lane, *, paused: bool) -> Lane:
+    """Return a lane as its owner pauses it or lets it go on; one that has not begun yet remembers it."""
+    return replace(lane, begins_paused=paused) if lane.deleting else replace(lane, paused=paused)
+
+
 def made_anew(queue: Lane, now: Instant, parallelism: int = 1) -> Lane:
     """Return a queue that is made again while it is being deleted: it begins when what it was is gone."""
     made_at = max(now, queue.created_at + 1)
     fresh = new_queue(queue.tenant, queue.name, made_at, parallelism)
-    return replace(fresh, active=queue.active, waiting=queue.waiting, deleting=queue.deleting, anew=True)
+    kept = {"active": queue.active, "waiting": queue.waiting, "deleting": queue.deleting}
+    return replace(fresh, **kept, anew=True, paused=True)
 
 
 def new_flow(tenant: str, name: str, now: Instant) -> Lane:

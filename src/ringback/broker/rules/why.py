@@ -141,13 +141,13 @@ def _in_line(one: Standing, lane: Lane) -> Cause:
     what = f"queue {lane.name!r}" if lane.kind == "queue" else f"flow-control key {lane.name!r}"
     before = f"behind {one.ahead} others" if one.ahead else f"as the first of {lane.waiting}"
     since = one.delivery.due_at
+    if lane.deleting:
+        text = f"{what} is being deleted; {_what(one)} waits until what it had is gone, or is canceled with it"
+        return Cause("in line", text, since, None)
     if lane.paused:
         command = "queues resume" if lane.kind == "queue" else "flow resume"
         text = f"{what} is paused; {_what(one)} is in its line {before}"
         return Cause("paused", text, since, None, f"ringback {command} {lane.name}")
-    if lane.deleting:
-        text = f"{what} is being deleted; {_what(one)} waits until what it had is gone, or is canceled with it"
-        return Cause("in line", text, since, None)
     limit = f"{lane.active} of {lane.parallelism} at work" if lane.parallelism is not None else "limited by its rate"
     if lane.parallelism is None and lane.rate is not None:
         limit = f"{lane.rate_count} of {lane.rate} in {lane.period} s have started"
