@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,26 +12,21 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import apsw
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Record, Stretch
-from ringback.broker.stores import pages, sql
-from ringback.broker.stores.buffer import Buffer, Known
+from ringback.broker.records import Record
+from ringback.broker.stores import sql
+from ringback.broker.stores.buffer import Known
 from ringback.broker.stores.committer import Committer
-from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
-from ringback.broker.stores.later import Later
-from ringback.broker.stores.recent import Recent, Written, nothing_written
-from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
+from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
+from ringback.broker.stores.recent import Recent
+from ringback.broker.stores.rows import CODECS, Codec, Table
 from ringback.broker.stores.sqlite_schema import migrate
-from ringback.broker.stores.stretches import next_stretch
+from ringback.broker.stores.sqlite_transaction import SqliteTransaction
 
-R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 _JOBS_AT_ONCE = 256
 """Most jobs in one transaction: bounds how long the loop is kept from other work."""
 _READERS = 2
-_GET = {kind: sql.get_statement(table) for kind, table in TABLES.items()}
-_PUT = {kind: sql.put_statement(table) for kind, table in TABLES.items()}
-_DROP = {kind: sql.drop_statement(table) for kind, table in TABLES.items()}
 
 
 class _Job(NamedTuple):
@@ -173,7 +168,7 @@ class SqliteStore:
         self,
         error: BaseException | None,
         batch: list[_Job],
-        tx: "SqliteTransaction",
+        tx: SqliteTransaction,
         answers: list[tuple["asyncio.Future[Any]", Any]],
     ) -> None:
         if error is not None:
@@ -181,7 +176,7 @@ class SqliteStore:
             return
         self._settle(tx, answers)
 
-    def _settle(self, tx: "SqliteTransaction", answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+    def _settle(self, tx: SqliteTransaction, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
         self._known.learn(tx.noted)
         self._recent.learn(tx.written)
         self._take(tx.applied)
@@ -213,90 +208,6 @@ class SqliteStore:
         else:
             self._busy = False
             self._idle.set()
-
-
-class SqliteTransaction:
-    """One transaction; writes are gathered, and flushed before a read that could miss them.
-
-    Args:
-        connection: within a transaction.
-        known: facets that need not be written again.
-        codecs: turn records into rows.
-        recent: records as they stand; None where they may have changed since this transaction began.
-    """
-
-    def __init__(
-        self,
-        connection: apsw.Connection,
-        known: Known,
-        codecs: Mapping[type[Record], Codec],
-        recent: Recent | None = None,
-    ) -> None:
-        self._connection = connection
-        self._codecs = codecs
-        self._buffer = Buffer(known, codecs)
-        self._recent: Written = recent.records if recent else {}
-        self.noted = self._buffer.noted
-        self.written: Written = nothing_written() if recent else {}
-        self.applied: list[Changes] = []
-        self._later = Later()
-        self.later = self._later.add
-        self.finish = self._later.run
-
-    def get(self, kind: type[R], *key: Any) -> R | None:
-        """See `Transaction.get`."""
-        pending = self._buffer.pending[kind]
-        if key in pending:
-            return pending[key]  # type: ignore[return-value]
-        if kind in self.written:
-            for records in (self.written[kind], self._recent[kind]):
-                if key in records:
-                    return records[key]  # type: ignore[return-value]
-        for (stored,) in self._connection.execute(_GET[kind], key):
-            return self._codecs[kind].record(stored)  # type: ignore[no-any-return]
-        return None
-
-    look = get  # nobody else is there
-
-    def find(self, kind: type[R], query: Query) -> list[R]:
-        """See `Transaction.find`."""
-        self.flush()
-        record = self._codecs[kind].record
-        return [record(row[0]) for row in pages.find(self._connection.execute, kind, query, near=True)]
-
-    def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:  # noqa: ARG002 - one job at a time
-        """See `Transaction.claim`; one process writes this file, one job at a time."""
-        return self.find(kind, query)
-
-    def load(self, needs: Iterable[Need]) -> None:
-        """See `Transaction.load`; the file is near."""
-
-    def next_stretch(self, kind: type[Record], before: int, most: int) -> Stretch | None:
-        """See `Transaction.next_stretch`."""
-        return next_stretch(self._connection.execute, kind, before, most)
-
-    def count(self, kind: type[Record], *where: Where) -> int:
-        """See `Transaction.count`."""
-        self.flush()
-        statement, values = sql.count_statement(kind, where)
-        return int(next(self._connection.execute(statement, values))[0])
-
-    def apply(self, changes: Changes) -> None:
-        """See `Transaction.apply`."""
-        self._buffer.add(changes)
-        self.applied.append(changes)
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        if self._buffer.empty:
-            return
-        for kind, written in self.written.items():
-            written.update(self._buffer.pending[kind])
-        for kind, drops, rows in self._buffer.take():
-            if drops:
-                self._connection.executemany(_DROP[kind], drops)
-            if rows:
-                self._connection.executemany(_PUT[kind], rows)
 
 
 def _cause(connection: apsw.Connection, error: BaseException) -> str:
