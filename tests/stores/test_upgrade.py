@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import apsw
 import httpx
 import pytest
 
 from ringback import clock
+from ringback.broker.records import Lane
+from ringback.broker.stores import sql, sqlite_schema
+from ringback.broker.stores.rows import CODECS, TABLES
 from support.clock import set_clock
 from support.endpoint import listening
 from support.process import running
@@ -72,3 +76,15 @@ def test_what_waits_in_an_older_file_is_delivered(tmp_path: Path, name: str) -> 
         [sys.executable, "-m", "ringback", "doctor", "--db", str(database)], capture_output=True, text=True, check=False
     )
     assert looked.returncode == 0, looked.stdout
+
+
+def test_a_table_is_taken_on_some_records_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_schema, "_AT_ONCE", 2)
+    connection = apsw.Connection(":memory:")
+    sqlite_schema.migrate(connection, tmp_path)
+    lanes = [Lane(tenant, "queue", name, wake_at=len(name)) for tenant in "ab" for name in ("", "x", "xx")]
+    rows = [CODECS[Lane].row(lane) for lane in lanes]
+    connection.executemany(sql.put_statement(TABLES[Lane]), rows)
+    connection.execute("DROP INDEX lanes_by_wake_at; ALTER TABLE lanes DROP COLUMN wake_at; PRAGMA user_version = 1")
+    sqlite_schema.migrate(connection, tmp_path)
+    assert list(connection.execute("SELECT wake_at FROM lanes ORDER BY tenant, name")) == [(0,), (1,), (2,)] * 2

@@ -1,6 +1,6 @@
 """The schema of a SQLite file: made, or brought up to date from an older release; columns are only ever added."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 
 SCHEMA_VERSION = 7
+_AT_ONCE = 1000
+"""Most records that are read at once."""
 
 
 def migrate(connection: apsw.Connection, path: Path, codecs: Mapping[type[Record], Codec] = CODECS) -> None:
@@ -51,13 +53,27 @@ def _expand(connection: apsw.Connection, table: Table, codec: Codec) -> None:
     places = [codec.names.index(name) for name in added]
     sets = ", ".join(f'"{name}" = ?' for name in added)
     key = " AND ".join(f'"{name}" = ?' for name in table.key)
-    records = connection.execute(f"SELECT record FROM {table.name}").fetchall()
-    connection.executemany(
-        f"UPDATE {table.name} SET {sets} WHERE {key}", [_filled(codec, stored, places) for (stored,) in records]
-    )
+    for records in _in_parts(connection, codec):
+        connection.executemany(
+            f"UPDATE {table.name} SET {sets} WHERE {key}", [_filled(codec, record, places) for record in records]
+        )
 
 
-def _filled(codec: Codec, stored: Any, places: list[int]) -> tuple[object, ...]:
-    record = codec.record(stored)
+def _in_parts(connection: apsw.Connection, codec: Codec) -> Iterator[list[Record]]:
+    """Yield all records of a table in the order of their keys, some at a time: together they may not fit into memory."""
+    table = codec.table
+    key = ", ".join(f'"{name}"' for name in table.key)
+    after: tuple[Any, ...] = ()
+    while True:
+        where = f"WHERE ({key}) > ({', '.join('?' * len(after))})" if after else ""
+        statement = f"SELECT record FROM {table.name} {where} ORDER BY {key} LIMIT {_AT_ONCE}"
+        records = [codec.record(stored) for (stored,) in connection.execute(statement, after)]
+        yield records
+        if len(records) < _AT_ONCE:
+            return
+        after = codec.key(records[-1])
+
+
+def _filled(codec: Codec, record: Record, places: list[int]) -> tuple[object, ...]:
     columns = codec.columns(record)
     return (*(columns[place] for place in places), *codec.key(record))
