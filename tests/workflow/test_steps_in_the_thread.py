@@ -3,9 +3,10 @@
 import asyncio
 import json
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -117,6 +118,14 @@ async def test_what_a_step_raises_fails_the_delivery_and_is_not_the_codes_to_cat
     assert caught == []
 
 
+def until_asked(context: BlockingContext[None], wait: Callable[[float], object]) -> None:
+    """Wait until another thread has asked for a step."""
+    for _ in range(1000):
+        if context.pending.pending_steps._waiting:
+            break
+        wait(0.01)
+
+
 async def test_what_another_thread_asks_for_meanwhile_does_not_take_the_steps_place() -> None:
     done: list[str] = []
 
@@ -128,10 +137,7 @@ async def test_what_another_thread_asks_for_meanwhile_does_not_take_the_steps_pl
         def step() -> str:
             other = threading.Thread(target=beside)
             other.start()
-            for _ in range(1000):
-                if context.pending.pending_steps._waiting:
-                    break
-                other.join(0.01)
+            until_asked(context, other.join)
             done.append("step")
             return "step"
 
@@ -150,10 +156,7 @@ async def test_code_that_waits_for_another_thread_while_it_is_unwound_ends_its_d
 
             def step() -> str:
                 beside = pool.submit(context.run, "beside", done.append, "beside")
-                for _ in range(1000):
-                    if context.pending.pending_steps._waiting:
-                        break
-                    wait([beside], timeout=0.01)
+                until_asked(context, partial(wait, [beside]))
                 done.append("step")
                 return "step"
 

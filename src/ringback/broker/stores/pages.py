@@ -230,13 +230,13 @@ def _walked(kind: type[Record], query: Query, fit: Statement, *, near: bool, wit
 
     PostgreSQL remembers the answers for facets that come again, if they are asked in a join.
     """
-    source, values = _in_range(kind, query)
     order = f" ORDER BY {_place(TABLES[kind])}{_direction(query)}"
+    values: list[Any] = []
+    source, rest = f"{TABLES[kind].name} r", own_of(kind, query)
     if within is not None:
+        source, values = _in_range(kind, query)
         source, values = f"(SELECT * FROM {source}{order} LIMIT ?) r", [*values, within]
-    rest = [one for one in own_of(kind, query) if one.column not in query.order or within is None]
-    if within is None:
-        source, values = f"{TABLES[kind].name} r", []
+        rest = [one for one in rest if one.column not in query.order]
     values = [*values, *fit.values]
     where = " AND ".join([fit.text if near else "TRUE", *(condition("r", one, values) for one in rest)])
     source = source if near else f"{source} CROSS JOIN LATERAL {fit.text} fit"

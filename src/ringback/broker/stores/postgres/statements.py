@@ -11,6 +11,8 @@ from ringback.broker.stores.rows import CODECS, TABLES, Table
 from ringback.broker.stores.sql import changed, history_indexes
 
 _LARGEST = (1 << 63) - 1
+_LONG = 4096
+"""Characters of a statement from which on its numbered form is not kept: a page may be merged from two hundred parts."""
 NUMBERED = {kind for kind, table in TABLES.items() if table.key in (("seq",), ("pos",))}
 """Kinds whose keys are fresh numbers: what is not there will never be."""
 UNCHANGING = {Message, Event}
@@ -99,11 +101,17 @@ def write_statement(shape: tuple[tuple[type[Record], Verb], ...]) -> str:
     return f"WITH {', '.join(f'w{i} AS ({part})' for i, part in enumerate(parts))} SELECT {', '.join(checks)}"
 
 
-@lru_cache(maxsize=2048)
 def numbered(statement: str) -> str:
-    """Return a statement with numbered instead of anonymous places for values."""
+    """Return a statement with numbered instead of anonymous places for values; long ones seldom come again."""
+    return _known_numbered(statement) if len(statement) <= _LONG else _numbered(statement)
+
+
+def _numbered(statement: str) -> str:
     first, *others = statement.split("?")
     return first + "".join(f"${number}{text}" for number, text in enumerate(others, 1))
+
+
+_known_numbered = lru_cache(maxsize=2048)(_numbered)
 
 
 def fitting_all(column: Sequence[Any]) -> list[Any]:
