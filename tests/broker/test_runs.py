@@ -1,5 +1,6 @@
 """The server side of workflows, seen by a scripted endpoint (workflow protocol, section 9; the numbers are its lines)."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -248,6 +249,35 @@ async def test_64_a_failure_function_that_failed_is_called_again_on_request(ring
     assert (await ringed.call("POST", f"/v2/workflows/dlq/callback/{run['dlqId']}")).status == 200
     await ringed.settle()
     assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_SUCCESS"
+
+
+@pytest.mark.parametrize("where", ["waiting", "in line", "in flight"])
+async def test_a_failure_function_that_is_given_up_is_called_no_more_and_holds_nothing(
+    ringed: InProcess, where: str
+) -> None:
+    key = {"Upstash_Flow_Control_Key": "k", "Upstash_Flow_Control_Value": "parallelism=1"}
+    stop = [*BOTH, ("Upstash-NonRetryable-Error", "true")]
+    await begin(ringed, Upstash_Failure_Callback=URL, Upstash_Failure_Callback_Delay="60s", **key)
+    ringed.respond = lambda sent: Outcome(500 if b"dlqId" in sent.body else 489, list(stop), b"{}")
+    await batch(ringed, step(1))
+    await ringed.settle()
+    if where != "waiting":
+        ringed.held = asyncio.Event()
+        if where == "in line":
+            await ringed.publish("https://shop.example/other", **key)
+        await ringed.turn(60_000)
+    sent, letter = len(ringed.sent), (await log(ringed))["dlqId"]
+    assert (await ringed.call("DELETE", f"/v2/workflows/dlq/callback/{letter}")).status == 302
+    assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_CANCELED"
+    if ringed.held is not None:
+        ringed.held.set()
+        ringed.held = None
+    await ringed.turn(300_000)
+    assert len(ringed.sent) == sent
+    assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_CANCELED"
+    used = (await ringed.call("GET", "/v2/flowControl/k")).json
+    assert (used["parallelismCount"], used["waitListSize"]) == (0, 0)
+    assert (await ringed.call("DELETE", f"/v2/workflows/dlq/callback/{letter}")).status == 400
 
 
 async def test_failure_functions_are_called_again_in_bulk_each_once(ringed: InProcess) -> None:

@@ -126,8 +126,8 @@ def _function_failed(tx: Transaction, letter: DeadLetter) -> bool:
 def cancel_failure_function(call: Call) -> Answer:
     """Give up the failure function of a failed run; answers 302, as the reference does."""
 
-    def job(tx: Transaction, _: Moment) -> Response:
-        again.cancel_failure_function(tx, _letter_of_run(call, tx))
+    def job(tx: Transaction, moment: Moment) -> Response:
+        again.cancel_failure_function(tx, _letter_of_run(call, tx), moment)
         return json_response(302, {})
 
     return call.desk.write(job)

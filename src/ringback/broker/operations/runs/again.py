@@ -4,9 +4,10 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
+from ringback.broker.operations.cancel import cancel_message, prepare
 from ringback.broker.operations.runs.append import all_entries
 from ringback.broker.operations.runs.ingest import new_run_id
-from ringback.broker.records import ActiveRun, DeadLetter, Delivery, Entry, FailureFunction, Message, Record, Run
+from ringback.broker.records import ActiveRun, DeadLetter, Entry, FailureFunction, Message, Record, Run
 from ringback.broker.rules import runs
 from ringback.broker.rules.facets import described_run, with_facets
 from ringback.broker.rules.moment import Moment
@@ -78,19 +79,18 @@ def rerun_failure_function(tx: Transaction, letter: DeadLetter, limits: Limits, 
     return run
 
 
-def cancel_failure_function(tx: Transaction, letter: DeadLetter) -> None:
-    """Give up calling the failure function of a run.
+def cancel_failure_function(tx: Transaction, letter: DeadLetter, moment: Moment) -> None:
+    """Give up calling the failure function of a run; a call that is in flight is not tried again.
 
     Raises:
         Refused: 400 when it is not being called.
     """
     run = tx.get(Run, letter.run)
-    delivery = tx.get(Delivery, run.failure.message) if run and run.failure else None
     if run is None or run.failure is None or run.failure.state != "CALLBACK_INPROGRESS":
         raise Refused(400, "no failure function of this run is in progress")
     tx.apply(Changes(put=[replace(run, failure=replace(run.failure, state="CALLBACK_CANCELED"))]))
-    if delivery is not None:
-        tx.apply(Changes(drop=[delivery]))
+    prepare(tx, (run.failure.message,))
+    cancel_message(tx, run.tenant, run.failure.message, moment)
 
 
 def _failed(tx: Transaction, letter: DeadLetter) -> tuple[Run, list[Entry]]:

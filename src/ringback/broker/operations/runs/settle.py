@@ -108,7 +108,7 @@ def _settle_failure_function(
 ) -> None:
     settled = settle(message, delivery, outcome, moment)
     _write(tx, message, delivery, settled, moment)
-    if not settled.ended:
+    if not settled.ended or (run.failure is not None and run.failure.state == "CALLBACK_CANCELED"):
         return
     if settled.letter is None and outcome.header("Upstash-Workflow-Failure-Callback-Notfound"):
         tx.apply(Changes(put=[replace(run, failure=None)]))
