@@ -9,6 +9,8 @@ from ringback.wire.options import FlowControl
 _LONGEST_PERIOD_S = 7 * 24 * 3600
 _LONGEST_KEY = 255
 _LARGEST = 1_000_000_000
+_USUAL = 64
+"""Characters of a value whose meaning is kept; longer ones must not fill the memory."""
 _HEADER = "invalid header Upstash-Flow-Control-Value"
 
 
@@ -20,12 +22,11 @@ def parse(key: str, value: str) -> FlowControl:
     """
     if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
         raise Refused(400, "invalid header Upstash-Flow-Control-Key: expected 1 to 255 printable characters")
-    return FlowControl(key, *_limits(value))
+    return FlowControl(key, *(_known_limits(value) if len(value) <= _USUAL else _limits(value)))
 
 
-@lru_cache(maxsize=4096)
 def _limits(value: str) -> tuple[int | None, int | None, int]:
-    """Return parallelism, rate and period in seconds; kept by the value alone, which many keys share."""
+    """Return parallelism, rate and period in seconds."""
     limits: dict[str, int] = {}
     for pair in value.split(","):
         if not pair.strip():
@@ -37,6 +38,9 @@ def _limits(value: str) -> tuple[int | None, int | None, int]:
     if "parallelism" not in limits and "rate" not in limits:
         raise Refused(400, f"{_HEADER}: expected parallelism or rate, or both")
     return limits.get("parallelism"), limits.get("rate"), limits.get("period", 1)
+
+
+_known_limits = lru_cache(maxsize=4096)(_limits)  # by the value alone, which many keys share
 
 
 def _read(limits: dict[str, int], name: str, text: str) -> None:

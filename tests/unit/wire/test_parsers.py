@@ -1,5 +1,6 @@
 """Parsers of the wire: the tables of the reference, the limits, and any other input at all."""
 
+import json
 import math
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.errors import Refused
-from ringback.wire import cron, duration, flow_control, redaction, retry_after, retry_delay
+from ringback.wire import batch, cron, duration, flow_control, redaction, retry_after, retry_delay
 from ringback.wire.batch import read_batch
 from ringback.wire.destination import classify, split
 from ringback.wire.filters import EVENT_FIELDS, read_filter
@@ -292,3 +293,16 @@ def test_no_headers_break_the_reader(lines: list[tuple[str, str]]) -> None:
 def test_a_fraction_of_a_second_counts_in_not_before() -> None:
     assert read_options([("upstash-not-before", "1700000001.25")]).not_before == 1_700_000_001_250
     assert math.isclose((read_options([("upstash-timeout", "30")]).timeout_ms or 0) / 1000, 30)
+
+
+def test_what_is_long_is_read_and_not_remembered() -> None:
+    def kept() -> list[int]:
+        return [one.cache_info().currsize for one in (batch._known_options, flow_control._known_limits)]
+
+    before = kept()
+    long = {"X-" + "x" * 5000: "1"}
+    flow = {"Upstash-Flow-Control-Key": "k", "Upstash-Flow-Control-Value": f"rate=7{',' * 5000}"}
+    items = [{"destination": "https://a.example", "headers": headers, "body": "b"} for headers in (long, flow)]
+    _, limited = read_batch(json.dumps(items).encode())
+    assert limited.options.flow_control == FlowControl("k", rate=7)
+    assert kept() == before
