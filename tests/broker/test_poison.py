@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from ringback.broker.changes import Changes
-from ringback.broker.operations import one_by_one
+from ringback.broker.operations import due, one_by_one
 from ringback.broker.records import Message, Schedule, Waiter
 from ringback.broker.rules import runs
 from ringback.broker.stores.contract import Query, Transaction
@@ -80,15 +80,14 @@ async def test_a_schedule_whose_time_zone_is_gone_says_so_and_holds_up_nothing(r
 async def test_what_cannot_be_begun_whatever_the_fault_holds_up_nothing_and_is_tried_again(
     ringed: InProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faults, usual = [True], one_by_one.start
+    faults, usual = [True], due.start
 
     def broken(tx: Transaction, message: Message, *rest: Any) -> None:
         if message.body == b"poison" and faults:
             raise RuntimeError("a bug")
         usual(tx, message, *rest)
 
-    for module in ("due", "one_by_one"):
-        monkeypatch.setattr(f"ringback.broker.operations.{module}.start", broken)
+    monkeypatch.setattr(due, "start", broken)
     poison = await ringed.publish("https://a.example/in", b"poison", upstash_delay="4s")
     await begin(ringed)
     assert await the_other_comes(ringed)

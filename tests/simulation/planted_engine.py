@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ringback.broker import app
 from ringback.broker.changes import Changes
-from ringback.broker.engine import dispatcher, membership
+from ringback.broker.engine import dispatcher, membership, unsettled
 from ringback.broker.ids import Ids
 from ringback.broker.operations import nodes
 from ringback.broker.operations import settle as settling
@@ -22,7 +22,7 @@ Patch = pytest.MonkeyPatch
 
 def a_lost_lease_that_still_settles(patch: Patch) -> None:
     """An answer counts although another broker has taken the message over."""
-    settle = dispatcher.settle
+    settle = unsettled.settle
 
     def careless(tx: Any, message: Any, lease: int, retried: int, *rest: Any) -> bool:
         delivery = tx.get(Delivery, message.seq)
@@ -30,7 +30,7 @@ def a_lost_lease_that_still_settles(patch: Patch) -> None:
             tx.apply(Changes(put=[replace(delivery, lease=lease, retried=retried, wake_at=None, lane=None)]))
         return settle(tx, message, lease, retried, *rest)
 
-    patch.setattr(dispatcher, "settle", careless)
+    patch.setattr(unsettled, "settle", careless)
 
 
 def a_callback_outside_the_transaction(patch: Patch) -> None:

@@ -13,6 +13,7 @@ from ringback.wire.destination import Destination, classify
 from ringback.wire.headers import read_options
 from ringback.wire.http import Headers
 from ringback.wire.options import Options
+from ringback.wire.unreadable import UNREADABLE
 
 _KEPT = 4096
 """Most characters of headers whose meaning is kept: the items of a batch and the steps of a run often have the same."""
@@ -96,7 +97,7 @@ def read_items(items: Sequence[Item]) -> list[BatchItem]:
 def _decoded(decoder: msgspec.json.Decoder[list[T]], body: bytes) -> list[T]:
     try:
         return decoder.decode(body or b"[]")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(400, f"invalid request body: {error}") from error
 
 

@@ -14,6 +14,7 @@ from ringback.broker.rules.preflight import Verdict
 from ringback.broker.settings import Role, Settings, Tenant
 from ringback.errors import Refused
 from ringback.wire.http import Request, Response
+from ringback.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")
 Answer = Response | Awaitable[Response]
@@ -79,7 +80,7 @@ class Call:
         """
         try:
             return msgspec.json.decode(self.request.body or b"{}", type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise Refused(400, f"invalid request body: {error}") from error
 
 

@@ -4,25 +4,25 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from ringback.broker.changes import Changes, Handed
-from ringback.broker.engine.unsettled import FAULT, settle_anyhow
+from ringback.broker.engine.unsettled import FAULT, is_written, settle_anyhow, take_in
 from ringback.broker.operations.desk import Desk
-from ringback.broker.operations.settle import settle, settle_needs
 from ringback.broker.records import Event, Message
 from ringback.broker.rules.facets import facets_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
-from ringback.broker.stores.contract import StoreUnavailable, Transaction
+from ringback.broker.stores.contract import Transaction
 from ringback.wire.http import Outbound, Outcome
 
 _log = logging.getLogger("ringback.dispatcher")
 
 _NOTICE_AFTER = 0.05
 """Seconds after which an attempt in flight is recorded as such; faster ones are recorded with their outcome."""
+_NOT_TOGETHER = "what came back cannot be taken in together with what it lets in"
 
 
 class Sender(Protocol):
@@ -226,26 +226,9 @@ class Dispatcher:
         asyncio.ensure_future(self._desk.write(job)).add_done_callback(_report)
 
     async def _settle(self, handed: Handed, begun: Event, outcome: Outcome) -> None:
-        lease, retried = handed.delivery.lease or 0, handed.delivery.retried
-
-        def job(tx: Transaction, moment: Moment) -> bool:
-            tx.apply(Changes(put=[begun]))
-            return settle(tx, handed.message, lease, retried, outcome, self._limits, moment)
-
-        pause = 0.1
-        while True:
-            try:
-                await self._desk.write(job, settle_needs(handed.message))
-            except StoreUnavailable as error:
-                _log.warning("an outcome waits to be written: %s", error)
-                await asyncio.sleep(pause)
-                pause = min(5.0, pause * 2)
-            except Exception:  # noqa: BLE001 - a fault of ours must not leave a message in flight for ever
-                _log.exception("what came back cannot be taken in together with what it lets in")
-                await settle_anyhow(self._desk, handed, begun, outcome, self._limits)
-                return
-            else:
-                return
+        job = partial(take_in, handed, begun, self._limits, outcome)
+        if not await is_written(self._desk, handed, job, _NOT_TOGETHER):
+            await settle_anyhow(self._desk, handed, begun, outcome, self._limits)
 
 
 def _begun(message: Message, desk: Desk) -> Event:

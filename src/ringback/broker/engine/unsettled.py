@@ -34,20 +34,19 @@ async def settle_anyhow(desk: Desk, handed: Handed, begun: Event, outcome: Outco
         outcome: what came back; where that cannot be taken in, the attempt has failed; where that cannot either, it is put off.
         limits: quotas for what follows.
     """
-    settling = partial(_settle, handed, begun, limits)
-    failed = Outcome(0, error=FAULT)
-    if await _is_written(desk, handed, partial(settling, outcome), "what came back cannot be taken in: it has failed"):
+    written = partial(is_written, desk, handed, begin=False)
+    came, failed = (partial(take_in, handed, begun, limits, one) for one in (outcome, Outcome(0, error=FAULT)))
+    if await written(came, "what came back cannot be taken in: it has failed"):
         return
-    if await _is_written(
-        desk, handed, partial(settling, failed), "that it has failed cannot be taken in: it is put off"
-    ):
+    if await written(failed, "that it has failed cannot be taken in: it is put off"):
         return
     put_off = partial(_put_off, handed, begun)
-    while not await _is_written(desk, handed, put_off, "it cannot be put off: tried in a minute"):  # noqa: ASYNC110
+    while not await written(put_off, "it cannot be put off: tried in a minute"):  # noqa: ASYNC110
         await asyncio.sleep(_AGAIN)  # what is wrong may pass, and nobody tells when
 
 
-def _settle(handed: Handed, begun: Event, limits: Limits, outcome: Outcome, tx: Transaction, moment: Moment) -> None:
+def take_in(handed: Handed, begun: Event, limits: Limits, outcome: Outcome, tx: Transaction, moment: Moment) -> None:
+    """Take in what came of an attempt, with the event of its beginning."""
     tx.apply(Changes(put=[begun]))
     settle(tx, handed.message, handed.delivery.lease or 0, handed.delivery.retried, outcome, limits, moment)
 
@@ -57,11 +56,20 @@ def _put_off(handed: Handed, begun: Event, tx: Transaction, moment: Moment) -> N
     put_off_attempted(tx, handed.message, handed.delivery.lease or 0, handed.delivery.retried, FAULT, moment)
 
 
-async def _is_written(desk: Desk, handed: Handed, job: _Job, otherwise: str) -> bool:
+async def is_written(desk: Desk, handed: Handed, job: _Job, otherwise: str, *, begin: bool = True) -> bool:
+    """Write something down about an attempt, however long the store is away.
+
+    Args:
+        desk: where it is written down.
+        handed: what was attempted.
+        job: what is written.
+        otherwise: what the log says where that cannot be, through a fault of ours; then it is False.
+        begin: whether it may let others in.
+    """
     pause = 0.1
     while True:
         try:
-            await desk.write(job, settle_needs(handed.message), begin=False)
+            await desk.write(job, settle_needs(handed.message), begin=begin)
         except StoreUnavailable as error:
             _log.warning("an outcome waits to be written: %s", error)
             await asyncio.sleep(pause)

@@ -25,11 +25,16 @@ def start_due(tx: Transaction, room: int, since: Instant, moment: Moment) -> int
     messages = [tx.get(Message, delivery.seq) for delivery in due]
     tx.load(sorted({need for one in messages if one for need in lane_keys(one)}))
     for delivery, message in zip(due, messages, strict=True):
-        if message is None:
-            tx.apply(Changes(drop=[delivery]))
-        else:
-            start(tx, message, delivery, moment)
+        start_one(tx, delivery, message, moment)
     return len(due)
+
+
+def start_one(tx: Transaction, delivery: Delivery, message: Message | None, moment: Moment) -> None:
+    """Start, or put in line, a message whose time has come; without it there is nothing to be sent any more."""
+    if message is None:
+        tx.apply(Changes(drop=[delivery]))
+    else:
+        start(tx, message, delivery, moment)
 
 
 def open_lanes(tx: Transaction, most: int, moment: Moment) -> int:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.operations.lanes import let_in, start
+from ringback.broker.operations.due import start_one
+from ringback.broker.operations.lanes import let_in
 from ringback.broker.operations.put_off import PUT_OFF_MS, put_off_first
 from ringback.broker.operations.runs.wait import time_out
 from ringback.broker.operations.schedules import fire
@@ -58,16 +59,8 @@ def _still_due(tx: Transaction, one: Due, moment: Moment) -> Any:
     return record if record is not None and record.wake_at is not None and record.wake_at <= moment.now else None
 
 
-def _start(tx: Transaction, delivery: Delivery, _: Limits, moment: Moment) -> None:
-    message = tx.get(Message, delivery.seq)
-    if message is None:
-        tx.apply(Changes(drop=[delivery]))
-    else:
-        start(tx, message, delivery, moment)
-
-
 _DO: dict[type[Record], Callable[[Transaction, Any, Limits, Moment], None]] = {
-    Delivery: _start,
+    Delivery: lambda tx, delivery, _, moment: start_one(tx, delivery, tx.get(Message, delivery.seq), moment),
     Lane: lambda tx, lane, _, moment: let_in(tx, lane, moment, most=1),
     Schedule: fire,
     Waiter: time_out,

@@ -17,6 +17,7 @@ from ringback.errors import Refused
 from ringback.wire.batch import BatchItem, Item, read_items
 from ringback.wire.http import Outcome
 from ringback.wire.options import Callback
+from ringback.wire.unreadable import UNREADABLE
 
 NOT_A_WORKFLOW = (
     "detected a non-workflow destination for trigger/invoke. "
@@ -75,7 +76,7 @@ def carried(outcome: Outcome) -> Carried | None:
         return None
     try:
         result = msgspec.json.decode(outcome.body, type=_Result)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(400, str(error)) from error
     finish = result.finish
     return Carried(

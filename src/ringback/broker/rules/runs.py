@@ -6,13 +6,15 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from ringback.broker.records import HeaderLines, Kind, Message, Run, RunRef
-from ringback.broker.rules.facets import with_facets
+from ringback.broker.records import ActiveRun, HeaderLines, Kind, Message, Record, Run, RunRef
+from ringback.broker.rules.facets import described_run, with_facets
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import due_at
 from ringback.broker.settings import Limits
+from ringback.clock import Instant
 from ringback.errors import Refused
 from ringback.wire.options import Callback, Options, Workflow
+from ringback.wire.unreadable import UNREADABLE
 
 MOST_STEPS = 1000
 DEEPEST_INVOKE = 100
@@ -51,6 +53,11 @@ def new_run(
         invoke_count=count,
     )
     return with_facets(run)
+
+
+def beginning(run: Run, now: Instant) -> list[Record]:
+    """Return what is written when a run begins, its list apart."""
+    return [run, ActiveRun(run.tenant, run.run_id, run.seq), *described_run(run, now)]
 
 
 def split_headers(headers: HeaderLines) -> tuple[HeaderLines, HeaderLines]:
@@ -141,7 +148,7 @@ def read_step(body: bytes) -> Step | None:
     """Return the step in an entry's body, None if it is none."""
     try:
         return _STEP.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -153,7 +160,7 @@ def checked_step(step: bytes) -> bytes:
     """
     try:
         msgspec.json.decode(b"[" * _DEEPER + step + b"]" * _DEEPER)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(400, f"invalid step: {error}") from error
     if not step.lstrip().startswith(b"{"):
         raise Refused(400, "invalid step: expected a JSON object")

@@ -7,9 +7,9 @@ from ringback.broker.operations.accept import accept
 from ringback.broker.operations.cancel import cancel_message, prepare
 from ringback.broker.operations.runs.append import all_entries
 from ringback.broker.operations.runs.ingest import new_run_id
-from ringback.broker.records import ActiveRun, DeadLetter, Entry, FailureFunction, Message, Record, Run
+from ringback.broker.records import DeadLetter, Entry, FailureFunction, Message, Run
 from ringback.broker.rules import runs
-from ringback.broker.rules.facets import described_run, with_facets
+from ringback.broker.rules.facets import with_facets
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.run_settle import failure_message
 from ringback.broker.settings import Limits
@@ -31,7 +31,7 @@ def restart(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limit
     payload = entries[0].body
     message = runs.step_message(run, changed, "init", limits, moment)
     entry = Entry(run.seq, "init", message.seq, "step", payload)
-    tx.apply(Changes(put=[*_beginning(run, moment), entry], drop=[letter]))
+    tx.apply(Changes(put=[*runs.beginning(run, moment.now), entry], drop=[letter]))
     accept(tx, message, moment)
     return run
 
@@ -51,7 +51,7 @@ def resume(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits
     # a call without its result is made anew: its traces would make the new one a duplicate
     kept = [entry for entry in entries if entry.call_type == "step" or _call_step(entry) in results]
     run = replace(_renewed(old, changed, moment), entries=len(kept))
-    tx.apply(Changes(put=_beginning(run, moment), drop=[letter]))
+    tx.apply(Changes(put=runs.beginning(run, moment.now), drop=[letter]))
     frontier = _frontier(kept, results)
     for number, entry in enumerate(kept):
         seq = moment.new_id()
@@ -124,10 +124,6 @@ def _renewed(old: Run, changed: Options, moment: Moment) -> Run:
         failure=None,
     )
     return with_facets(renewed)
-
-
-def _beginning(run: Run, moment: Moment) -> list[Record]:
-    return [run, ActiveRun(run.tenant, run.run_id, run.seq), *described_run(run, moment.now)]
 
 
 def _with_kept_results(tx: Transaction, old: Run, entries: list[Entry]) -> list[Entry]:

@@ -22,9 +22,9 @@ def append_entry(tx: Transaction, message: Message) -> None:
 
 def place(tx: Transaction, run: Run, entry: Entry) -> Run:
     """Put an entry at the end of the list; return the run after that."""
-    longer = replace(run, entries=run.entries + 1)
-    tx.apply(Changes(put=[longer, replace(entry, place=run.entries)]))
-    return longer
+    grown = replace(run, entries=run.entries + 1)
+    tx.apply(Changes(put=[grown, replace(entry, place=run.entries)]))
+    return grown
 
 
 def load_delivery(

@@ -29,6 +29,7 @@ from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.run_settle import failure_message
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.wire.unreadable import UNREADABLE
 
 _AT_ONCE = 10_000
 
@@ -109,7 +110,7 @@ def completed(step: bytes, more: dict[str, Any]) -> bytes:
     """
     try:
         known = msgspec.json.decode(step)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         known = None
     return msgspec.json.encode((known if isinstance(known, dict) else {}) | more)
 

@@ -12,7 +12,6 @@ from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.append import place
 from ringback.broker.records import ActiveRun, Dedup, Entry, Invoker, Message, Run, RunRef
 from ringback.broker.rules import runs
-from ringback.broker.rules.facets import described_run
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas, dedup_id, message_from
 from ringback.broker.settings import Limits
@@ -21,6 +20,7 @@ from ringback.errors import Refused
 from ringback.wire.headers import read_options
 from ringback.wire.http import Headers
 from ringback.wire.options import Options, Workflow
+from ringback.wire.unreadable import UNREADABLE
 
 _STEP_ID = "Upstash-Workflow-Stepid"
 
@@ -172,8 +172,7 @@ def _again(
 def _begin(tx: Transaction, run: Run, options: Options, payload: bytes, limits: Limits, moment: Moment) -> Published:
     message = runs.step_message(run, options, "init", limits, moment)
     entry = Entry(run.seq, "init", message.seq, "step", payload)
-    active = ActiveRun(run.tenant, run.run_id, run.seq)
-    tx.apply(Changes(put=[run, active, entry, *described_run(run, moment.now)]))
+    tx.apply(Changes(put=[*runs.beginning(run, moment.now), entry]))
     accept(tx, message, moment)
     return Published(message.seq, run.url)
 
@@ -195,7 +194,7 @@ class _Envelope(Struct):
 def _envelope(body: bytes) -> _Envelope:
     try:
         return msgspec.json.decode(body, type=_Envelope)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(400, f"invalid invoke body: {error}") from error
 
 
