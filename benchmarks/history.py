@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.process import scratch
+from benchmarks.process import Broker, scratch
 from benchmarks.report import Report, quantile
 from benchmarks.seed import fill, filled_broker
 from ringback.broker.ids import first_id_at
@@ -110,21 +110,22 @@ def _states(chance: random.Random) -> tuple[State, ...]:
     return ("CREATED", "ACTIVE", "ACTIVE", "DELIVERED")
 
 
-def measure_pages(http: httpx.Client, report: Report, addresses: Iterable[str], newest: int) -> None:
+def measure_pages(running: Broker, report: Report, addresses: Iterable[str], newest: int) -> None:
     """Ask for each page a few times and report the median; times of an address are in the middle of history."""
     early = newest - DAYS * 43_200_000
     worst = 0.0
-    for address in addresses:
-        times: list[float] = []
-        found: list[object] = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            answer = http.get(address.format(early=early, later=early + 60_000)).raise_for_status().json()
-            times.append(time.perf_counter() - begun)
-            found = next(value for value in answer.values() if isinstance(value, list))
-        median = quantile(times, 0.5)
-        worst = max(worst, median)
-        report.add(f"{address} ({len(found)})", median, "ms")
+    with httpx.Client(base_url=running.url, headers=running.headers, timeout=60) as http:
+        for address in addresses:
+            times: list[float] = []
+            found: list[object] = []
+            for _ in range(5):
+                begun = time.perf_counter()
+                answer = http.get(address.format(early=early, later=early + 60_000)).raise_for_status().json()
+                times.append(time.perf_counter() - begun)
+                found = next(value for value in answer.values() if isinstance(value, list))
+            median = quantile(times, 0.5)
+            worst = max(worst, median)
+            report.add(f"{address} ({len(found)})", median, "ms")
     report.add("slowest page", worst, "ms", at_most=50)
 
 
@@ -142,11 +143,8 @@ def main() -> None:
         fill(path, records(options.rows, newest))
         report.add("rows written straight into the tables in", time.perf_counter() - begun, "s")
         report.add("size of the database", path.stat().st_size / 2**20, "MiB")
-        with (
-            filled_broker(path, report, postgres=options.postgres) as running,
-            httpx.Client(base_url=running.url, headers=running.headers, timeout=60) as http,
-        ):
-            measure_pages(http, report, [f"/v2/{call}?{filter_}" for call, filter_ in FILTERS], newest)
+        with filled_broker(path, report, postgres=options.postgres) as running:
+            measure_pages(running, report, [f"/v2/{call}?{filter_}" for call, filter_ in FILTERS], newest)
     report.print()
 
 

@@ -8,8 +8,6 @@ import argparse
 import random
 from collections.abc import Iterator
 
-import httpx
-
 from benchmarks.history import DAYS, TENANT, measure_pages
 from benchmarks.process import scratch
 from benchmarks.report import Report
@@ -101,11 +99,8 @@ def main() -> None:
     with scratch() as folder:
         path, newest = folder / "runs.db", now()
         fill(path, runs(options.runs, newest))
-        with (
-            filled_broker(path, report, postgres=options.postgres) as running,
-            httpx.Client(base_url=running.url, headers=running.headers, timeout=60) as http,
-        ):
-            measure_pages(http, report, [f"/v2/workflows/logs?{one}" for one in FILTERS], newest)
+        with filled_broker(path, report, postgres=options.postgres) as running:
+            measure_pages(running, report, [f"/v2/workflows/logs?{one}" for one in FILTERS], newest)
     report.print()
 
 

@@ -51,17 +51,21 @@ class List(NamedTuple):
     delay: str = "0s"
 
 
-async def make_messages(ringed: InProcess, number: int, delay: str) -> Kind:
-    """Publish by way of everything that a message is filtered by."""
-    url, queue, group, schedule = f"https://host{number}.example/path{number}", f"q{number}", f"g{number}", f"s{number}"
-    ringed.caller = f"192.0.2.{number}"
-    about = {
+def about_of(number: int) -> dict[str, str]:
+    """Return headers that messages and runs are filtered by."""
+    return {
         "upstash_label": f"l{number}",
         "upstash_flow_control_key": f"k{number}",
         "upstash_flow_control_value": "parallelism=9",
         "upstash_retries": "0",
-        "upstash_delay": delay,
     }
+
+
+async def make_messages(ringed: InProcess, number: int, delay: str) -> Kind:
+    """Publish by way of everything that a message is filtered by."""
+    url, queue, group, schedule = f"https://host{number}.example/path{number}", f"q{number}", f"g{number}", f"s{number}"
+    ringed.caller = f"192.0.2.{number}"
+    about = about_of(number) | {"upstash_delay": delay}
     await ringed.call("POST", f"/v2/topics/{group}/endpoints", {"endpoints": [{"url": url}]})
     plain = await ringed.enqueue(queue, url, **about)
     (of_group,) = (await ringed.call("POST", f"/v2/enqueue/{queue}/{group}", b"x", **about)).json
@@ -91,11 +95,7 @@ async def make_runs(ringed: InProcess, number: int, _: str) -> Kind:
     """Start a run."""
     url = f"https://host{number}.example/path{number}"
     ringed.caller = f"192.0.2.{number}"
-    about = {
-        "upstash_label": f"l{number}",
-        "upstash_flow_control_key": f"k{number}",
-        "upstash_flow_control_value": "parallelism=9",
-        "upstash_retries": "0",
+    about = about_of(number) | {
         "upstash_failure_callback": f"https://failed{number}.example/",
         "upstash_failure_callback_retries": "0",
     }

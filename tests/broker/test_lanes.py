@@ -9,7 +9,7 @@ import pytest
 from ringback.broker.records import Delivery, Lane
 from ringback.broker.stores.contract import Query, Where
 from ringback.wire.http import Outbound, Outcome
-from support.inprocess import InProcess, answering
+from support.inprocess import InProcess, answering, until
 
 URL = "https://api.example.com/work"
 
@@ -124,18 +124,14 @@ async def test_what_a_deleted_queue_had_in_flight_frees_nothing_of_the_next_queu
     if callback:  # the callback is made while there is no queue, and ends when there is one again
         ringed.held = second = asyncio.Event()
         first.set()
-        async with asyncio.timeout(20):
-            while len(ringed.sent) < 2:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(ringed.sent) >= 2)
         first = second
     ringed.held = last = asyncio.Event()
     for body in (b"one", b"two"):
         await ringed.enqueue("q", URL, body)
     await ringed.settle()
     first.set()
-    async with asyncio.timeout(20):
-        while len(ringed.broker.dispatcher._tasks) > 1:
-            await asyncio.sleep(0.001)
+    await until(lambda: len(ringed.broker.dispatcher._tasks) <= 1)
     assert [body for body in bodies(ringed) if body in (b"one", b"two")] == [b"one"]
     ringed.held = None
     last.set()
@@ -164,9 +160,7 @@ async def test_a_callback_that_outlives_its_queue_frees_nothing_of_the_next_queu
         await ringed.enqueue("q", URL, body)
     await ringed.settle()
     told.set()
-    async with asyncio.timeout(20):
-        while len(ringed.broker.dispatcher._tasks) > 1:
-            await asyncio.sleep(0.001)
+    await until(lambda: len(ringed.broker.dispatcher._tasks) <= 1)
     assert [body for body in bodies(ringed) if body in (b"one", b"two")] == [b"one"]
     lanes = await ringed.store.read(lambda tx: tx.find(Lane, Query()))
     assert [(lane.active, lane.waiting) for lane in lanes] == [(1, 1)]
@@ -186,9 +180,7 @@ async def test_the_callback_of_what_a_deleted_queue_had_in_flight_holds_nothing_
     await ringed.call("POST", "/v2/queues", {"queueName": "q"})
     ringed.held = asyncio.Event()
     first.set()
-    async with asyncio.timeout(20):
-        while len(ringed.sent) < 2:
-            await asyncio.sleep(0.001)
+    await until(lambda: len(ringed.sent) >= 2)
     await ringed.enqueue("q", URL, b"one")
     await ringed.settle()
     assert bodies(ringed)[-1] == b"one"

@@ -1,6 +1,7 @@
 """The clock of a broker is set hours ahead and hours back while it works: nothing is lost, twice, or held up for hours."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -21,13 +22,20 @@ def paths(endpoint: Endpoint) -> Counter[str]:
     return Counter(one.path for one in endpoint.received)
 
 
+def retried(*statuses: int) -> Callable[[Received], Answer]:
+    """Return an endpoint that answers these statuses in turn under `/retried`, and 200 under all else."""
+    left = iter(statuses)
+    return lambda request: Answer(next(left) if request.path == "/retried" else 200)
+
+
+def eventually_came(endpoint: Endpoint, *expected: tuple[str, int]) -> None:
+    """Wait until so many requests have come under each path."""
+    for path, count in expected:
+        eventually(lambda path=path, count=count: paths(endpoint)[path] == count, 60)  # type: ignore[misc]
+
+
 def test_a_clock_that_is_set_back_and_ahead_holds_nothing_up_and_repeats_nothing(tmp_path: Path) -> None:
-    failures = iter((500, 500, 200))
-
-    def respond(request: Received) -> Answer:
-        return Answer(next(failures) if request.path == "/retried" else 200)
-
-    with set_clock(tmp_path) as clock, listening(respond) as endpoint:
+    with set_clock(tmp_path) as clock, listening(retried(500, 500, 200)) as endpoint:
         clock.set(6 * HOUR)
         with running(tmp_path / "ringback.db") as broker:
             headers = {"Authorization": f"Bearer {broker.token}"}
@@ -42,8 +50,7 @@ def test_a_clock_that_is_set_back_and_ahead_holds_nothing_up_and_repeats_nothing
             publish(broker.url, headers, endpoint, "/hour", Upstash_Delay="1h")
             publish(broker.url, headers, endpoint, "/now")
             publish(broker.url, headers, endpoint, "/soon", Upstash_Delay="1s")
-            for path, count in (("/now", 1), ("/soon", 1), ("/retried", 3), ("/rated1", 1), ("/delayed", 1)):
-                eventually(lambda path=path, count=count: paths(endpoint)[path] == count, 60)  # type: ignore[misc]
+            eventually_came(endpoint, ("/now", 1), ("/soon", 1), ("/retried", 3), ("/rated1", 1), ("/delayed", 1))
             assert paths(endpoint)["/hour"] == 0
             clock.set(2 * HOUR)  # two hours ahead
             publish(broker.url, headers, endpoint, "/after", Upstash_Delay="1s")
@@ -53,12 +60,7 @@ def test_a_clock_that_is_set_back_and_ahead_holds_nothing_up_and_repeats_nothing
 
 
 def test_a_clock_that_is_set_back_while_a_broker_is_down_holds_nothing_up_and_repeats_nothing(tmp_path: Path) -> None:
-    failures = iter((500, 200))
-
-    def respond(request: Received) -> Answer:
-        return Answer(next(failures) if request.path == "/retried" else 200)
-
-    with set_clock(tmp_path) as clock, listening(respond) as endpoint:
+    with set_clock(tmp_path) as clock, listening(retried(500, 200)) as endpoint:
         clock.set(6 * HOUR)
         with running(tmp_path / "ringback.db") as broker:
             headers = {"Authorization": f"Bearer {broker.token}"}
@@ -69,8 +71,7 @@ def test_a_clock_that_is_set_back_while_a_broker_is_down_holds_nothing_up_and_re
             broker.kill()
         clock.set(0)
         with running(tmp_path / "ringback.db") as broker:
-            for path, count in (("/retried", 2), ("/delayed", 1)):
-                eventually(lambda path=path, count=count: paths(endpoint)[path] == count, 60)  # type: ignore[misc]
+            eventually_came(endpoint, ("/retried", 2), ("/delayed", 1))
             assert paths(endpoint)["/hour"] == 0
 
 

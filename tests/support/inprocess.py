@@ -137,9 +137,8 @@ class InProcess:
             else:
                 for _ in range(20):
                     await asyncio.sleep(0)
-                async with asyncio.timeout(5):
-                    while self.in_flight < len(self.broker.dispatcher._tasks):
-                        await asyncio.sleep(0.001)  # a reader thread has to load what is delivered
+                # a reader thread has to load what is delivered
+                await until(lambda: self.in_flight >= len(self.broker.dispatcher._tasks), 5)
             due = await self.broker.scheduler.tick()
             if self.held is None and self.broker.dispatcher.is_idle() and (due is None or due > self.at):
                 return
@@ -167,6 +166,17 @@ class InProcess:
     def header(self, number: int, name: str) -> str | None:
         """Return a header of a request that was sent."""
         return next((value for key, value in self.sent[number].headers if key == name), None)
+
+
+async def until(condition: Callable[[], bool], within: float = 20) -> None:
+    """Let others work until a condition is met.
+
+    Raises:
+        TimeoutError: it is not met within so many seconds.
+    """
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
