@@ -46,11 +46,20 @@ class Deployment:
         self._ledger = Ledger()
         self._through: dict[str, tuple[asyncio.Event, Exchange]] = {}
         self._carrying: dict[Exchange, asyncio.Task[None]] = {}
+        self._answering: dict[Exchange, asyncio.Event] = {}
         self._relay = Relay(platform, application.host)
         self.fleet = Fleet(application, platform, self._ledger, self._listen, self._is_through)
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one request as the platform would; returns when its caller has the answer."""
+        told = self._answering[exchange] = asyncio.Event()
+        try:
+            await self._answer(exchange)
+        finally:
+            del self._answering[exchange]
+            told.set()
+
+    async def _answer(self, exchange: Exchange) -> None:
         call = exchange.call
         self.requests += 1
         self._ledger.note(*findings.body(call.name, len(call.body), self.platform.request_bytes, "request"))
@@ -68,10 +77,12 @@ class Deployment:
         self._listen(done)
 
     async def settle(self) -> None:
-        """Wait until the instances are through with what their callers have the answers to, for a while at most."""
-        answered = [task for exchange, task in self._carrying.items() if exchange.complete]
-        if answered:
-            await asyncio.wait(answered, timeout=_SETTLED_WITHIN_S)
+        """Wait until the instances are through with what their callers have the answers to, and it is told; a while at most."""
+        answered = [told for exchange, told in self._answering.items() if exchange.complete]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLED_WITHIN_S):
+                for told in answered:
+                    await told.wait()
 
     def report(self) -> Report:
         """Return what there is to tell so far."""
