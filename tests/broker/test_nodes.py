@@ -10,7 +10,8 @@ import pytest
 from ringback.broker.changes import Changes
 from ringback.broker.ids import SLOTS, Ids, slot_of
 from ringback.broker.operations import nodes
-from ringback.broker.records import Delivery, Lane, Message, Node, Progress, Schedule
+from ringback.broker.records import DeadLetter, Delivery, Lane, Message, Node, Progress, RunRef, Schedule
+from ringback.broker.rules.facets import described, facets_of
 from ringback.broker.stores.contract import Query, Store, StoreUnavailable
 from ringback.broker.stores.memory import MemoryStore
 from ringback.broker.stores.postgres.store import PostgresStore
@@ -298,6 +299,28 @@ async def test_lanes_hold_across_nodes_and_both_take_their_part(two: tuple[InPro
     lane = await two[1].store.read(lambda tx: tx.get(Lane, "one", "flow", "k"))
     assert lane is not None
     assert (lane.active, lane.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("run", [None, RunRef(7)])
+async def test_a_dead_letter_is_deleted_once_whoever_is_asked(
+    two: tuple[InProcess, InProcess], run: RunRef | None
+) -> None:
+    """All find the same page; who comes later has not deleted it, and is told where the next one begins all the same."""
+    first, where = two[0], "v2/workflows/dlq" if run else "v2/dlq"
+    desk = first.broker.desk
+    number = run.run if run else 0
+    for _ in range(5):
+        message = Message(desk.ids.new(), "one", "https://e.example/in", "POST", (), b"", 0, 0, 3, 1000, run=run)
+        facets = facets_of(message)
+        buried = [
+            DeadLetter(desk.ids.new(), "one", message.seq, 500, (), b"", run=number, facets=facets) for _ in "123456"
+        ]
+        put = [message, *described(message, first.at), *buried]
+        await desk.write(lambda tx, _, put=put: tx.apply(Changes(put=put)))  # type: ignore[misc]
+        answers = await asyncio.gather(*(one.call("DELETE", f"/{where}?count=2") for one in two for _ in range(3)))
+        left = await desk.read(lambda tx: tx.count(DeadLetter))
+        assert sum(answer.json["deleted"] for answer in answers) == 6 - left, answers
+        await desk.write(lambda tx, _: tx.apply(Changes(drop=list(tx.find(DeadLetter, Query())))))
 
 
 async def test_brokers_tell_each_other_what_they_hold_in_memory(postgres: object, elapsed: Elapsed) -> None:

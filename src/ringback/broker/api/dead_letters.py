@@ -78,7 +78,7 @@ def delete_many(call: Call) -> Answer:
     filter_ = read_filter(call.query(), call.request.body, fields=DEAD_LETTER_FIELDS, strict=True)
 
     def job(tx: Transaction, _: Moment) -> Response:
-        page = dead_letters.find(tx, call.tenant.name, filter_)
+        page = dead_letters.still_there(tx, dead_letters.find(tx, call.tenant.name, filter_))
         dead_letters.delete(tx, page.letters)
         # a client that asked with a body reads integers only (protocol 2.6)
         cursor = {} if call.request.body else _cursor(page)

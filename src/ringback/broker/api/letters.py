@@ -44,4 +44,4 @@ def in_asked_order(page: Page, filter_: Filter) -> list[DeadLetter]:
 
 def next_cursor(page: Page) -> str:
     """Return where the next page begins, "" if there is none."""
-    return position(page.letters[-1].pos) if page.more else ""
+    return "" if page.upto is None else position(page.upto)

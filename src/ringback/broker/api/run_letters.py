@@ -61,7 +61,7 @@ def delete_many(call: Call) -> Answer:
     filter_ = read_filter(call.query(), call.request.body, fields=RUN_LETTER_FIELDS, strict=True)
 
     def job(tx: Transaction, _: Moment) -> Response:
-        page = letters.find(tx, call.tenant.name, filter_)
+        page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, filter_))
         dead_letters.delete(tx, page.letters)
         return json_response(200, {"deleted": len(page.letters), "cursor": next_cursor(page)})
 

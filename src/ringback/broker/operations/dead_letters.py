@@ -23,10 +23,20 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some dead letters, and whether there are more after the last of them."""
+    """Some dead letters.
+
+    Attributes:
+        letters: those of the page; fewer than were found where others have taken some of them meanwhile.
+        upto: where the page ends, if there are more after it.
+    """
 
     letters: list[DeadLetter]
-    more: bool
+    upto: int | None = None
+
+    @classmethod
+    def of(cls, found: list[DeadLetter], count: int) -> "Page":
+        """Return a page of `count` letters, of one more than that if there are more."""
+        return cls(found[:count], found[count - 1].pos if len(found) > count else None)
 
 
 def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
@@ -35,20 +45,20 @@ def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
     where = [Where("tenant", "=", tenant), Where("run", "=", 0)]
     if filter_.ids is not None:
         where.append(Where("pos", "in", positions(filter_.ids)))
-        return Page(tx.find(DeadLetter, Query(tuple(where), order=("pos",), limit=1000)), more=False)
+        return Page(tx.find(DeadLetter, Query(tuple(where), order=("pos",), limit=1000)))
     descending = bool(filter_.latest_first)
     where += within_dates(filter_, "pos") + beyond_cursor(filter_, descending=descending)
     where += of_messages(filter_, filter_.message_ids) if filter_.message_ids else about_message(filter_)
     if filter_.statuses:
         where.append(Where("status", "in", filter_.statuses))
     found = tx.find(DeadLetter, Query(tuple(where), order=("pos",), descending=descending, limit=count + 1))
-    return Page(found[:count], more=len(found) > count)
+    return Page.of(found, count)
 
 
 def still_there(tx: Transaction, page: Page) -> Page:
     """Return the letters of a page that nobody else has taken meanwhile; nobody else takes them now."""
     tx.load((DeadLetter, (letter.pos,)) for letter in page.letters)
-    return Page([letter for letter in page.letters if tx.get(DeadLetter, letter.pos) is not None], page.more)
+    return Page([letter for letter in page.letters if tx.get(DeadLetter, letter.pos) is not None], page.upto)
 
 
 def delete(tx: Transaction, letters: list[DeadLetter]) -> None:

@@ -16,7 +16,7 @@ def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
     where = [Where("tenant", "=", tenant), Where("run", ">", 0)]
     if filter_.ids is not None:
         where.append(Where("pos", "in", positions(filter_.ids)))
-        return Page(tx.find(DeadLetter, Query(tuple(where), order=("pos",), limit=_LOOKED_AT)), more=False)
+        return Page(tx.find(DeadLetter, Query(tuple(where), order=("pos",), limit=_LOOKED_AT)))
     descending = bool(filter_.latest_first)
     where += within_dates(filter_, "pos") + beyond_cursor(filter_, descending=descending)
     if filter_.urls:
@@ -25,7 +25,7 @@ def find(tx: Transaction, tenant: str, filter_: Filter) -> Page:
         where.append(Where("status", "in", filter_.statuses))
     if not _asks_of_run(filter_):
         found = tx.find(DeadLetter, Query(tuple(where), order=("pos",), descending=descending, limit=count + 1))
-        return Page(found[:count], more=len(found) > count)
+        return Page.of(found, count)
     return _of_matching_runs(tx, filter_, where, count, descending=descending)
 
 
@@ -41,9 +41,9 @@ def _of_matching_runs(tx: Transaction, filter_: Filter, where: list[Where], coun
             if run is not None and _matches(tx, run, filter_):
                 kept.append(letter)
                 if len(kept) > count:
-                    return Page(kept[:count], more=True)
+                    return Page.of(kept, count)
         if len(found) < _LOOKED_AT:
-            return Page(kept, more=False)
+            return Page(kept)
         after = [Where("pos", "<" if descending else ">", found[-1].pos)]
 
 
