@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ringback.broker.engine import follower
 from ringback.broker.engine.loop import Loop
 from ringback.broker.records import Lane
 from ringback.broker.rules import lanes
@@ -176,6 +177,106 @@ async def test_a_clock_that_was_set_back_before_a_stop_is_followed_once(tmp_path
         assert [one.url for one in after.sent] == [f"{URL}delayed"]
         await after.turn(600_000)
         assert [one.url for one in after.sent] == [f"{URL}delayed", f"{URL}new"]
+
+
+class _Killed(Exception):
+    pass
+
+
+def killed_after(ringed: InProcess, writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a broker break off after so many more writes."""
+    left, write = iter(range(writes)), ringed.store.write
+
+    def writing(*job: Any, **how: Any) -> Awaitable[Any]:
+        if next(left, None) is None:
+            raise _Killed
+        return write(*job, **how)
+
+    monkeypatch.setattr(ringed.store, "write", writing)
+
+
+def files_of_killed(folder: Path, name: str) -> Path:
+    """Return a folder with the files as a kill would leave them now."""
+    killed = folder / name
+    killed.mkdir()
+    for file in folder.glob("ringback.db*"):
+        shutil.copy(file, killed)
+    return killed
+
+
+@pytest.mark.parametrize("again", [0, HOURS])
+@pytest.mark.parametrize("writes", [1, 3, 4, 6])
+async def test_a_broker_that_is_killed_while_it_brings_forward_what_waits_goes_on_after_its_start(
+    writes: int, again: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reopened(tmp_path, START) as before:
+        for number in range(50):
+            await before.publish(f"{URL}{number}", Upstash_Delay="30m", Upstash_Deduplication_Id=str(number))
+        await before.settle()
+        before.at -= HOURS
+        monkeypatch.setattr(follower, "_AT_ONCE", 20)
+        killed_after(before, writes, monkeypatch)
+        with pytest.raises(_Killed):
+            await before.broker.scheduler.tick()
+        killed = files_of_killed(tmp_path, "killed")
+        monkeypatch.undo()
+    async with reopened(killed, START - HOURS - again) as after:
+        await after.turn(1_799_000)
+        assert after.sent == []
+        await after.publish(f"{URL}0", Upstash_Deduplication_Id="0")
+        await after.publish(f"{URL}49", Upstash_Deduplication_Id="49")
+        await after.turn(2_000)
+        assert len(after.sent) == 52
+
+
+async def test_while_what_waited_is_brought_forward_a_retry_that_was_just_planned_keeps_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reopened(tmp_path, START) as before:
+        before.respond = answering(500)
+        before.held = asyncio.Event()
+        await before.publish(f"{URL}retried", Upstash_Retry_Delay="3600000")
+        await before.settle()
+        before.at -= HOURS
+        killed_after(before, 1, monkeypatch)
+        with pytest.raises(_Killed):
+            await before.broker.scheduler.tick()
+        monkeypatch.undo()
+        before.held.set()
+        await before.broker.dispatcher.idle()
+        before.held = None
+        await before.turn(3_590_000)
+        assert len(before.sent) == 1
+        await before.turn(11_000)
+        assert len(before.sent) == 2
+
+
+async def test_a_wait_that_begins_before_anybody_has_looked_at_the_clock_lasts_as_long_as_asked() -> None:
+    async with inprocess() as ringed:
+        started = {"Upstash-Workflow-Init": "true", "Upstash-Workflow-RunId": "wfr_1", "Upstash-Delay": "9h"}
+        await ringed.call("POST", "/v2/batch", [{"destination": f"{URL}run", "headers": started, "body": "x"}])
+        await ringed.settle()
+        ringed.at -= HOURS
+        step = {"stepId": 1, "stepName": "wait", "stepType": "Wait", "waitEventId": "event", "timeout": "1h"}
+        of_run = {"Upstash-Workflow-RunId": "wfr_1"}
+        asked = {"url": f"{URL}run", "timeout": "1h", "step": step, "timeoutHeaders": of_run}
+        answer = await ringed.call("POST", "/v2/wait/event", asked)
+        assert answer.status == 200, answer
+        await ringed.turn(3_500_000)
+        assert len((await ringed.call("GET", "/v2/waiters/event")).json) == 1
+        await ringed.turn(200_000)
+        assert (await ringed.call("GET", "/v2/waiters/event")).json == []
+
+
+async def test_a_deduplication_id_that_had_expired_is_not_taken_anew() -> None:
+    async with inprocess() as ringed:
+        await ringed.publish(URL, Upstash_Deduplication_Id="once")
+        await ringed.turn(11 * 60_000)
+        ringed.at -= HOURS
+        await ringed.settle()
+        await ringed.publish(URL, Upstash_Deduplication_Id="once")
+        await ringed.settle()
+        assert len(ringed.sent) == 2
 
 
 async def test_a_schedule_that_no_message_told_of_is_followed_too(tmp_path: Path) -> None:

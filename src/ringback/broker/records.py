@@ -537,6 +537,25 @@ class Progress(Record, frozen=True, array_like=True):
     text: str
 
 
+class SetBack(Struct, frozen=True):
+    """A clock that was set back, as long as what waits is still being brought forward.
+
+    Attributes:
+        by: milliseconds.
+        before: newest number when it was right last: whatever has a lower one was made before it was set back.
+        noted, noted_at: newest number when that was noticed, and what the clock said: whatever was made between the two tells
+            by its time.
+        stage, after: which kind is being looked at, and up to where.
+    """
+
+    by: int
+    before: int
+    noted: int
+    noted_at: int
+    stage: int = 0
+    after: int = 0
+
+
 class Node(Record, frozen=True, array_like=True):
     """A broker process at work; its row is gone when it has stopped, or when the others have heard nothing of it.
 
@@ -548,6 +567,7 @@ class Node(Record, frozen=True, array_like=True):
         release: version it runs.
         seen, seen_at: the newest number at a time, and what its clock said then; one that is alone tells by them after a start
             that its clock was set back meanwhile.
+        set_back: its clock was set back, and what waits for it is being brought forward.
     """
 
     slot: int
@@ -558,3 +578,4 @@ class Node(Record, frozen=True, array_like=True):
     release: str = ""
     seen: int = 0
     seen_at: int = 0
+    set_back: SetBack | None = None

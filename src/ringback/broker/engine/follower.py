@@ -1,11 +1,9 @@
 """A clock that was set back, while the broker ran or was down, is noticed and followed; see `operations.set_back`."""
 
 import logging
-from collections.abc import Callable
-from functools import partial
 
 from ringback.broker.operations.desk import Desk
-from ringback.broker.operations.set_back import Sight, follow, follow_deliveries, note_sight
+from ringback.broker.operations.set_back import Sight, follow, follow_more, note_sight
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 
@@ -29,41 +27,44 @@ class Follower:
         self._desk = desk
         self._seen = Sight(0, 0)
         self._noted = False
-        self._step: Callable[..., int | None] | None = None
-        self._after: int | None = None
+        self._is_behind = True  # a former process may have left something to be done
 
     def remember(self, seen: Sight) -> None:
         """What the clock said before this process began; it may have been set back since."""
         self._seen = seen
 
     async def tick(self) -> None:
-        """Look at the clock.
+        """Look at the clock; what is still to be brought forward for one time that it was set back comes before the next.
 
         Raises:
             StoreUnavailable: the next turn goes on where this one ended.
         """
         if self._desk.store.shared:
             return
+        await self._catch_up()
         before, seen = self._seen, Sight(self._desk.clock(), self._desk.ids.new())
-        by = before.at - seen.at
-        if by >= _SET_BACK or not self._noted:
-            await self._note(before, seen, by)
+        is_back = before.at - seen.at >= _SET_BACK
+        if is_back or not self._noted:
+            await self._note(seen, before if is_back else None)
         self._seen = seen
-        while self._step is not None and self._after is not None:
-            self._after = await self._desk.write(partial(self._step, after=self._after), apart=True)
+        await self._catch_up()
 
-    async def _note(self, before: Sight, seen: Sight, by: int) -> None:
-        """Write down what the clock says, and bring forward what there is little of; deliveries follow some at a time."""
+    async def _note(self, seen: Sight, before: Sight | None) -> None:
+        """Write down what the clock says, and bring forward what there is little of; the rest follows some at a time."""
 
         def job(tx: Transaction, moment: Moment) -> None:
-            note_sight(tx, self._desk.node, seen)
-            if by >= _SET_BACK:
-                follow(tx, by, moment)
+            set_back = note_sight(tx, self._desk.node, seen, before)
+            if set_back is not None:
+                follow(tx, set_back, moment)
 
-        if by >= _SET_BACK:
-            _log.warning("the clock was set back by %s s: what waits is brought forward as much", by // 1000)
+        if before is not None:
+            by = (before.at - seen.at) // 1000
+            _log.warning("the clock was set back by %s s: what waits is brought forward as much", by)
         await self._desk.write(job, apart=True)
-        self._noted = True
-        if by >= _SET_BACK:
-            self._step = partial(follow_deliveries, by=by, upto=before.number, most=_AT_ONCE)
-            self._after = 0
+        self._noted, self._is_behind = True, before is not None
+
+    async def _catch_up(self) -> None:
+        while self._is_behind:
+            self._is_behind = await self._desk.write(
+                lambda tx, moment: follow_more(tx, self._desk.node, _AT_ONCE, moment), apart=True
+            )

@@ -53,7 +53,7 @@ def join(tx: Transaction, ids: Ids, now: Instant, before: int | None, *, alone: 
     node = Node(free[0], ids.new(), 0, now, f"{socket.gethostname()}:{os.getpid()}", __version__)
     last = max(gone, key=lambda one: one.seen, default=None)
     if alone and last is not None:  # what the clock has said is not forgotten before it was followed
-        node = replace(node, seen=last.seen, seen_at=last.seen_at)
+        node = replace(node, seen=last.seen, seen_at=last.seen_at, set_back=last.set_back)
     tx.apply(Changes(put=[node]))
     return node
 

@@ -8,17 +8,20 @@ broker was down is not counted: what waits comes after a start no later than it 
 than it should.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Dedup, Delivery, Event, Lane, Message, Node, Schedule, Waiter
+from ringback.broker.records import Dedup, Delivery, Event, Lane, Message, Node, Schedule, SetBack, Waiter
 from ringback.broker.rules import lanes
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
 from ringback.wire import cron
+from ringback.wire.duration import parse as duration_ms
+
+R = TypeVar("R", Waiter, Dedup)
 
 _ALL = 100_000
 
@@ -38,57 +41,122 @@ def last_sight(tx: Transaction) -> Sight:
     return max(told, key=lambda sight: sight.number)
 
 
-def note_sight(tx: Transaction, node: Node, seen: Sight) -> None:
-    """Write down what the clock says."""
-    known = tx.get(Node, node.slot)
-    if known is not None and known.number == node.number:
-        tx.apply(Changes(put=[replace(known, seen=seen.number, seen_at=seen.at)]))
-
-
-def follow(tx: Transaction, by: int, moment: Moment) -> None:
-    """Bring forward schedules, waits for events, periods of lanes and deduplication ids by `by` milliseconds.
-
-    A schedule never fires for a tick that it has fired for; those that were made meanwhile stay as they are.
-    """
-    waits = (Where("wake_at", ">", moment.now),)
-    for schedule in tx.find(Schedule, Query(waits, limit=_ALL)):
-        last = max(moment.now, (schedule.wake_at or 0) - by - 1)
-        tx.apply(Changes(put=[replace(schedule, wake_at=cron.parse(schedule.cron).next_at(last))]))
-    for waiter in tx.find(Waiter, Query(waits, limit=_ALL)):
-        tx.apply(Changes(put=[replace(waiter, wake_at=_earlier(waiter.wake_at, by, moment))]))
-    for lane in tx.find(Lane, Query(limit=_ALL)):
-        if lane.period_at > moment.now:
-            begun = replace(lane, period_at=_earlier(lane.period_at, by, moment))
-            tx.apply(Changes(put=[lanes.alarmed(begun, moment.now)]))
-    taken = Query((Where("expires_at", ">", moment.now + by),), order=("expires_at",), limit=_ALL)
-    for dedup in tx.find(Dedup, taken):
-        tx.apply(Changes(put=[replace(dedup, expires_at=dedup.expires_at - by)]))
-
-
-def follow_deliveries(tx: Transaction, moment: Moment, *, by: int, after: int, upto: int, most: int) -> int | None:
-    """Bring forward retries, and messages that were delayed, by `by` milliseconds.
+def note_sight(tx: Transaction, node: Node, seen: Sight, before: Sight | None = None) -> SetBack | None:
+    """Write down what the clock says.
 
     Args:
         tx: the transaction.
-        moment: the time.
-        by: how far the clock was set back.
-        after: number of the last one that was looked at.
-        upto: number below which they were surely made before the clock was set back; above it, their time tells.
-        most: how many to look at.
+        node: whose clock it is.
+        seen: what it says.
+        before: what it said before, if it was set back since: what waits is to be brought forward.
 
     Returns:
-        The number of the last one that was looked at, None when that was all.
+        What is to be followed, if it was set back.
     """
-    where = (Where("wake_at", ">", moment.now), Where("seq", ">", after))
+    set_back = before and SetBack(before.at - seen.at, before.number, seen.number, seen.at)
+    known = tx.get(Node, node.slot)
+    if known is not None and known.number == node.number:
+        noted = replace(known, seen=seen.number, seen_at=seen.at, set_back=set_back or known.set_back)
+        tx.apply(Changes(put=[noted]))
+    return set_back
+
+
+def follow(tx: Transaction, one: SetBack, moment: Moment) -> None:
+    """Bring forward what there is little of: schedules and periods of lanes.
+
+    A schedule never fires for a tick that it has fired for; those that were made meanwhile stay as they are.
+    """
+    for schedule in tx.find(Schedule, Query((Where("wake_at", ">", moment.now),), limit=_ALL)):
+        last = max(moment.now, (schedule.wake_at or 0) - one.by - 1)
+        tx.apply(Changes(put=[replace(schedule, wake_at=cron.parse(schedule.cron).next_at(last))]))
+    for lane in tx.find(Lane, Query(limit=_ALL)):
+        if lane.period_at > moment.now:
+            begun = replace(lane, period_at=_earlier(lane.period_at, one.by, moment))
+            tx.apply(Changes(put=[lanes.alarmed(begun, moment.now)]))
+
+
+def follow_more(tx: Transaction, node: Node, most: int, moment: Moment) -> bool:
+    """Bring forward some more of what there may be much of; how far it has come is written down with it.
+
+    Args:
+        tx: the transaction.
+        node: who does it.
+        most: how many to look at.
+        moment: the time.
+
+    Returns:
+        Whether there is more to be looked at.
+    """
+    known = tx.get(Node, node.slot)
+    if known is None or known.number != node.number or known.set_back is None:
+        return False
+    one = known.set_back
+    steps = (_some_waiters, _some_dedups, _some_deliveries)
+    after = steps[one.stage](tx, one, most, moment)
+    left: SetBack | None = replace(one, stage=one.stage + 1, after=0) if after is None else replace(one, after=after)
+    if left is not None and left.stage == len(steps):
+        left = None
+    tx.apply(Changes(put=[replace(known, set_back=left)]))
+    return left is not None
+
+
+def _some_waiters(tx: Transaction, one: SetBack, most: int, moment: Moment) -> int | None:
+    """Bring forward waits for events; return the time of the last one, None when that was all."""
+    found, last = _next(tx, Waiter, "wake_at", max(one.after, moment.now), most)
+    for waiter in found:
+        if _was_before(one, waiter.seq, waiter.wake_at - duration_ms(waiter.timeout)):
+            tx.apply(Changes(put=[replace(waiter, wake_at=_earlier(waiter.wake_at, one.by, moment))]))
+    return last
+
+
+def _some_dedups(tx: Transaction, one: SetBack, most: int, moment: Moment) -> int | None:
+    """Let deduplication ids expire earlier, at once those that had expired; return the time of the last one, None at the end."""
+    found, last = _next(tx, Dedup, "expires_at", max(one.after, moment.now), most)
+    for dedup in found:
+        if dedup.message < one.before or (dedup.message < one.noted and dedup.expires_at > one.noted_at + one.by):
+            tx.apply(Changes(put=[replace(dedup, expires_at=dedup.expires_at - one.by)]))
+    return last
+
+
+def _some_deliveries(tx: Transaction, one: SetBack, most: int, moment: Moment) -> int | None:
+    """Bring forward retries, and messages that were delayed; return the number of the last one, None when that was all."""
+    where = (Where("wake_at", ">", moment.now), Where("seq", ">", one.after))
     found = tx.find(Delivery, Query(where, order=("seq",), limit=most))
     for delivery in found:
         message = tx.get(Message, delivery.seq)
         if message is None or delivery.wake_at is None or (message.fixed and not delivery.retried):
             continue
-        if delivery.seq < upto or message.created_at > moment.now:
-            at = _earlier(delivery.wake_at, by, moment)
+        if _was_before(one, *_began(tx, message, delivery)):
+            at = _earlier(delivery.wake_at, one.by, moment)
             tx.apply(Changes(put=[replace(delivery, due_at=at, wake_at=at)]))
     return found[-1].seq if len(found) == most else None
+
+
+def _next(tx: Transaction, kind: type[R], column: str, after: Instant, most: int) -> tuple[list[R], Instant | None]:
+    """Return the next records in the order of a time, and the last one's, None when there are no more.
+
+    Those that are brought forward come to lie before it, so nothing is looked at twice.
+    """
+    found = tx.find(kind, Query((Where(column, ">", after),), order=(column,), limit=most))
+    if len(found) < most:
+        return found, None
+    last: Instant = getattr(found[-1], column)
+    same = tx.find(kind, Query((Where(column, "=", last),), limit=_ALL))
+    return [one for one in found if getattr(one, column) < last] + same, last
+
+
+def _began(tx: Transaction, message: Message, delivery: Delivery) -> tuple[int, Instant]:
+    """Return when a message began to wait: a retry with the last line of its history."""
+    if delivery.retried:
+        of_message = Query((Where("message", "=", message.seq),), order=("pos",), descending=True, limit=1)
+        for last in tx.find(Event, of_message):
+            return last.pos, last.at
+    return message.seq, message.created_at
+
+
+def _was_before(one: SetBack, number: int, at: Instant) -> bool:
+    """Whether what has this number, and was made at this time, was made before the clock was set back."""
+    return number < one.before or (number < one.noted and at > one.noted_at)
 
 
 def _earlier(at: Instant, by: int, moment: Moment) -> Instant:
