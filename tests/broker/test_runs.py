@@ -441,6 +441,21 @@ async def test_a_result_on_the_response_that_cannot_be_read_fails_the_run(ringed
     assert "cannot be read" in run["steps"][-1]["steps"][0]["errors"][0]["error"]
 
 
+async def test_what_an_answer_asks_for_and_the_broker_refuses_fails_the_run_in_the_brokers_words(
+    ringed: InProcess,
+) -> None:
+    call = {"destination": "http://127.0.0.1:9/x", "headers": {"Upstash-Retry-Delay": "soon"}, "body": ""}
+    refused = json.dumps({"submit": [call]}).encode()
+    ringed.respond = lambda sent: Outcome(200, [*BOTH, ("Ringback-Result", "1")], refused)
+    await begin(ringed)
+    run = await log(ringed)
+    [error] = run["steps"][-1]["steps"][0]["errors"]
+    assert (run["workflowState"], error["status"], error["body"]) == ("RUN_FAILED", 489, "")
+    assert "Upstash-Retry-Delay" in error["error"]
+    [letter] = (await ringed.call("GET", "/v2/workflows/dlq")).json["messages"]
+    assert letter["responseBody"] == error["error"]
+
+
 async def test_a_heartbeat_keeps_the_attempt_alive_and_an_older_attempt_is_refused(ringed: InProcess) -> None:
     import asyncio
 

@@ -162,6 +162,21 @@ def test_runs_are_started_listed_shown_and_canceled(cli: Commands, endpoint: End
     assert cli.json("runs", "list", "--state", "canceled")[0]["workflowRunId"] == run
 
 
+def test_a_run_is_told_with_its_errors_and_the_data_of_its_events() -> None:
+    from ringback.cli.runs import _story
+
+    run = {"workflowRunId": "wfr_1", "workflowState": "RUN_FAILED", "workflowUrl": "https://a.example/order"}
+    run |= {"workflowRunCreatedAt": 0, "workflowRunCompletedAt": 60_000}
+    error = {"time": 0, "status": 500, "body": '{"error":"OSError","message":"down","stack":"File ..."}'}
+    event = {"stepName": "approval", "stepType": "Wait", "state": "STEP_SUCCESS", "out": "eyJieSI6ICJldmUifQ=="}
+    next_one = {"state": "STEP_FAILED", "errors": [error, {"time": 0, "error": "no route"}]}
+    told = "\n".join(_story({**run, "steps": [{"steps": [event]}, {"steps": [next_one]}]}))
+    assert '{"by": "eve"}' in told
+    assert "500  OSError: down\n" in told
+    assert "no answer  no route" in told
+    assert " to " in told.splitlines()[0]
+
+
 def test_failed_runs_are_brought_back_and_forgotten_in_bulk(cli: Commands, endpoint: Endpoint) -> None:
     started = [
         cli.say("runs", "trigger", f"{endpoint.url}/fail", "--retries", "0", "--label", f"l{number}").strip()
@@ -205,6 +220,8 @@ def test_wrong_input_names_what_was_expected(cli: Commands, endpoint: Endpoint) 
         (("dlq", "delete"), "--all"),
         (("messages", "show", "msg_1"), "msg_1"),
         (("runs", "show", "wfr_none"), "wfr_none"),
+        (("runs", "show", "order-7"), "begin with wfr_"),
+        (("publish", "https://a.example", "--retry-delay", "soon"), "1000 * (1 + retried)"),
     ):
         result = cli.run(*line)
         assert result.exit_code in (1, 2), line

@@ -50,6 +50,14 @@ def test_a_start_says_what_the_reference_shows() -> None:
         assert headers[name] == value
 
 
+@pytest.mark.parametrize(
+    ("delay", "said"),
+    [("10s", "10000"), ("1m30s", "90000"), (0.5, "500"), (timedelta(minutes=1), "60000"), ("1000", "1000")],
+)
+def test_a_retry_delay_is_a_duration_or_an_expression_in_milliseconds(delay: Any, said: str) -> None:
+    assert start(RUN, None, RunOptions(retry_delay=delay)).headers["Upstash-Retry-Delay"] == said
+
+
 def test_the_default_number_of_retries_is_not_said() -> None:
     assert "Upstash-Retries" not in start(RUN, None, RunOptions(retries=3)).headers
 
@@ -67,6 +75,7 @@ def test_the_content_type_follows_the_users_header() -> None:
         (RunOptions(not_before=datetime(2030, 1, 1)), "not_before"),  # noqa: DTZ001 - that it has no zone is the point
         (RunOptions(flow_control=FlowControl("a/b", rate=1)), "flow-control key"),
         (RunOptions(flow_control=FlowControl("a")), "parallelism or a rate"),
+        (RunOptions(retry_delay="soon"), "retry_delay"),
     ],
 )
 def test_what_cannot_be_said_is_refused_with_the_fields_name(options: RunOptions, field: str) -> None:

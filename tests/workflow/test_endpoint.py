@@ -387,14 +387,15 @@ async def test_when_the_run_has_ended_meanwhile_the_delivery_is_done() -> None:
     assert (run.state, run.errors, len(broker.deliveries)) == ("RUN_STARTED", [], 1)
 
 
-async def test_a_quota_ends_the_run_visibly() -> None:
+@pytest.mark.parametrize(("status", "text"), [(412, "quota exceeded"), (400, "invalid header Upstash-Delay")])
+async def test_what_the_broker_never_takes_ends_the_run_visibly(status: int, text: str) -> None:
     broker = ScriptedBroker()
     serve_one(broker, one_step)
     run = broker.trigger(URL)
-    broker.refuse = lambda method, path: (412, "quota exceeded")
+    broker.refuse = lambda method, path: (status, text)
     await broker.drain()
     assert run.state == "RUN_FAILED"
-    assert [(error["status"], "quota exceeded" in error["message"]) for error in run.errors] == [(489, True)]
+    assert [(error["status"], text in error["message"]) for error in run.errors] == [(489, True)]
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
@@ -429,6 +430,37 @@ async def test_a_refusal_that_the_users_code_meets_is_the_users() -> None:
 
     run = await run_one(code)
     assert run.errors[0]["status"] == 500
+
+
+# What the log and the broker are told of an error
+
+
+async def test_the_log_names_run_step_and_error_and_begins_where_the_code_is_the_users(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails() -> None:
+        raise OSError("the bank\nis down")
+
+    async def code(context: Context[None]) -> None:
+        await context.run("charge", fails)
+
+    run = await run_one(code)
+    [record] = caplog.records
+    assert record.getMessage() == f"{run.id}, step 'charge' failed: OSError: the bank is down"
+    logged = record.exc_info[2] if record.exc_info else None
+    assert logged
+    assert logged.tb_frame.f_code.co_name == "fails"
+    assert run.errors[0]["stack"].count("File ") == 1
+
+
+async def test_an_error_of_the_sdk_is_told_in_the_log_by_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    async def code(context: Context[None]) -> None:
+        await context.run("read", object)
+
+    await run_one(code)
+    [record] = caplog.records
+    assert "cannot travel as JSON" in record.getMessage()
+    assert record.exc_info is None
 
 
 # Failure functions and middlewares

@@ -87,6 +87,14 @@ async def stranger(context: Context[None]) -> None:
     await context.invoke("call a stranger", step_in_step)
 
 
+async def call_without_a_scheme(context: Context[None]) -> None:
+    await context.call("ask", url="vendor.example/v1")
+
+
+async def call_with_an_unreadable_wait(context: Context[None]) -> None:
+    await context.call("ask", url="https://vendor.example", retries=1, retry_delay="soon")
+
+
 @pytest.mark.parametrize(
     ("function", "error", "advice"),
     [
@@ -102,6 +110,8 @@ async def stranger(context: Context[None]) -> None:
         (result_not_as_annotated, "NotSerializable", "'lies'.*expected int, got str"),
         (local_time, "ValueError", "'local' must have a time zone"),
         (unreadable_duration, "ValueError", "'nap' must be seconds.*'ten minutes'"),
+        (call_without_a_scheme, "ValueError", "url of call 'ask' must begin with http"),
+        (call_with_an_unreadable_wait, "ValueError", "retry delay of call 'ask' must be a duration.*'soon'"),
         (stranger, "Misuse", "'call a stranger' invokes a workflow that is not served.*serve_many"),
     ],
 )

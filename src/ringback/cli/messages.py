@@ -12,6 +12,7 @@ from ringback.cli.listing import Listing
 from ringback.cli.output import Shape, field, moment
 from ringback.cli.remote import Remote, remote
 from ringback.client import insight, management
+from ringback.client.durations import delay_expression
 from ringback.client.options import Headers
 
 _OPTIONS = (
@@ -19,7 +20,7 @@ _OPTIONS = (
     ("--delay", "Upstash-Delay", "Deliver after this long, such as 10m."),
     ("--not-before", "Upstash-Not-Before", "Deliver at this second of the epoch."),
     ("--retries", "Upstash-Retries", "How often a failed delivery is tried again."),
-    ("--retry-delay", "Upstash-Retry-Delay", "Milliseconds before a retry, as an expression."),
+    ("--retry-delay", "Upstash-Retry-Delay", "Wait before a retry, such as 10s, or an expression in milliseconds."),
     ("--timeout", "Upstash-Timeout", "How long one attempt may take, such as 30s."),
     ("--callback", "Upstash-Callback", "URL that is told the answer."),
     ("--failure-callback", "Upstash-Failure-Callback", "URL that is told when all attempts have failed."),
@@ -47,6 +48,8 @@ def sending(command: Callable[..., None]) -> Callable[..., None]:
             value = rest.pop(flag.removeprefix("--").replace("-", "_"))
             if value is not None:
                 headers[name] = value
+        if "Upstash-Retry-Delay" in headers:
+            headers["Upstash-Retry-Delay"] = _wait(headers["Upstash-Retry-Delay"])
         body = file.read() if file else (data or "").encode()
         command(*args, body=body, headers=headers, **rest)
 
@@ -79,6 +82,13 @@ def _headers(lines: tuple[str, ...], content_type: str | None, data: str | None)
     if content_type or (data and _is_json(data)):
         headers.setdefault("Content-Type", content_type or "application/json")
     return headers
+
+
+def _wait(delay: str) -> str:
+    try:
+        return delay_expression(delay, "it")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--retry-delay") from None
 
 
 def _is_json(text: str) -> bool:

@@ -1,7 +1,9 @@
 """`ringback runs`: runs of workflows."""
 
+import base64
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 
@@ -41,9 +43,11 @@ _LETTERS = (
     ("STATUS", field("responseStatus")),
     ("FAILURE FUNCTION", lambda letter: str(letter.get("failureFunctionState", "")).removeprefix("CALLBACK_").lower()),
     ("URL", field("workflowUrl")),
-    ("LAST ANSWER", lambda letter: str(letter.get("responseBody", ""))[:60].replace("\n", " ")),
+    ("LAST ANSWER", lambda letter: _error(str(letter.get("responseBody", "")))[:100].replace("\n", " ")),
 )
 _FAILED = ("responseStatus", "failureFunctionState", *ABOUT_RUNS)
+_WIDE = 400
+"""Most characters of a result or an error in the story of a run; `--json` tells them whole."""
 _STATES = ("started", "success", "failed", "canceled")
 
 
@@ -71,7 +75,8 @@ def show(told: Remote, run: str) -> None:
     """Show a run with its steps."""
     found = told.send(api.logs(LogFilter(workflow_run_id=run), count=1)).items
     if not found:
-        raise click.ClickException(f"there is no run {run}")
+        hint = "" if run.startswith("wfr_") else "; the ids of runs begin with wfr_"
+        raise click.ClickException(f"there is no run {run}{hint}")
     if told.out.as_json:
         told.out.record(found[0])
         return
@@ -174,13 +179,14 @@ def _made(told: Remote, act: bulk.Act, chosen: Chosen) -> None:
 
 
 def _story(run: Shape) -> Iterator[str]:
-    began = time_of(run["workflowRunCreatedAt"])
-    yield f"{run['workflowRunId']}  {_state(run)}  since {began}  {run['workflowUrl']}"
+    ended = run.get("workflowRunCompletedAt")
+    time = time_of(run["workflowRunCreatedAt"]) + (f" to {time_of(ended)}" if ended else "")
+    yield f"{run['workflowRunId']}  {_state(run)}  {time}  {run['workflowUrl']}"
     for step, beside in _steps(run):
         name = step.get("stepName") or step.get("stepType") or "the next step"
         state = str(step.get("state", "")).removeprefix("STEP_").lower()
         mark = "∥ " if beside else "  "
-        yield f"{mark}{name:<28} {step.get('stepType', ''):<14} {state:<9} {_text(step.get('out'))[:100]}".rstrip()
+        yield f"{mark}{name:<28} {step.get('stepType', ''):<14} {state:<9} {_result(step)[:_WIDE]}".rstrip()
         yield from (f"      {_failure(error)}" for error in (*step.get("failedAttempts", ()), *step.get("errors", ())))
     if run.get("workflowRunResponse"):
         yield f"  result: {run['workflowRunResponse']}"
@@ -195,8 +201,26 @@ def _story(run: Shape) -> Iterator[str]:
 
 def _failure(error: Shape) -> str:
     """Return an attempt that failed as a line."""
-    told = str(error.get("body") or error.get("error") or "").replace("\n", " ")
-    return f"failed {time_of(error['time'])}  {error.get('status') or 'no answer'}  {told}"[:160].rstrip()
+    told = _error(str(error.get("body") or error.get("error") or "")).replace("\n", " ")
+    return f"failed {time_of(error['time'])}  {error.get('status') or 'no answer'}  {told}"[:_WIDE].rstrip()
+
+
+def _error(answer: str) -> str:
+    """Return what an answer says went wrong: of an SDK's the error and its message, of any other all of it."""
+    with suppress(ValueError):
+        said = json.loads(answer)
+        if isinstance(said, dict) and "message" in said:
+            return f"{said.get('error') or 'error'}: {said['message']}"
+    return answer
+
+
+def _result(step: Shape) -> str:
+    """Return the result of a step as text; an event's data are in base64 (protocol workflow 2.6)."""
+    out = _text(step.get("out"))
+    if step.get("stepType") == "Wait":
+        with suppress(ValueError):
+            return base64.b64decode(out, validate=True).decode()
+    return out
 
 
 def _text(result: object) -> str:

@@ -4,6 +4,9 @@ import math
 import re
 from datetime import datetime, timedelta
 
+from ringback.errors import Refused
+from ringback.wire.retry_delay import compile_expression
+
 Duration = float | str | timedelta
 """Seconds, a text such as "10s", "5m" or "1d12h", or a timedelta."""
 
@@ -36,6 +39,28 @@ def seconds(duration: Duration, what: str) -> float:
 def wire_duration(duration: Duration, what: str) -> str:
     """Return a duration in whole seconds for a header, such as "90s"; a part of a second counts as a whole one."""
     return f"{math.ceil(seconds(duration, what))}s"
+
+
+def delay_expression(delay: Duration, what: str) -> str:
+    """Return a wait as `Upstash-Retry-Delay` has it: milliseconds, as an expression (protocol 3.5).
+
+    Args:
+        delay: a duration, or such an expression.
+        what: names it in errors.
+
+    Raises:
+        ValueError: neither.
+    """
+    if not isinstance(delay, str) or _TEXT.fullmatch(delay):
+        return str(math.ceil(seconds(delay, what) * 1000))
+    try:
+        compile_expression(delay)
+    except Refused:
+        raise ValueError(
+            f'{what} must be a duration such as "10s", or an expression in milliseconds such as '
+            f'"1000 * (1 + retried)", not {delay!r}'
+        ) from None
+    return delay
 
 
 def unix_seconds(moment: Moment, what: str) -> int:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ringback.client.durations import Duration, Moment, unix_seconds, wire_duration
+from ringback.client.durations import Duration, Moment, delay_expression, unix_seconds, wire_duration
 
 Headers = dict[str, str]
 
@@ -53,7 +53,8 @@ class RunOptions:
 
     Args:
         retries: further tries of a failed delivery; None for the default of 3.
-        retry_delay: expression for the wait before a retry in milliseconds, such as "1000 * (1 + retried)".
+        retry_delay: wait before a retry: seconds, "10s", a timedelta, or an expression in milliseconds, such as
+            "1000 * (1 + retried)".
         flow_control: limits the deliveries are under.
         labels: names to find the run by.
         delay: wait before the first delivery.
@@ -64,7 +65,7 @@ class RunOptions:
     """
 
     retries: int | None = None
-    retry_delay: str | None = None
+    retry_delay: Duration | None = None
     flow_control: FlowControl | None = None
     labels: Sequence[str] = ()
     delay: Duration | None = None
@@ -87,7 +88,7 @@ def retry_headers(options: RunOptions, prefix: str = "Upstash-") -> Headers:
         if options.retries != _DEFAULT_RETRIES:
             headers[f"{prefix}Retries"] = str(options.retries)
     if options.retry_delay is not None:
-        headers[f"{prefix}Retry-Delay"] = options.retry_delay
+        headers[f"{prefix}Retry-Delay"] = delay_expression(options.retry_delay, "retry_delay")
     if options.flow_control is not None:
         headers |= options.flow_control.headers(prefix)
     return headers

@@ -4,6 +4,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from datetime import timedelta
+from types import TracebackType
 
 from ringback.client.durations import seconds
 from ringback.errors import Refused, SignatureInvalid
@@ -18,6 +19,8 @@ _SDK = [
 _PLATFORMS = (("VERCEL", "vercel"), ("AWS_LAMBDA_FUNCTION_NAME", "lambda"), ("K_SERVICE", "cloudrun"))
 _SDK += [("Ringback-Platform", name) for variable, name in _PLATFORMS if os.environ.get(variable)][:1]
 _STACK_FRAMES = 15
+_RUN_HAS_ENDED = "cancelled workflow"  # in the text of the refusal (protocol workflow 1.10)
+_NOT_THEIRS = ("ringback.", "asyncio.", "concurrent.")
 
 LARGEST_BODY = 128 * 1024 * 1024
 """Most bytes of a request that are read; brokers send large state on demand, in smaller deliveries."""
@@ -63,9 +66,9 @@ def failed(error: BaseException, step: str | None = None, retry_after: float | N
 
 def refused(run_id: str, error: Refused) -> Response:
     """Return what the broker's refusal of a submission means for the delivery it was made in."""
-    if error.status == 400:  # the run has ended meanwhile: nothing is left to do
+    if error.status == 400 and _RUN_HAS_ENDED in error.text:  # nothing is left to do
         return done(run_id)
-    if error.status == 412:  # a limit that a further try meets again
+    if error.status in (400, 412):  # something that cannot be read, or a limit: a further try meets it again
         return failed(NonRetryableError(f"the broker refuses to go on: {error.text}"))
     return failed(WorkflowError(f"the broker refused with {error.status}: {error.text}"))
 
@@ -88,8 +91,16 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def theirs(raised: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame that is the application's, the whole one where none is."""
+    inner = raised
+    while inner is not None and inner.tb_frame.f_globals.get("__name__", "").startswith(_NOT_THEIRS):
+        inner = inner.tb_next
+    return inner or raised
+
+
 def _stack(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[-_STACK_FRAMES:]
+    frames = traceback.extract_tb(theirs(error.__traceback__))[-_STACK_FRAMES:]
     return "".join(traceback.format_list(frames))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 import httpx
 
 from ringback.client import calls
-from ringback.client.durations import Duration, Moment, unix_seconds, wire_duration
+from ringback.client.durations import Duration, Moment, delay_expression, unix_seconds, wire_duration
 from ringback.client.events import notify
 from ringback.client.ids import random_name, run_id
 from ringback.client.messages import ThirdParty
@@ -177,7 +177,11 @@ class Context(Generic[PayloadT]):
             body: text as it is, anything else as JSON.
             **how: see `CallOptions`.
         """
-        options = RunOptions(how.get("retries", 0), how.get("retry_delay"), how.get("flow_control"))
+        if not url.lower().startswith(("http://", "https://")):
+            raise ValueError(f"the url of call {name!r} must begin with http:// or https://, but is {url!r}")
+        delay = how.get("retry_delay")
+        wait = None if delay is None else delay_expression(delay, f"the retry delay of call {name!r}")
+        options = RunOptions(how.get("retries", 0), wait, how.get("flow_control"))
         timeout = how.get("timeout")
         limit = None if timeout is None else wire_duration(timeout, f"the timeout of call {name!r}")
         request = ThirdParty(url, method.upper(), dict(headers or {}), _text(body), limit, options)

@@ -19,6 +19,8 @@ from ringback.workflow.rehearsal import rehearsal
 
 logger = logging.getLogger("ringback.workflow")
 
+_LONGEST_TEXT = 500
+
 
 class Endpoint:
     """One workflow at one URL.
@@ -67,12 +69,16 @@ class Endpoint:
         run_id = dealer.delivery.run_id if dealer else ""
         turn = dealer.turn if dealer else None
         step = turn.step if turn else None
-        known = isinstance(answers.decisive(error), RingbackError)
+        decisive = answers.decisive(error)
         logger.warning(
-            "a delivery failed: %s",
-            type(error).__name__,
+            "%s failed: %s: %s",
+            ", ".join([run_id or "a delivery", *([f"step {step!r}"] if step else [])]),
+            type(decisive).__name__,
+            " ".join(str(decisive).split())[:_LONGEST_TEXT],
             extra={"run": run_id, "step": step},
-            exc_info=None if known else error,
+            exc_info=None
+            if isinstance(decisive, RingbackError)
+            else (type(error), error, answers.theirs(error.__traceback__)),
         )
         await self._middlewares.tell("failed", run_id, error)
         if dealer is None:  # nobody has shown who they are

@@ -48,13 +48,13 @@ class CallOptions(TypedDict, total=False):
 
     Keys:
         retries: further tries when the answer is not 2xx (0 unless given); the last answer counts, whatever its status.
-        retry_delay: expression for the wait before a retry in milliseconds, such as "1000 * (1 + retried)".
+        retry_delay: wait before a retry: a duration, or an expression in milliseconds, such as "1000 * (1 + retried)".
         timeout: how long one try may take.
         flow_control: limits for this and other calls under the same key.
     """
 
     retries: int
-    retry_delay: str
+    retry_delay: Duration
     timeout: Duration
     flow_control: FlowControl
 

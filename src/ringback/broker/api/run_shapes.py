@@ -51,7 +51,7 @@ def failure_function(history: RunHistory) -> Shape | None:
         "state": failure.state,
         "failHeaders": grouped(letter.headers) if letter else {},
         "failStatus": letter.status if letter else 0,
-        "failResponse": letter.body.decode("utf-8", "replace") if letter else "",
+        "failResponse": (letter.body or (letter.error or "").encode()).decode("utf-8", "replace") if letter else "",
     }
     if letter is not None:
         shape["dlqId"] = position(letter.pos)

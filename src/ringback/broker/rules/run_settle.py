@@ -77,11 +77,18 @@ def carried(outcome: Outcome) -> Carried | None:
     try:
         result = msgspec.json.decode(outcome.body, type=_Result)
     except UNREADABLE as error:
-        raise Refused(400, str(error)) from error
+        raise Refused(400, f"the answer carries a result that cannot be read: {error}") from error
     finish = result.finish
-    return Carried(
-        tuple(read_items(result.submit)), finish is not None, finish.result if finish else None, result.cancel
-    )
+    try:
+        items = tuple(read_items(result.submit))
+    except Refused as error:
+        raise Refused(error.status, not_taken(error)) from error
+    return Carried(items, finish is not None, finish.result if finish else None, result.cancel)
+
+
+def not_taken(error: Refused) -> str:
+    """Return, for a person, that what an answer asks for was refused."""
+    return f"the broker does not take what this delivery asks for: {error.text}"
 
 
 def call_payload(message: Message, outcome: Outcome, retried: int) -> bytes:
@@ -162,5 +169,5 @@ def failure_body(run: Run, failed: Message, letter: DeadLetter, source: bytes) -
 
 
 def as_refused(outcome: Outcome, text: str) -> Outcome:
-    """Return the outcome of an attempt whose answer the server could not accept."""
-    return replace_outcome(outcome, status=489, error=text)
+    """Return the outcome of an attempt whose answer the server could not accept: it failed for good, and `text` says why."""
+    return replace_outcome(outcome, status=489, body=b"", error=text)

@@ -46,7 +46,8 @@ def _settle_delivery(
         try:
             carried = run_settle.carried(outcome)
         except Refused as error:
-            refused = f"the answer carries a result that cannot be read: {error.text}"
+            refused = error.text
+            outcome = run_settle.as_refused(outcome, refused)
     settled = settle(message, delivery, outcome, moment, refused=refused, answer_bytes=limits.answer_bytes)
     _write(tx, message, delivery, settled, moment)
     if settled.letter is not None:
@@ -73,7 +74,8 @@ def _take_in(
             )
             ingest(tx, publication, limits, moment)
     except Refused as error:
-        again = settle(message, delivery, run_settle.as_refused(outcome, error.text), moment, refused=error.text)
+        why = run_settle.not_taken(error)
+        again = settle(message, delivery, run_settle.as_refused(outcome, why), moment, refused=why)
         tx.apply(again.changes)
         if again.letter is not None:
             fail_run(tx, tx.get(Run, run.seq) or run, message, again.letter, None, limits, moment)
