@@ -1,18 +1,21 @@
 """What is past its time is forgotten, what may still be asked for is not."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from ringback.broker.changes import Changes
+from ringback.broker.engine import dispatcher
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations import stretches
 from ringback.broker.records import Dedup, Entry, Event, Lane, Message, Run, Stretch
 from ringback.broker.rules.moment import CLOCKS_DIFFER_MS
+from ringback.broker.stores import pages
 from ringback.broker.stores.contract import Query
 from ringback.broker.stores.sqlite import SqliteStore
 from ringback.wire.http import Outcome
-from support.inprocess import InProcess, answering, inprocess
+from support.inprocess import START, InProcess, answering, inprocess
 
 URL = "https://api.example.com/in"
 WEEK = 7 * 86_400_000
@@ -95,6 +98,31 @@ async def test_stretches_of_history_are_noted_when_they_are_settled_and_go_with_
         ringed.at += WEEK + 1
         await ringed.broker.janitor.tick()
         assert await noted() == []
+
+
+async def test_an_attempt_that_is_recorded_late_is_on_the_filtered_pages_of_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretches, "LONG", 1)
+    monkeypatch.setattr(dispatcher, "_NOTICE_AFTER", 3600.0)  # as if the store had been away when it was to be recorded
+    for many in ("_MERGED", "_PROBED", "_SORTED"):
+        monkeypatch.setattr(pages, many, 0)
+    async with inprocess(SqliteStore(tmp_path / "store.db")) as ringed:
+        ringed.held = asyncio.Event()
+        await ringed.publish(URL, upstash_label="slow")
+        await ringed.settle()
+        await ringed.publish(URL, upstash_delay="1d")
+        ringed.at += 2 * CLOCKS_DIFFER_MS + 1
+        await ringed.broker.janitor.tick()
+        assert await ringed.store.read(lambda tx: tx.count(Stretch)) == 2
+        ringed.held.set()
+        await ringed.broker.dispatcher.idle()
+        page = (await ringed.call("GET", "/v2/logs?label=slow&order=earliestFirst")).json["logs"]
+        assert [(one["state"], one["time"]) for one in page] == [
+            ("CREATED", START),
+            ("ACTIVE", START),
+            ("DELIVERED", ringed.at),
+        ]
 
 
 async def test_numbers_go_past_what_is_noted_even_if_nothing_of_it_is_left(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from functools import cached_property, partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from ringback.broker.changes import Changes, Handed
+from ringback.broker.changes import Handed
 from ringback.broker.engine.unsettled import FAULT, is_written, settle_anyhow, take_in
+from ringback.broker.operations.beginning import note_beginning
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import Event, Message
 from ringback.broker.rules.facets import facets_of
@@ -220,8 +221,8 @@ class Dispatcher:
     def _notice(self, begun: Event) -> None:
         """Record an attempt that takes long while it is in flight."""
 
-        def job(tx: Transaction, _: Moment) -> None:
-            tx.apply(Changes(put=[begun]))
+        def job(tx: Transaction, moment: Moment) -> None:
+            note_beginning(tx, begun, moment)
 
         asyncio.ensure_future(self._desk.write(job)).add_done_callback(_report)
 

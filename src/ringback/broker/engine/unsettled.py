@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from ringback.broker.changes import Changes, Handed
+from ringback.broker.changes import Handed
+from ringback.broker.operations.beginning import complete_beginning
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.put_off import put_off_attempted
 from ringback.broker.operations.settle import settle, settle_needs
@@ -47,13 +48,15 @@ async def settle_anyhow(desk: Desk, handed: Handed, begun: Event, outcome: Outco
 
 def take_in(handed: Handed, begun: Event, limits: Limits, outcome: Outcome, tx: Transaction, moment: Moment) -> None:
     """Take in what came of an attempt, with the event of its beginning."""
-    tx.apply(Changes(put=[begun]))
-    settle(tx, handed.message, handed.delivery.lease or 0, handed.delivery.retried, outcome, limits, moment)
+    lease, retried = handed.delivery.lease or 0, handed.delivery.retried
+    complete_beginning(tx, begun, lease, retried, moment)
+    settle(tx, handed.message, lease, retried, outcome, limits, moment)
 
 
 def _put_off(handed: Handed, begun: Event, tx: Transaction, moment: Moment) -> None:
-    tx.apply(Changes(put=[begun]))
-    put_off_attempted(tx, handed.message, handed.delivery.lease or 0, handed.delivery.retried, FAULT, moment)
+    lease, retried = handed.delivery.lease or 0, handed.delivery.retried
+    complete_beginning(tx, begun, lease, retried, moment)
+    put_off_attempted(tx, handed.message, lease, retried, FAULT, moment)
 
 
 async def is_written(desk: Desk, handed: Handed, job: _Job, otherwise: str, *, begin: bool = True) -> bool:
