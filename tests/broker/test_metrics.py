@@ -1,12 +1,15 @@
 """The figures for monitoring add up, and every one that the dashboard and the alerts ask for exists."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.inprocess import READ_ONLY, InProcess, answering
+from ringback.broker.engine import dispatcher
+from support.inprocess import READ_ONLY, InProcess, answering, until
 
 URL = "https://api.example.com/in"
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -39,6 +42,20 @@ async def test_messages_attempts_and_backlog_are_counted(ringed: InProcess) -> N
     assert told["ringback_attempt_seconds_count"] == told["ringback_events_total/ACTIVE"]
     assert told["ringback_messages_later"] == 2
     assert told["ringback_oldest_due_seconds"] == 0
+
+
+async def test_attempts_that_take_minutes_are_counted_with_their_time(
+    ringed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_NOTICE_AFTER", 0.0)
+    ringed.held = asyncio.Event()
+    await ringed.publish(URL)
+    await until(lambda: ringed.broker.metrics.events["ACTIVE"] == 1)
+    ringed.at += 100_000
+    ringed.held.set()
+    await ringed.broker.dispatcher.idle()
+    told = await figures(ringed)
+    assert (told["ringback_attempt_seconds_count"], told["ringback_attempt_seconds_sum"]) == (1, 100)
 
 
 async def test_without_a_token_nothing_is_told(ringed: InProcess) -> None:

@@ -20,16 +20,16 @@ def note_beginning(tx: Transaction, begun: Event, moment: Moment) -> None:
 def complete_beginning(tx: Transaction, begun: Event, lease: int, retried: int, moment: Moment) -> None:
     """Write down the beginning of an attempt whose outcome is about to be; in a new place, if it is late for its own.
 
+    It is written again where it has been before: who looks through what is written tells by it how long the attempt took.
+
     Args:
         tx: the transaction.
-        begun: the event; it may have been written already.
+        begun: the event.
         lease: the node that attempted it.
         retried: which attempt it was.
         moment: time and ids.
     """
-    if _is_late(begun, moment):
-        if tx.look(Event, begun.pos) is not None:
-            return
+    if _is_late(begun, moment) and tx.look(Event, begun.pos) is None:
         delivery = tx.get(Delivery, begun.message)
         if delivery is None or delivery.lease != lease or delivery.retried != retried:
             return  # its outcome was written down, and this with it
