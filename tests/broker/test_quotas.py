@@ -138,3 +138,19 @@ async def test_management_calls_of_a_second() -> None:
 def test_who_called_is_told_by_proxies_we_trust_only(peer: str, header: str, expected: str) -> None:
     request = Request("GET", "/", [("x-forwarded-for", header)], b"", peer)
     assert caller(request, (ipaddress.ip_network("10.0.0.0/8"),)) == expected
+
+
+async def test_what_is_too_long_for_an_address_or_an_id_is_refused_with_its_name(ringed: InProcess) -> None:
+    url, run = f"{URL}/{'x' * 8192}", {"Upstash-Workflow-Init": "true", "Upstash-Workflow-RunId": "r" * 513}
+    step = {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1}
+    defaults = {"headers": {"Upstash-Forward-X": "x" * 70_000}}
+    for method, target, body, text in (
+        ("POST", f"/v2/publish/{url}", "x", "invalid destination url: longer than 8192 characters"),
+        ("POST", "/v2/batch", [{"destination": URL, "headers": run}], "Upstash-Workflow-RunId: longer than 512 char"),
+        ("POST", f"/v2/wait/{'e' * 513}", {"url": URL, "step": step}, "invalid event id: longer than 512 characters"),
+        ("POST", f"/v2/notify/{'e' * 513}", "x", "invalid event id: longer than 512 characters"),
+        ("POST", "/v2/topics/t/endpoints", {"endpoints": [{"url": url}]}, "invalid endpoints[0].url: longer than 8192"),
+        ("PATCH", "/v2/topics/t", defaults, "invalid headers: larger than 65536 characters together"),
+    ):
+        answer = await ringed.call(method, target, body)
+        assert (answer.status, text in answer.json["error"]) == (400, True), answer

@@ -14,6 +14,8 @@ from ringback.broker.stores.recent import Recent, nothing_written
 from ringback.broker.stores.sqlite import SqliteStore
 from ringback.wire.options import Options
 
+RUN = Run(1, "t", "wfr_1", "https://app.example/run", 0, Options())
+
 
 async def seen(store: SqliteStore, seq: int) -> Delivery | None:
     return await store.write(lambda tx: tx.get(Delivery, seq))
@@ -90,9 +92,18 @@ def test_above_the_most_all_are_forgotten_but_the_newest() -> None:
 
 
 def test_a_run_that_has_ended_is_read_from_the_file() -> None:
-    recent, run = Recent(), Run(1, "t", "wfr_1", "https://app.example/run", 0, Options())
+    recent, run = Recent(), RUN
     for one in (run, replace(run, state="RUN_SUCCESS", result="x" * 1_000_000)):
         written = nothing_written()
         written[Run][1,] = one
         recent.learn(written)
         assert list(recent.records[Run].values()) == ([run] if one is run else [])
+
+
+async def test_a_large_run_is_read_from_the_file_and_takes_no_memory(store: SqliteStore, tmp_path: Path) -> None:
+    small, large = RUN, replace(RUN, seq=2, headers=(("X-Large", "x" * 10_000),))
+    for entries in range(2):
+        of_run = [replace(one, entries=entries) for one in (small, large)]
+        await store.write(lambda tx, put=of_run: tx.apply(Changes(put=[*put])))  # type: ignore[misc]
+    assert await store.write(lambda tx: tx.get(Run, 2)) == replace(large, entries=1)
+    assert list(store._recent.records[Run]) == [(1,)]

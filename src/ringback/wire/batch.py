@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ringback.errors import Refused
 from ringback.wire.destination import Destination, classify
-from ringback.wire.headers import read_options
+from ringback.wire.headers import read_options, size_of
 from ringback.wire.http import Headers
 from ringback.wire.options import Options
 from ringback.wire.unreadable import UNREADABLE
@@ -108,7 +108,7 @@ def in_item(number: int, error: Refused) -> Refused:
 
 def _options(headers: dict[str, str | list[str]]) -> Options:
     lines = tuple(_lines(headers))
-    short = len(lines) <= _MOST_LINES and sum(len(name) + len(value) for name, value in lines) <= _KEPT
+    short = size_of(lines) <= _KEPT and len(lines) <= _MOST_LINES
     return _known_options(lines) if short else read_options(lines)
 
 

@@ -8,11 +8,11 @@ minute or hour field begins with `*` follow the running of real time instead.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ringback.clock import Instant
 from ringback.errors import Refused
+from ringback.wire.remembered import remembered
 
 _MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -110,7 +110,7 @@ class Cron:
         return by_month or by_week if self.either_day else by_month and by_week
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def parse(text: str) -> Cron:
     """Parse an expression, with an optional prefix `CRON_TZ=<zone> `; without it, the zone is UTC.
 

@@ -1,13 +1,15 @@
 """Where a message goes: the raw tail of a request target, cut into destination and options (protocol 2.1)."""
 
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
 from ringback.errors import Refused
+from ringback.wire.remembered import remembered
 
 Query = dict[str, str]
 
+LONGEST = 8192
+"""Most characters of a destination. HTTP recommends that at least 8,000 are supported (RFC 9110, 4.1)."""
 _BAD_SCHEME = "invalid destination url: endpoint has invalid scheme, add http:// or https://"
 
 
@@ -43,15 +45,17 @@ def split(tail: str) -> tuple[str, Query]:
     return (f"{path}?{'&'.join(kept)}" if kept else path), options
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def classify(text: str) -> Destination:
     """Return what a destination is.
 
     Raises:
-        Refused: 400 for one that is empty, has another scheme, no host, or names an API that is not served.
+        Refused: 400 for one that is empty or too long, has another scheme, no host, or names an API that is not served.
     """
     if not text:
         raise Refused(400, "a non-empty destination must be provided")
+    if len(text) > LONGEST:
+        raise Refused(400, f"invalid destination url: longer than {LONGEST} characters")
     lower = text[:10].lower()
     if lower.startswith(("http:/", "https:/")):
         return Destination(_checked_url(_repaired(text)), is_group=False)

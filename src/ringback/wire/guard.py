@@ -2,8 +2,9 @@
 
 import ipaddress
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import urlsplit
+
+from ringback.wire.remembered import remembered
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -34,7 +35,7 @@ class Policy:
     denied_networks: tuple[Network, ...] = ()
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def literal_refusal(url: str, policy: Policy) -> str | None:
     """Return why a URL that names an address itself, or this machine, is refused; names are looked up when connecting."""
     host = (urlsplit(url).hostname or "").lower()

@@ -22,6 +22,10 @@ _DROPPED = frozenset(
 )
 _NOT_PASSED_ON = frozenset({"authorization", "x-real-ip", "forwarded", "via", "accept-encoding", "content-type"})
 _DEEPEST_CALLBACK = 3
+LARGEST = 64 * 1024
+"""Most characters of the headers of one message: as many as the head of a request may have."""
+LONGEST_ID = 512
+"""Most characters of the ids of runs and events, which stand in an index."""
 _LARGEST_INTEGER = 2**53
 
 
@@ -52,6 +56,18 @@ def read_options(lines: Lines, query: Mapping[str, str] | None = None) -> Option
     if query:
         _fill(source, _sort(query.items()))
     return _options(source, "Upstash-", 0)
+
+
+def size_of(lines: Lines) -> int:
+    """Return how many characters headers have that came in a JSON object, where nobody else has counted them.
+
+    Raises:
+        Refused: 400 for too many.
+    """
+    size = sum([len(name) + len(value) for name, value in lines])
+    if size > LARGEST:
+        raise Refused(400, f"invalid headers: larger than {LARGEST} characters together")
+    return size
 
 
 def _sort(lines: Lines) -> _Source:
@@ -167,10 +183,13 @@ def _join_callback(asked: dict[str, Any], name: str, lines: list[tuple[str, str]
 
 def _workflow(fields: Mapping[str, str], prefix: str) -> Workflow:
     created_at = fields.get("workflow-createdat")
+    run_id, url = fields.get("workflow-runid", ""), fields.get("workflow-url", "")
+    if len(run_id) > LONGEST_ID:
+        raise Refused(400, f"invalid header {prefix}Workflow-RunId: longer than {LONGEST_ID} characters")
     return Workflow(
         init=_flag(f"{prefix}Workflow-Init", fields.get("workflow-init", "false")),
-        run_id=fields.get("workflow-runid", ""),
-        url=fields.get("workflow-url", ""),
+        run_id=run_id,
+        url=check_url(f"header {prefix}Workflow-Url", url) if url else "",
         created_at=_integer(f"{prefix}Workflow-CreatedAt", created_at) if created_at else None,
         sdk_version=fields.get("workflow-sdk-version", ""),
         call_type=fields.get("workflow-calltype", "step"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.errors import Refused
-from ringback.wire import batch, cron, duration, flow_control, redaction, retry_after, retry_delay
+from ringback.wire import cron, destination, duration, flow_control, redaction, retry_after, retry_delay
 from ringback.wire.batch import read_batch
 from ringback.wire.destination import classify, split
 from ringback.wire.filters import EVENT_FIELDS, read_filter
@@ -295,14 +295,21 @@ def test_a_fraction_of_a_second_counts_in_not_before() -> None:
     assert math.isclose((read_options([("upstash-timeout", "30")]).timeout_ms or 0) / 1000, 30)
 
 
-def test_what_is_long_is_read_and_not_remembered() -> None:
-    def kept() -> list[int]:
-        return [one.cache_info().currsize for one in (batch._known_options, flow_control._known_limits)]
-
-    before = kept()
-    long = {"X-" + "x" * 5000: "1"}
-    flow = {"Upstash-Flow-Control-Key": "k", "Upstash-Flow-Control-Value": f"rate=7{',' * 5000}"}
-    items = [{"destination": "https://a.example", "headers": headers, "body": "b"} for headers in (long, flow)]
-    _, limited = read_batch(json.dumps(items).encode())
-    assert limited.options.flow_control == FlowControl("k", rate=7)
-    assert kept() == before
+def test_what_is_too_long_is_refused_with_its_name() -> None:
+    url = f"https://a.example/{'x' * destination.LONGEST}"
+    for lines, field in (
+        ([("upstash-callback", url)], "header Upstash-Callback: longer than 8192"),
+        ([("upstash-callback", "https://a.example"), ("upstash-callback-failure-callback", url)], "Upstash-Callback-F"),
+        ([("upstash-workflow-init", "true"), ("upstash-workflow-url", url)], "header Upstash-Workflow-Url: longer"),
+        ([("upstash-workflow-runid", "x" * 513)], "header Upstash-Workflow-RunId: longer than 512"),
+    ):
+        with pytest.raises(Refused, match=field):
+            read_options(lines)
+    with pytest.raises(Refused, match="invalid destination url: longer than 8192 characters"):
+        classify(url)
+    for item, field in (
+        ({"destination": url}, "item 0: invalid destination url: longer than 8192"),
+        ({"destination": "https://a.example", "headers": {"X": "x" * 70_000}}, "item 0: invalid headers: larger than"),
+    ):
+        with pytest.raises(Refused, match=field):
+            read_batch(json.dumps([item]).encode())

@@ -9,8 +9,8 @@ from ringback.broker.records import Endpoint, UrlGroup
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.destination import classify
-from ringback.wire.headers import read_options
+from ringback.wire.destination import check_url
+from ringback.wire.headers import read_options, size_of
 from ringback.wire.http import Response
 
 
@@ -65,6 +65,7 @@ def set_defaults(call: Call) -> Answer:
         for name, values in call.json(Defaults).headers.items()
         for value in ([values] if isinstance(values, str) else values)
     ]
+    size_of(lines)
     read_options(lines)
 
     def job(tx: Transaction, moment: Moment) -> Response:
@@ -101,10 +102,9 @@ def delete(call: Call) -> Answer:
 def _checked(number: int, given: GivenEndpoint) -> Endpoint:
     if not given.url:
         raise Refused(400, f"invalid endpoints[{number}].url: expected an http or https URL")
-    if classify(given.url).is_group:
-        raise Refused(400, f"invalid endpoints[{number}].url: endpoint has invalid scheme, add http:// or https://")
+    url = check_url(f"endpoints[{number}].url", given.url)
     name = checked_name(f"endpoints[{number}].name", given.name) if given.name else None
-    return Endpoint(given.url, name)
+    return Endpoint(url, name)
 
 
 def _shape(group: UrlGroup) -> dict[str, object]:

@@ -19,6 +19,7 @@ from ringback.broker.rules.runs import checked_step
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire import duration
+from ringback.wire.headers import LONGEST_ID
 from ringback.wire.http import Response, canonical
 
 
@@ -36,7 +37,7 @@ def wait(call: Call) -> Answer:
     run_id = options.workflow.run_id if options.workflow else call.request.header("upstash-workflow-runid") or ""
     timeout = body.timeout if isinstance(body.timeout, str) else f"{int(body.timeout)}s"
     wanted = waiting.Wait(
-        _event_id(call), duration.parse(timeout), timeout, checked_step(bytes(body.step)), options, body.url
+        _checked(_event_id(call)), duration.parse(timeout), timeout, checked_step(bytes(body.step)), options, body.url
     )
 
     def job(tx: Transaction, moment: Moment) -> Response:
@@ -62,7 +63,7 @@ def notify(call: Call) -> Answer:
             if run is None and first.startswith("wfr_"):
                 return json_response(201, [])
         limits = call.settings.limits
-        woken = waiting.notify(tx, call.tenant.name, event, call.request.body, run, limits, moment)
+        woken = waiting.notify(tx, call.tenant.name, _checked(event), call.request.body, run, limits, moment)
         return json_response(201, [_woken(one) for one in woken])
 
     return call.desk.write(job)
@@ -82,14 +83,14 @@ def waiters(call: Call) -> Answer:
 def hook(call: Call) -> Answer:
     """Take a third party's call of the address that a run has given it."""
     tenant, run_id = call.names["user"], call.names["run"]
-    captured = msgspec.json.encode(_captured(call))
+    event, captured = _checked(call.names["event"]), msgspec.json.encode(_captured(call))
 
     def job(tx: Transaction, moment: Moment) -> Response:
         active = tx.get(ActiveRun, tenant, run_id)
         run = tx.get(Run, active.run) if active else None
         if run is None:
             raise Refused(404, f"workflow run {run_id} not found")
-        waiting.notify(tx, tenant, call.names["event"], captured, run, call.settings.limits, moment)
+        waiting.notify(tx, tenant, event, captured, run, call.settings.limits, moment)
         return json_response(200, {})
 
     return call.desk.write(job)
@@ -123,4 +124,10 @@ def _event_id(call: Call) -> str:
     event = unquote(call.names["event"].partition("?")[0])
     if not event:
         raise Refused(400, "missing event id")
+    return event
+
+
+def _checked(event: str) -> str:
+    if len(event) > LONGEST_ID:
+        raise Refused(400, f"invalid event id: longer than {LONGEST_ID} characters")
     return event

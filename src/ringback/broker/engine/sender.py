@@ -9,13 +9,14 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from ringback.broker.engine.connection import Connection, ConnectionClosed, ResponseTooLarge
 from ringback.wire.guard import Policy, refusal
 from ringback.wire.http import Outbound, Outcome
+from ringback.wire.remembered import remembered
 
 _Ends = Callable[[], float]
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
@@ -245,7 +246,7 @@ class HttpSender:
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _target(url: str) -> _Target:
     """Cut a URL apart; path and query stay as written, characters outside ASCII are percent-encoded.
 

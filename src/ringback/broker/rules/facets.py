@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ringback.broker.records import FacetLabel, Facets, Message, Record, Run
 from ringback.clock import Instant
+from ringback.wire.remembered import SHORT
 
 _DAY_MS = 86_400_000
 _LONGEST_KEY = 255
@@ -52,19 +53,22 @@ def last_day(before: Instant) -> int:
 
 
 def _described(facets: Facets, now: Instant) -> list[Record]:
-    facets = _on_day(facets, now // _DAY_MS)
+    on_day = _known_on_day if _is_short(facets.url, facets.labels) else _on_day
+    facets = on_day(facets, now // _DAY_MS)
     return [facets, *labels_of(facets)] if facets.labels else [facets]
 
 
 def _of_run(run: Run) -> Facets:
     flow = run.options.flow_control
-    return _facets(
+    make = _known_facets if _is_short(run.url, run.options.labels) else _facets
+    return make(
         run.tenant, run.url, run.caller_ip, None, None, None, flow.key if flow else None, run.options.labels, True
     )
 
 
 def _of(message: Message) -> Facets:
-    return _facets(
+    make = _known_facets if _is_short(message.url, message.labels) else _facets
+    return make(
         message.tenant,
         message.url,
         message.caller_ip,
@@ -77,12 +81,21 @@ def _of(message: Message) -> Facets:
     )
 
 
-@lru_cache(maxsize=4096)
+def _is_short(url: str, labels: tuple[str, ...]) -> bool:
+    """Whether facets are remembered; all their other texts are short."""
+    return len(url) <= SHORT and (not labels or sum(map(len, labels)) <= SHORT)
+
+
 def _facets(*of: str | tuple[str, ...] | bool | None) -> Facets:
     number = int.from_bytes(hashlib.blake2b(repr(of).encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
     return Facets(number >> 1, 0, *of[:-1], int(bool(of[-1])))  # type: ignore[arg-type, call-arg]
 
 
-@lru_cache(maxsize=4096)
+_known_facets = lru_cache(maxsize=4096)(_facets)
+
+
 def _on_day(facets: Facets, day: int) -> Facets:
     return replace(facets, day=day)
+
+
+_known_on_day = lru_cache(maxsize=4096)(_on_day)

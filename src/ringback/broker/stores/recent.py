@@ -4,6 +4,7 @@ For a store that nobody else writes to: what is kept is what the last transactio
 writes first, and nothing of one that was given up stays behind.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from ringback.broker.records import ActiveRun, Delivery, Lane, Record, Run
@@ -13,6 +14,8 @@ Written = dict[type[Record], dict[tuple[Any, ...], Record | None]]
 _KINDS: tuple[type[Record], ...] = (Delivery, Lane, Run, ActiveRun)
 _MOST = 20_000
 """Most records of one kind; beyond it all are forgotten, and the ones in use are soon back."""
+LARGEST = 8192
+"""Most bytes, as it is stored, of a run that is kept: it has what its trigger has sent. Records of other kinds are small."""
 
 
 def nothing_written() -> Written:
@@ -23,15 +26,21 @@ def nothing_written() -> Written:
 class Recent:
     """Keeps records of the kinds that are read again soon.
 
-    Not so runs that have ended: hardly anybody reads them, and their results may be large.
+    Not so runs that have ended: hardly anybody reads them, and their results may be large. Nor large ones: thousands of them
+    would fill the memory.
     """
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self.records = nothing_written()
 
-    def learn(self, written: Written) -> None:
-        """Take up what has become durable."""
+    def learn(self, written: Written, large: Iterable[tuple[Any, ...]] = ()) -> None:
+        """Take up what has become durable.
+
+        Args:
+            written: the records.
+            large: keys of the runs among them that are not kept.
+        """
         for kind, records in written.items():
             kept = self.records[kind]
             if len(kept) + len(records) > self._most:
@@ -40,3 +49,5 @@ class Recent:
         for key, run in written[Run].items():
             if isinstance(run, Run) and run.state != "RUN_STARTED":
                 del self.records[Run][key]
+        for key in large:
+            self.records[Run].pop(key, None)

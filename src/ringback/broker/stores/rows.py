@@ -1,7 +1,6 @@
 """How records become rows: one declaration for each type of record, shared by all stores."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from ringback.broker import records
 from ringback.broker.records import Facets, Message, Record
+from ringback.wire.remembered import remembered
 
 Columns = dict[str, Callable[[Any], Any] | str]
 
@@ -47,7 +47,7 @@ class Table(Struct, frozen=True):
     told: bool = False
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _parts(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.netloc, parts.path

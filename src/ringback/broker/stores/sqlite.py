@@ -178,7 +178,7 @@ class SqliteStore:
 
     def _settle(self, tx: SqliteTransaction, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
         self._known.learn(tx.noted)
-        self._recent.learn(tx.written)
+        self._recent.learn(tx.written, tx.large)
         self._take(tx.applied)
         for future, answer in answers:
             if not future.done():

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 import apsw
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Record, Stretch
+from ringback.broker.records import Record, Run, Stretch
 from ringback.broker.stores import pages, sql
 from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.contract import Need, Query, Where
 from ringback.broker.stores.later import Later
-from ringback.broker.stores.recent import Recent, Written, nothing_written
+from ringback.broker.stores.recent import LARGEST, Recent, Written, nothing_written
 from ringback.broker.stores.rows import TABLES, Codec
 from ringback.broker.stores.stretches import next_stretch
 
@@ -45,6 +45,7 @@ class SqliteTransaction:
         self._recent: Written = recent.records if recent else {}
         self.noted = self._buffer.noted
         self.written: Written = nothing_written() if recent else {}
+        self.large: list[tuple[Any, ...]] = []
         self.applied: list[Changes] = []
         self._later = Later()
         self.later = self._later.add
@@ -104,3 +105,5 @@ class SqliteTransaction:
                 self._connection.executemany(_DROP[kind], drops)
             if rows:
                 self._connection.executemany(_PUT[kind], rows)
+                if kind is Run:
+                    self.large += [(row[0],) for row in rows if len(row[-1]) > LARGEST]

@@ -15,6 +15,7 @@ from ringback.broker.rules.facets import label_key
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.rows import CODECS, TABLES
 from ringback.broker.stores.sql import Ask
+from ringback.wire.remembered import SHORT
 
 _HASH = 4
 """Bytes of a hash. Two values that share one cost time, nothing else."""
@@ -147,9 +148,15 @@ def _asked(one: Where) -> list[bytes]:
             return []
 
 
-@lru_cache(maxsize=10_000)  # but for labels, few values come again and again
 def _hash(column: str, value: object) -> bytes:
+    return _known_hash(column, value) if not isinstance(value, str) or len(value) <= SHORT else _crc(column, value)
+
+
+def _crc(column: str, value: object) -> bytes:
     return zlib.crc32(f"{column}={value}".encode("utf-8", "surrogateescape")).to_bytes(_HASH, "big")
+
+
+_known_hash = lru_cache(maxsize=10_000)(_crc)  # but for labels, few values come again and again
 
 
 def _holds(about: bytes, asked: bytes) -> bool:

@@ -17,7 +17,7 @@ from ringback.broker.rules.publish import check_quotas, dedup_id, message_from
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.headers import read_options
+from ringback.wire.headers import read_options, size_of
 from ringback.wire.http import Headers
 from ringback.wire.options import Options, Workflow
 from ringback.wire.unreadable import UNREADABLE
@@ -219,6 +219,7 @@ def options_of(headers: dict[str, list[str] | str]) -> Options:
     lines: Headers = []
     for name, values in {name.lower(): values for name, values in headers.items()}.items():
         lines += [(name, value) for value in ([values] if isinstance(values, str) else values)]
+    size_of(lines)
     return read_options(lines)
 
 
