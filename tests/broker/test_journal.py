@@ -30,6 +30,16 @@ async def test_decisions_are_logged_without_bodies_headers_and_tokens(
         assert secret not in json.dumps(told)
 
 
+async def test_a_schedule_whose_tick_made_no_message_is_told(
+    ringed: InProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ringed.call("POST", "/v2/schedules/no-such-group", upstash_cron="* * * * *", upstash_schedule_id="nightly")
+    await ringed.turn(61_000)
+    [told] = [record for record in caplog.records if record.name == "ringback.decisions"]
+    assert "schedule_id=nightly" in TextLines().format(told)
+    assert "topic no-such-group not found" in TextLines().format(told)
+
+
 async def test_everyday_decisions_are_not_logged_unless_asked_for(
     ringed: InProcess, caplog: pytest.LogCaptureFixture
 ) -> None:

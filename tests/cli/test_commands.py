@@ -114,6 +114,8 @@ def test_schedules_have_one_grammar(cli: Commands, endpoint: Endpoint) -> None:
     assert cli.json("schedules", "show", "nightly")["isPaused"] is True
     cli.say("schedules", "resume", "nightly")
     assert "nightly" in cli.say("schedules", "list")
+    [made] = cli.json("schedules", "run", "nightly")["messageIds"]
+    assert cli.say("messages", "again", made).startswith("msg_")
     cli.say("schedules", "delete", "nightly")
     assert cli.json("schedules", "list") == []
 
@@ -222,6 +224,7 @@ def test_wrong_input_names_what_was_expected(cli: Commands, endpoint: Endpoint) 
         (("runs", "show", "wfr_none"), "wfr_none"),
         (("runs", "show", "order-7"), "begin with wfr_"),
         (("publish", "https://a.example", "--retry-delay", "soon"), "1000 * (1 + retried)"),
+        (("publish", "localhost:8000/hook"), "begins with http://"),
     ):
         result = cli.run(*line)
         assert result.exit_code in (1, 2), line

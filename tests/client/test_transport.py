@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -131,3 +133,33 @@ def test_a_webhooks_address_needs_a_token_that_names_its_user() -> None:
     assert dev.webhook_url("wfr_1", "evt_1") == "http://x/v2/workflows/hooks/defaultUser/wfr_1/evt_1"
     with pytest.raises(SettingMissing, match="UserID"):
         BROKER.webhook_url("wfr_1", "evt_1")
+
+
+@pytest.mark.parametrize(("variable", "opened"), [("NO_PLATFORM", 1), ("VERCEL", 2), ("K_SERVICE", 2)])
+def test_a_connection_is_kept_but_where_the_process_may_be_frozen(
+    monkeypatch: pytest.MonkeyPatch, variable: str, opened: int
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    callers: set[tuple[str, int]] = set()
+
+    class Kept(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            callers.add(self.client_address)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Kept) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        transport = Transport(Broker(f"http://127.0.0.1:{server.server_port}", "token"))
+        for _ in range(2):
+            assert transport.send(Call("GET", "/", parse=lambda body: body)) == b"ok"
+        transport.close()
+        server.shutdown()
+    assert len(callers) == opened

@@ -109,6 +109,7 @@ def test_an_application_that_does_not_start_is_told_with_its_own_words(simulate:
     assert httpx.get(simulation.url).status_code == 500
     [found] = simulation.findings
     assert (found.rule, "DATABASE_URL is not set" in found.what) == ("start", True)
+    assert found.where.endswith("ended before it took a request")
 
 
 def test_the_environment_is_the_platforms_and_yours(simulate: Simulate, apps: Path) -> None:

@@ -157,7 +157,7 @@ _ATTEMPTS = (
 
 @click.group(cls=Listing)
 def messages() -> None:
-    """Look at messages and their attempts, or cancel them."""
+    """Look at messages and their attempts, publish them once more, or cancel them."""
 
 
 @messages.command("show")
@@ -184,6 +184,15 @@ def list_attempts(told: Remote, message: str) -> None:
         told.out.record(made)
         return
     told.out.records(made["attempts"], _ATTEMPTS, none="No attempt yet.")
+
+
+@messages.command("again")
+@click.argument("message")
+@remote
+def again(told: Remote, message: str) -> None:
+    """Publish a new message like this one, ended or not."""
+    made = told.send(insight.publish_again(message))
+    told.out.done(made, messageId=made)
 
 
 @messages.command("cancel")

@@ -6,7 +6,7 @@ from ringback.cli.listing import Listing
 from ringback.cli.messages import sending
 from ringback.cli.output import field, moment
 from ringback.cli.remote import Remote, remote
-from ringback.client import management
+from ringback.client import insight, management
 from ringback.client.options import Headers
 
 _COLUMNS = (
@@ -16,6 +16,7 @@ _COLUMNS = (
     ("LAST", moment("lastScheduleTime")),
     ("NEXT", moment("nextScheduleTime")),
     ("PAUSED", field("isPaused")),
+    ("ERROR", field("error")),
 )
 
 
@@ -72,6 +73,15 @@ def resume(told: Remote, schedule: str) -> None:
     """Let a schedule go on."""
     told.send(management.resume_schedule(schedule))
     told.out.done(f"schedule {schedule} goes on", scheduleId=schedule, paused=False)
+
+
+@schedules.command("run")
+@click.argument("schedule")
+@remote
+def run(told: Remote, schedule: str) -> None:
+    """Let a schedule tick now, paused or not, beside the ticks it has."""
+    made = told.send(insight.run_schedule(schedule))
+    told.out.done("\n".join(made), messageIds=made)
 
 
 @schedules.command("delete")

@@ -14,6 +14,14 @@ DEV_TOKEN = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3J
 DEV_KEYS = ("sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r", "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs")
 
 
+_PLATFORMS = (("VERCEL", "vercel"), ("AWS_LAMBDA_FUNCTION_NAME", "lambda"), ("K_SERVICE", "cloudrun"))
+
+
+def platform(env: Mapping[str, str] = os.environ) -> str | None:
+    """Return the serverless platform this process runs on: `vercel`, `lambda` or `cloudrun`; None where there is none."""
+    return next((name for variable, name in _PLATFORMS if env.get(variable)), None)
+
+
 class SettingMissing(RingbackError):
     """An environment variable is needed and not set."""
 

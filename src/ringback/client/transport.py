@@ -13,7 +13,7 @@ import httpx
 
 from ringback.client.calls import Call
 from ringback.client.errors import BrokerUnreachable
-from ringback.client.settings import Broker
+from ringback.client.settings import Broker, platform
 from ringback.errors import Refused
 
 T = TypeVar("T")
@@ -23,6 +23,8 @@ in_process: dict[str, tuple[httpx.BaseTransport, httpx.AsyncBaseTransport]] = {}
 
 _TRIES = 4
 _TIMEOUT = httpx.Timeout(30, connect=10)
+_CONNECTIONS = 100
+_CONNECTIONS_KEPT = 20
 
 
 class Transport:
@@ -31,7 +33,8 @@ class Transport:
     def __init__(self, broker: Broker, transport: httpx.BaseTransport | None = None) -> None:
         self.broker = broker
         local, _ = in_process.get(broker.url, (None, None))
-        self._client = httpx.Client(timeout=_TIMEOUT, verify=_trust(), transport=transport or local)
+        way = transport or local
+        self._client = httpx.Client(timeout=_TIMEOUT, limits=_limits(), verify=_trust(), transport=way)
 
     def send(self, call: Call[T]) -> T:
         """Return the result of a call.
@@ -90,7 +93,8 @@ class AsyncTransport:
         client = self._clients.get(loop)
         if client is None:
             _, local = in_process.get(self.broker.url, (None, None))
-            client = httpx.AsyncClient(timeout=_TIMEOUT, verify=_trust(), transport=self._transport or local)
+            way = self._transport or local
+            client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_limits(), verify=_trust(), transport=way)
             self._clients[loop] = client
         return client
 
@@ -99,6 +103,12 @@ class AsyncTransport:
 def _trust() -> ssl.SSLContext:
     """Return the certificates to trust, loaded once: it takes longer than a call."""
     return httpx.create_ssl_context()
+
+
+def _limits() -> httpx.Limits:
+    """Return how many connections there may be; none is kept where the process may be frozen and they die unseen."""
+    kept = 0 if platform() else _CONNECTIONS_KEPT
+    return httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=kept)
 
 
 def _pauses() -> Iterator[float | None]:

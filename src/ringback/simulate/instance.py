@@ -122,9 +122,11 @@ class Instance:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.started.wait(), platform.start_s)
         if not self.port:
+            ended = self.started.is_set()
             await self.end(DID_NOT_START)
             told = "".join(f"\n  {line}" for line in self._words)
-            raise InstanceFailed(f"{application.target} did not start within {platform.start_s:g} s{told}")
+            how = "ended before it took a request" if ended else f"did not start within {platform.start_s:g} s"
+            raise InstanceFailed(f"{application.target} {how}{told}")
 
     def freeze(self) -> list[str]:
         """Stop it and its children where they are; return the commands of the children that were still working."""

@@ -45,6 +45,8 @@ class Report:
             f"file system: {_GUARDS[self.guard]}",
             "",
         ]
+        if not self.requests and not self.findings:
+            return "\n".join([*lines, "No request came in, so nothing was tried.", ""])
         if not self.findings:
             return "\n".join([*lines, "Nothing was seen that would go wrong in production.", ""])
         for one in self.findings:

@@ -1,12 +1,12 @@
 """What the endpoint answers: statuses and headers the broker acts on (protocol workflow 1.10)."""
 
-import os
 import traceback
 from collections.abc import Iterator
 from datetime import timedelta
 from types import TracebackType
 
 from ringback.client.durations import seconds
+from ringback.client.settings import platform
 from ringback.errors import Refused, SignatureInvalid
 from ringback.wire.http import Response
 from ringback.wire.steps import dump
@@ -16,8 +16,8 @@ _SDK = [
     ("Upstash-Workflow-Sdk-Version", "1"),
     ("Upstash-workflow-sdk", "v1.3.2"),  # brokers compare it with v1.0.0; it names the protocol's dialect, not us
 ]
-_PLATFORMS = (("VERCEL", "vercel"), ("AWS_LAMBDA_FUNCTION_NAME", "lambda"), ("K_SERVICE", "cloudrun"))
-_SDK += [("Ringback-Platform", name) for variable, name in _PLATFORMS if os.environ.get(variable)][:1]
+if (_platform := platform()) is not None:
+    _SDK.append(("Ringback-Platform", _platform))
 _STACK_FRAMES = 15
 _RUN_HAS_ENDED = "cancelled workflow"  # in the text of the refusal (protocol workflow 1.10)
 _NOT_THEIRS = ("ringback.", "asyncio.", "concurrent.")

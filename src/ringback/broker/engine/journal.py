@@ -4,7 +4,7 @@ import logging
 
 from ringback.broker.changes import Applied
 from ringback.broker.ids import message_id
-from ringback.broker.records import AuditEntry, Event, Message, Run
+from ringback.broker.records import AuditEntry, Event, Message, Run, Schedule
 
 _log = logging.getLogger("ringback.decisions")
 
@@ -23,6 +23,9 @@ def note(applied: Applied) -> None:
         _event(event)
     for run in applied.put(Run):
         _run(run)
+    for schedule in applied.put(Schedule):
+        if schedule.error is not None:
+            _failed_tick(schedule, schedule.error)
     for entry in applied.put(AuditEntry):
         _administration(entry)
 
@@ -57,6 +60,11 @@ def _run(run: Run) -> None:
     if run.failed_step:
         fields["step"] = run.failed_step
     _log.log(level, "run %s", state, extra=fields)
+
+
+def _failed_tick(schedule: Schedule, error: str) -> None:
+    fields = {"action": "tick_failed", "schedule_id": schedule.id, "tenant": schedule.tenant, "error": error}
+    _log.warning("schedule made no message", extra=fields)
 
 
 def _administration(entry: AuditEntry) -> None:

@@ -47,7 +47,7 @@ def publish(tx: Transaction, publication: Publication, limits: Limits, moment: M
         return [_publish_to(tx, publication, publication.destination, None, limits, moment)]
     group = tx.get(UrlGroup, publication.tenant, publication.destination)
     if group is None:
-        raise Refused(404, f"topic {publication.destination} not found")
+        raise Refused(404, f"topic {publication.destination} not found{_hint(publication.destination)}")
     if group.headers:
         defaults = read_options(group.headers)
         publication = replace(publication, options=merged(publication.options, defaults))
@@ -79,3 +79,8 @@ def _publish_to(
         count_message(tx, publication.tenant, limits.messages_per_day, moment)
     accept(tx, message, moment)
     return Published(message.seq, url)
+
+
+def _hint(destination: str) -> str:
+    """Return what to say of a destination that was probably meant to be an address."""
+    return "; the address of an endpoint begins with http:// or https://" if set(destination) & set(":/") else ""

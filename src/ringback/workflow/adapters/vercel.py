@@ -33,6 +33,13 @@ def serve_wsgi(function: WorkflowFunction | Workflow, **options: Unpack[ServeOpt
     return wsgi.serve(function, **_pinned(options))
 
 
+def serve_many_wsgi(
+    workflows: Mapping[str, WorkflowFunction | Workflow], **options: Unpack[ServeOptions]
+) -> WSGIApplication:
+    """Return the WSGI application of an entry file with several workflows."""
+    return wsgi.serve_many(workflows, **_pinned(options))
+
+
 def _pinned(options: ServeOptions) -> ServeOptions:
     """Return the options with the deployment's own address, unless a public one is given.
 
