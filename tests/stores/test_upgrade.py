@@ -17,14 +17,14 @@ from support.clock import set_clock
 from support.endpoint import listening
 from support.process import running
 
-_OLDER = Path(__file__).parent / "older"
+OLDER = Path(__file__).parent / "older"
 _WRITTEN_FOR = "45678"
 """Port of the endpoint in the files; another one of five digits takes its place."""
 
 
 def restored(name: str, to: Path, port: str) -> int:
     """Make the database that was written down; return when the last message in it was to come."""
-    text = (_OLDER / name).read_text()
+    text = (OLDER / name).read_text()
     for old, new in ((_WRITTEN_FOR, port), (_WRITTEN_FOR.encode().hex(), port.encode().hex())):
         text = text.replace(old, new)
     connection = sqlite3.connect(to)
@@ -43,7 +43,7 @@ def columns(database: Path) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(one.name for one in _OLDER.glob("*.sql")))
+@pytest.mark.parametrize("name", sorted(one.name for one in OLDER.glob("*.sql")))
 def test_what_waits_in_an_older_file_is_delivered(tmp_path: Path, name: str) -> None:
     database, fresh = tmp_path / "ringback.db", tmp_path / "fresh.db"
     with set_clock(tmp_path) as wall, listening() as endpoint:

@@ -154,7 +154,7 @@ def store_for(settings: Settings) -> Store:
     Raises:
         StoreUnavailable: what PostgreSQL needs is not installed.
     """
-    codecs = _codecs(settings)
+    codecs = codecs_for(settings.encryption_keys)
     if isinstance(settings.database, Path):
         return SqliteStore(settings.database, codecs)
     try:
@@ -164,8 +164,13 @@ def store_for(settings: Settings) -> Store:
     return PostgresStore(settings.database, settings.node_timeout_ms, codecs)
 
 
-def _codecs(settings: Settings) -> Mapping[type[Record], Codec]:
-    if not settings.encryption_keys:
+def codecs_for(encryption_keys: Sequence[bytes]) -> Mapping[type[Record], Codec]:
+    """Return what reads and writes records with these keys, the newest first; plain ones without.
+
+    Raises:
+        StoreUnavailable: what encryption needs is not installed.
+    """
+    if not encryption_keys:
         return CODECS
     try:
         from ringback.broker.stores.seal import sealed
@@ -173,7 +178,7 @@ def _codecs(settings: Settings) -> Mapping[type[Record], Codec]:
         raise StoreUnavailable(
             f"{error.name} is missing; install it with: pip install 'ringback[encryption]'"
         ) from error
-    return sealed(settings.encryption_keys)
+    return sealed(encryption_keys)
 
 
 class Service:

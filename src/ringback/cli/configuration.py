@@ -255,10 +255,23 @@ def read_database(environment: Mapping[str, str], file: Path | None = None) -> P
     Raises:
         SettingWrong: it is not what it should be.
     """
-    (setting,) = (one for one in SETTINGS if one.name == "RINGBACK_DATABASE")
-    told = _of_file(file).get(setting.key) if file else None
-    found: Path | str = _value(setting, environment.get(setting.name, told))
+    found: Path | str = _one("RINGBACK_DATABASE", environment, file)
     return found
+
+
+def read_encryption_keys(environment: Mapping[str, str], file: Path | None = None) -> tuple[bytes, ...]:
+    """Return the keys that stored payloads are encrypted with, likewise.
+
+    Raises:
+        SettingWrong: one is not what it should be.
+    """
+    return tuple(_one("RINGBACK_ENCRYPTION_KEYS", environment, file))
+
+
+def _one(name: str, environment: Mapping[str, str], file: Path | None) -> Any:
+    (setting,) = (one for one in SETTINGS if one.name == name)
+    told = _of_file(file).get(setting.key) if file else None
+    return _value(setting, environment.get(setting.name, told))
 
 
 def _limits(value: Mapping[str, Any]) -> Limits:

@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
 
+from ringback.broker.app import codecs_for
 from ringback.broker.stores.contract import StoreUnavailable
-from ringback.broker.stores.sqlite import SqliteStore
-from ringback.cli.configuration import SettingWrong, database, read_database
+from ringback.broker.stores.sqlite_file import opened
+from ringback.broker.stores.sqlite_schema import SCHEMA_VERSION
+from ringback.cli.configuration import SettingWrong, database, read_database, read_encryption_keys
 
 
 @click.command()
@@ -29,7 +31,10 @@ def migrate(config: Path | None, db: str | None, pending: bool) -> None:
         where = database(db) if db else read_database(os.environ, config)
         if pending and isinstance(where, Path):
             raise click.UsageError("--pending is for PostgreSQL: a file is brought up to date whenever it is opened")
-        done = asyncio.run(_migrate(where, pending=pending))
+        if isinstance(where, Path):
+            done = _bring_up_to_date(where, read_encryption_keys(os.environ, config))
+        else:
+            done = asyncio.run(_migrate(where, pending=pending))
     except (SettingWrong, StoreUnavailable, ValueError) as error:
         raise click.ClickException(str(error)) from error
     for line in done:
@@ -40,12 +45,12 @@ def migrate(config: Path | None, db: str | None, pending: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-async def _migrate(where: Path | str, *, pending: bool) -> list[str]:
-    if isinstance(where, Path):
-        store = SqliteStore(where)
-        await store.open()
-        await store.close()
-        return []
+def _bring_up_to_date(where: Path, keys: Sequence[bytes]) -> list[str]:
+    with opened(where, codecs_for(keys)) as file:
+        return [f"schema {file.former} became schema {SCHEMA_VERSION}"] if 0 < file.former < SCHEMA_VERSION else []
+
+
+async def _migrate(where: str, *, pending: bool) -> list[str]:
     from ringback.broker.stores.postgres import schema
 
     steps = await (schema.pending(where) if pending else schema.migrate(where))
@@ -59,15 +64,16 @@ def copy(source: Path, target: str) -> None:
     """Move everything from the SQLite file SOURCE into the empty PostgreSQL database TARGET (postgresql://...).
 
     Stop the broker first. Everything is copied in one transaction and counted: messages that wait, history, dead letters,
-    schedules, queues, runs and keys. Nothing in the file changes: keep it until you are content with the new database.
+    schedules, queues, runs and keys. Nothing in the file changes, also where it is of an older release: keep it until you are
+    content with the new database. An older file that is encrypted is read with RINGBACK_ENCRYPTION_KEYS.
     """
     try:
         where = database(target)
         if isinstance(where, Path):
             raise click.BadParameter("expected an address that begins with postgresql://", param_hint="TARGET")
         with _Bar() as bar:
-            copied = asyncio.run(_copy(source, where, bar.show))
-    except (StoreUnavailable, ValueError) as error:
+            copied = asyncio.run(_copy(source, where, bar.show, read_encryption_keys(os.environ)))
+    except (SettingWrong, StoreUnavailable, ValueError) as error:
         raise click.ClickException(str(error)) from error
     for name, count in copied.items():
         click.echo(f"{name.replace('_', ' '):16} {count:>12,}")
@@ -76,10 +82,12 @@ def copy(source: Path, target: str) -> None:
     )
 
 
-async def _copy(source: Path, target: str, show: Callable[[str, int, int], None]) -> dict[str, int]:
+async def _copy(
+    source: Path, target: str, show: Callable[[str, int, int], None], keys: Sequence[bytes]
+) -> dict[str, int]:
     from ringback.broker.stores.postgres import copying
 
-    return await copying.copy(source, target, show)
+    return await copying.copy(source, target, show, codecs_for(keys))
 
 
 class _Bar:

@@ -8,7 +8,7 @@ import apsw
 
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.problem import Problem
-from ringback.broker.stores.sqlite import lock
+from ringback.broker.stores.sqlite_file import lock
 from ringback.broker.stores.sqlite_schema import SCHEMA_VERSION
 
 _PAGES = 1000

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ringback.broker.records import Delivery, Lane, Message
 from ringback.broker.stores.problem import Problem
 from ringback.broker.stores.rows import CODECS
-from ringback.broker.stores.sqlite import lock
+from ringback.broker.stores.sqlite_file import lock
 
 _Key = tuple[str, ...]
 _UNREADABLE = ""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from ringback.broker import records
 from ringback.broker.records import Facets, Message, Record
+from ringback.broker.stores.contract import StoreUnavailable
 from ringback.wire.remembered import remembered
 
 Columns = dict[str, Callable[[Any], Any] | str]
@@ -188,6 +189,8 @@ TABLES: dict[type[Record], Table] = {
     )
 }
 
+MARK = b"\xc1"
+"""What a sealed record begins with, and no other one: MessagePack never uses it."""
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -228,8 +231,17 @@ class Codec:
         return _ENCODER.encode(record)
 
     def record(self, stored: bytes) -> Any:
-        """Return the record that was stored as these bytes."""
-        return self._decode(stored)
+        """Return the record that was stored as these bytes.
+
+        Raises:
+            StoreUnavailable: it is sealed.
+        """
+        try:
+            return self._decode(stored)
+        except msgspec.DecodeError as error:
+            if stored[:1] == MARK:
+                raise StoreUnavailable("a record is encrypted, and RINGBACK_ENCRYPTION_KEYS is not set") from error
+            raise
 
 
 CODECS: dict[type[Record], Codec] = {kind: Codec(table) for kind, table in TABLES.items()}

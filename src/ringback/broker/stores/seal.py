@@ -20,9 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from ringback.broker.records import DeadLetter, Entry, Event, Message, Record, Run, SavedEvent, Schedule, Waiter
 from ringback.broker.settings import KEY_BYTES
 from ringback.broker.stores.contract import StoreUnavailable
-from ringback.broker.stores.rows import CODECS, Codec, Table
+from ringback.broker.stores.rows import CODECS, MARK, Codec, Table
 
-MARK = b"\xc1"
 _NAME = 4
 _SALT = 16
 _COUNTER = 8

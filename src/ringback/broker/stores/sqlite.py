@@ -1,25 +1,24 @@
 """The embedded store: one SQLite file in WAL mode, every acknowledgement on disk, one commit for all who wait."""
 
 import asyncio
-import fcntl
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Record
-from ringback.broker.stores import sql
 from ringback.broker.stores.buffer import Known
 from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.recent import Recent
-from ringback.broker.stores.rows import CODECS, Codec, Table
-from ringback.broker.stores.sqlite_schema import migrate
+from ringback.broker.stores.rows import CODECS, Codec
+from ringback.broker.stores.sqlite_file import connect, opened
 from ringback.broker.stores.sqlite_transaction import SqliteTransaction
 
 T = TypeVar("T")
@@ -50,6 +49,7 @@ class SqliteStore:
     def __init__(self, path: Path, codecs: Mapping[type[Record], Codec] = CODECS) -> None:
         self._path = path
         self._codecs = codecs
+        self._held = ExitStack()
         self._jobs: list[_Job] = []
         self._known = Known()
         self._recent = Recent()
@@ -67,15 +67,9 @@ class SqliteStore:
             StoreUnavailable: the file cannot be opened, is held by another process, or comes from a newer release.
         """
         self._loop = asyncio.get_running_loop()
-        self._lock = lock(self._path)
-        try:
-            self._path.touch(mode=0o600)  # payloads and signing keys stand in it; one that is there keeps its mode
-            self._connection = _connect(self._path)
-            migrate(self._connection, self._path, self._codecs)
-        except (apsw.Error, OSError) as error:
-            raise StoreUnavailable(f"cannot open the database {self._path}: {error}") from error
+        self._connection = self._held.enter_context(opened(self._path, self._codecs)).connection
         self._committer = Committer(partial(self._connection.execute, "COMMIT"))
-        self._idle_readers = [_connect(self._path) for _ in range(_READERS)]
+        self._idle_readers = [connect(self._path) for _ in range(_READERS)]
 
     async def close(self) -> None:
         """Wait for the jobs that were accepted, then close."""
@@ -84,8 +78,7 @@ class SqliteStore:
         self._reader.shutdown()
         for reader in self._idle_readers:
             reader.close()
-        self._connection.close()
-        self._lock.close()
+        self._held.close()
 
     def on_handed(self, take: Callable[[Sequence[Changes]], None]) -> None:
         """See `Store.on_handed`."""
@@ -116,11 +109,6 @@ class SqliteStore:
     def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """See `Store.read`."""
         return self._loop.run_in_executor(self._reader, self._read, job)
-
-    def stored(self, table: Table) -> tuple[int, Iterator[tuple[Any, ...]]]:
-        """Return how many rows a table has, and all of them as they are stored, key by key; for copying."""
-        (count,) = next(self._connection.execute(f"SELECT count(*) FROM {table.name}"))
-        return count, iter(self._connection.execute(sql.all_statement(table)))
 
     def _read(self, job: Callable[[Transaction], T]) -> T:
         connection = self._idle_readers.pop()
@@ -220,27 +208,3 @@ def _cause(connection: apsw.Connection, error: BaseException) -> str:
 def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-def lock(path: Path) -> BinaryIO:
-    """Hold a lock beside the file: two processes would attempt the same messages."""
-    try:
-        held = path.with_name(f"{path.name}.lock").open("wb")
-    except OSError as error:
-        raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        held.close()
-        raise StoreUnavailable(f"the database {path} is in use by another broker") from error
-    return held
-
-
-def _connect(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(5000)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
-    connection.execute("PRAGMA cache_size = -16384")
-    return connection

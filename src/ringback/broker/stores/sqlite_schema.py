@@ -28,7 +28,7 @@ def migrate(connection: apsw.Connection, path: Path, codecs: Mapping[type[Record
         StoreUnavailable: it comes from a newer release.
         apsw.Error: it cannot be written.
     """
-    version = int(next(connection.execute("PRAGMA user_version"))[0])
+    version = version_of(connection)
     if version > SCHEMA_VERSION:
         raise StoreUnavailable(
             f"the database {path} was written by a newer release (schema {version}, this one knows {SCHEMA_VERSION})"
@@ -40,6 +40,11 @@ def migrate(connection: apsw.Connection, path: Path, codecs: Mapping[type[Record
                 for statement in sql.create_statements(table):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def version_of(connection: apsw.Connection) -> int:
+    """Return the schema of a file; 0 for an empty one."""
+    return int(next(connection.execute("PRAGMA user_version"))[0])
 
 
 def _expand(connection: apsw.Connection, table: Table, codec: Codec) -> None:
