@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test check setup format bench simulate torture fuzz docs release test-versions clean
+.PHONY: run demo test check setup format bench simulate torture upgrade fuzz docs release test-versions clean
 
 ## run: broker and Video Studio up, one sample job made, servers stay up until Ctrl-C
 run: setup
@@ -41,6 +41,10 @@ simulate: setup
 ## torture: MINUTES of kill -9 under load with a ledger, on SQLite and on PostgreSQL
 torture: setup
 	@MINUTES=$(or $(MINUTES),5) $(BIN)/pytest -q -s --timeout 7200 tests/faults/torture.py
+
+## upgrade: brokers of the revision FROM are replaced by those of this tree under load, and back, with a ledger (some ten minutes)
+upgrade: setup
+	@FROM=$(or $(FROM),HEAD~1) $(BIN)/pytest -q -s --timeout 1800 tests/faults/upgrade.py
 
 ## fuzz: SECONDS for each reader of outside input, guided by what of the code it has reached (atheris, installed on demand)
 fuzz: setup

@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
@@ -43,8 +44,14 @@ class NodeProcess:
         return httpx.request(method, f"{self.url}{path}", headers=self.headers, timeout=20, **options)  # type: ignore[arg-type]
 
 
-def start(address: str, **settings: str) -> NodeProcess:
-    """Start a broker on a database and wait until it listens."""
+def start(address: str, log: Path | None = None, **settings: str) -> NodeProcess:
+    """Start a broker on a database and wait until it listens.
+
+    Args:
+        address: the database.
+        log: where its log goes, rather than to the log of the tests.
+        settings: further variables of its environment.
+    """
     told = {
         "QSTASH_TOKEN": TOKEN,
         "QSTASH_CURRENT_SIGNING_KEY": KEYS[0],
@@ -55,7 +62,9 @@ def start(address: str, **settings: str) -> NodeProcess:
         "PYTHONUNBUFFERED": "1",
     }
     line = [sys.executable, "-m", "ringback", "serve", "--port", "0"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env={**os.environ, **told, **settings})
+    environment = {**os.environ, **told, **settings}
+    with log.open("ab") if log else nullcontext() as to:
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=to, text=True, env=environment)
     assert process.stdout is not None
     for output in process.stdout:
         name, _, value = output.strip().partition("=")
