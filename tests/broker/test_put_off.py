@@ -11,6 +11,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations import lanes, put_off
 from ringback.broker.operations import settle as settling
 from ringback.broker.records import Delivery, Lane, Message
+from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query
 from ringback.broker.stores.sqlite import SqliteStore
 from ringback.wire.http import Outcome
@@ -47,6 +48,21 @@ def no_passing(monkeypatch: pytest.MonkeyPatch) -> Faults:
     """Let the poison not pass a lane, once there are faults."""
     faults: Faults = []
     monkeypatch.setattr(lanes, "admit", only_poison(lanes.admit, faults))
+    return faults
+
+
+@pytest.fixture
+def no_beginning(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    """Let the poison not be begun, once there are faults; it can be taken in."""
+    faults: Faults = []
+    rule = lanes.admit
+
+    def broken(message: Message, delivery: Delivery, passed: Any, moment: Moment, **more: Any) -> Any:
+        if (message.body == b"poison" or "poison" in message.labels) and faults and moment.lease is not None:
+            raise RuntimeError(faults[0])
+        return rule(message, delivery, passed, moment, **more)
+
+    monkeypatch.setattr(lanes, "admit", broken)
     return faults
 
 
@@ -178,3 +194,106 @@ async def test_a_place_in_line_without_its_message_is_given_up(ringed: InProcess
     await ringed.settle()
     assert bodies(ringed) == [b"first", b"last"]
     assert await left(ringed, Delivery) == []
+
+
+async def dead(ringed: InProcess, *of: bytes) -> None:
+    """Let messages fail for good."""
+    ringed.respond = lambda _: Outcome(500)
+    for body in of:
+        await ringed.publish(URL, body, upstash_retries="0")
+    await ringed.settle()
+    ringed.respond = lambda _: Outcome(200)
+    ringed.sent.clear()
+
+
+async def test_dead_letters_are_sent_again_whichever_of_them_cannot_be_begun(
+    ringed: InProcess, no_beginning: Faults
+) -> None:
+    await dead(ringed, b"poison", b"other")
+    no_beginning.append("a bug")
+    answer = await ringed.call("POST", "/v2/dlq/retry")
+    assert (answer.status, len(answer.json["responses"])) == (201, 2)
+    await ringed.settle()
+    await ringed.turn(1000)
+    assert bodies(ringed) == [b"other"]
+    no_beginning.clear()
+    await ringed.turn(put_off.PUT_OFF_MS)
+    assert bodies(ringed) == [b"other", b"poison"]
+    assert [one["call"] for one in (await ringed.call("GET", "/v2/audit")).json["entries"]] == ["POST /v2/dlq/retry"]
+
+
+@pytest.mark.parametrize("which", ["letter", "message", "schedule"])
+async def test_what_is_asked_for_once_more_is_taken_in_and_begins_when_it_can(
+    ringed: InProcess, no_beginning: Faults, which: str
+) -> None:
+    await dead(ringed, b"poison")
+    (letter,) = (await ringed.call("GET", "/v2/dlq")).json["messages"]
+    made = await ringed.call("POST", f"/v2/schedules/{URL}", b"poison", upstash_cron="0 0 1 1 *")
+    no_beginning.append("a bug")
+    target = {
+        "letter": f"/v2/dlq/retry/{letter['dlqId']}",
+        "message": f"/v2/messages/{letter['messageId']}/again",
+        "schedule": f"/v2/schedules/{made.json['scheduleId']}/run",
+    }[which]
+    assert (await ringed.call("POST", target)).status in (200, 201)
+    await ringed.turn(1000)
+    assert bodies(ringed) == []
+    no_beginning.clear()
+    await ringed.turn(put_off.PUT_OFF_MS)
+    assert bodies(ringed) == [b"poison"]
+
+
+def run_of(run_id: str, is_: str) -> dict[str, Any]:
+    """Return the item of a batch that starts a run, all of whose deliveries say what they are."""
+    headers = {"Upstash-Workflow-Init": "true", "Upstash-Workflow-RunId": run_id, "Upstash-Workflow-Url": URL}
+    more = {
+        "Upstash-Forward-X-Is": is_,
+        "Upstash-Label": is_,
+        "Upstash-Retries": "0",
+        "Upstash-Workflow-Sdk-Version": "1",
+    }
+    return {"destination": URL, "headers": headers | more, "body": "x"}
+
+
+def delivered(ringed: InProcess) -> list[str]:
+    return sorted(dict(one.headers)["X-Is"] for one in ringed.sent)
+
+
+@pytest.mark.parametrize("how", ["resume", "restart"])
+async def test_failed_runs_go_on_whichever_of_them_cannot_be_begun(
+    ringed: InProcess, no_beginning: Faults, how: str
+) -> None:
+    ringed.respond = lambda _: Outcome(500)
+    await ringed.call("POST", "/v2/batch", [run_of("wfr_1", "poison"), run_of("wfr_2", "other")])
+    await ringed.settle()
+    ringed.sent.clear()
+    ringed.respond = lambda _: Outcome(200, [("Upstash-Workflow-Sdk-Version", "1")])
+    no_beginning.append("a bug")
+    answer = await ringed.call("POST", f"/v2/workflows/dlq/{how}?workflowUrl={URL}")
+    assert (answer.status, len(answer.json["workflowRuns"])) == (200, 2), answer
+    await ringed.turn(1000)
+    assert delivered(ringed) == ["other"]
+    no_beginning.clear()
+    await ringed.turn(put_off.PUT_OFF_MS)
+    assert delivered(ringed) == ["other", "poison"]
+
+
+async def test_an_event_wakes_all_that_wait_for_it_whichever_of_them_cannot_be_begun(
+    ringed: InProcess, no_beginning: Faults
+) -> None:
+    ringed.respond = lambda _: Outcome(200, [("Upstash-Workflow-Sdk-Version", "1")])
+    await ringed.call("POST", "/v2/batch", [run_of("wfr_1", "poison"), run_of("wfr_2", "other")])
+    await ringed.settle()
+    for run_id, is_ in (("wfr_1", "poison"), ("wfr_2", "other")):
+        step = {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1}
+        of_run = {"Upstash-Workflow-RunId": run_id, "Upstash-Forward-X-Is": is_}
+        await ringed.call("POST", "/v2/wait/event", {"url": URL, "step": step, "timeoutHeaders": of_run})
+    ringed.sent.clear()
+    no_beginning.append("a bug")
+    answer = await ringed.call("POST", "/v2/notify/event", b"data")
+    assert (answer.status, len(answer.json)) == (201, 2)
+    await ringed.turn(1000)
+    assert delivered(ringed) == ["other"]
+    no_beginning.clear()
+    await ringed.turn(put_off.PUT_OFF_MS)
+    assert delivered(ringed) == ["other", "poison"]

@@ -97,7 +97,7 @@ def retry(call: Call) -> Answer:
             raise not_found(call)
         return json_response(201, {"messageId": message_id(seq)})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def retry_many(call: Call) -> Answer:
@@ -115,7 +115,7 @@ def retry_many(call: Call) -> Answer:
         responses = [{"messageId": message_id(seq)} for seq in made if seq is not None]
         return json_response(201, {"responses": responses, "cursor": ""} | _cursor(page))
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _outcome_of(letter: Letter) -> Outcome:

@@ -136,7 +136,7 @@ def again(call: Call) -> Answer:
         new = send_again(tx, call.tenant.name, seq, moment)
         return json_response(201, {"messageId": message_id(new)})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def cancel(call: Call) -> Answer:

@@ -95,7 +95,7 @@ def rerun_failure_function(call: Call) -> Answer:
         run = again.rerun_failure_function(tx, _letter_of_run(call, tx), call.settings.limits, moment)
         return json_response(200, _started(run))
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def rerun_failure_functions(call: Call) -> Answer:
@@ -115,7 +115,7 @@ def rerun_failure_functions(call: Call) -> Answer:
         runs = [again.rerun_failure_function(tx, letter, call.settings.limits, moment) for letter in failed]
         return json_response(200, {"cursor": next_cursor(page), "workflowRuns": [_started(run) for run in runs]})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _function_failed(tx: Transaction, letter: DeadLetter) -> bool:
@@ -130,7 +130,7 @@ def cancel_failure_function(call: Call) -> Answer:
         again.cancel_failure_function(tx, _letter_of_run(call, tx), moment)
         return json_response(302, {})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _one(call: Call, begin: _Again) -> Answer:
@@ -140,7 +140,7 @@ def _one(call: Call, begin: _Again) -> Answer:
         run = begin(tx, _letter_of_run(call, tx), changed, call.settings.limits, moment)
         return json_response(200, _started(run))
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _many(call: Call, begin: _Again) -> Answer:
@@ -154,7 +154,7 @@ def _many(call: Call, begin: _Again) -> Answer:
         runs = [begin(tx, letter, changed, call.settings.limits, moment) for letter in in_asked_order(page, filter_)]
         return json_response(200, {"cursor": next_cursor(page), "workflowRuns": [_started(run) for run in runs]})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _started(run: Run) -> dict[str, object]:

@@ -94,7 +94,7 @@ def run(call: Call) -> Answer:
         made = schedules.run_now(tx, call.tenant.name, call.names["schedule"], call.settings.limits, moment)
         return json_response(200, {"messageIds": [message_id(seq) for seq in made]})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def pause(call: Call) -> Answer:

@@ -66,7 +66,7 @@ def notify(call: Call) -> Answer:
         woken = waiting.notify(tx, call.tenant.name, _checked(event), call.request.body, run, limits, moment)
         return json_response(201, [_woken(one) for one in woken])
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def waiters(call: Call) -> Answer:
@@ -93,7 +93,7 @@ def hook(call: Call) -> Answer:
         waiting.notify(tx, tenant, event, captured, run, call.settings.limits, moment)
         return json_response(200, {})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 def _captured(call: Call) -> dict[str, Any]:

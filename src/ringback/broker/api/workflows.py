@@ -103,7 +103,7 @@ def end(call: Call) -> Answer:
         end_by_id(tx, call.tenant.name, call.names["run"], wish, result, call.settings.limits, moment)
         return json_response(200, {})
 
-    return call.desk.write(job)
+    return call.desk.write_anyhow(job)
 
 
 async def cancel_many(call: Call) -> Response:
@@ -116,7 +116,7 @@ async def cancel_many(call: Call) -> Response:
     def job(tx: Transaction, moment: Moment) -> Removal:
         return remove_runs(tx, tenant, filter_, limits, moment, exact=exact)
 
-    begun: BulkAction | Removal | None = await call.desk.write(job)
+    begun: BulkAction | Removal | None = await call.desk.write_anyhow(job)
     if isinstance(begun, Removal) and begun.open:
         begun = await call.cancels.finish(begun.pos, LONGEST)
     if not isinstance(begun, Removal):

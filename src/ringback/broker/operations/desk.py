@@ -76,16 +76,17 @@ class Desk:
         return self.store.write(lambda tx: job(tx, self.moment()), needs, apart=apart)
 
     async def write_anyhow(self, job: Callable[[Transaction, Moment], T], *, apart: bool = False) -> T:
-        """Run a job that makes room for others; where it fails through a fault of ours, so that it lets none of them in.
+        """Run a job that makes room for others, or begins some; where it fails through a fault of ours, so that none begins.
 
-        Who stands next in line may be what is wrong; the scheduler puts that off, and what made room for it must not fail by it.
+        One that cannot begin may be what is wrong, such as who stands next in line; the scheduler puts it off, and what made
+        room for it, or what was asked for together with it, must not fail by it.
         """
         try:
             return await self.write(job, apart=apart)
         except RingbackError:
             raise
         except Exception:  # noqa: BLE001 - if it is the job's own, it is raised once more
-            _log.exception("what makes room cannot be done together with what that lets in: it is done by itself")
+            _log.exception("what was asked for cannot be done together with what begins by it: it is done by itself")
             return await self.write(job, apart=apart, begin=False)
 
     def read(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
