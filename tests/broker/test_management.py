@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from ringback.broker.stores.memory import MemoryStore
 from ringback.wire.http import Outcome
 from support.inprocess import PUBLISH_ONLY, READ_ONLY, TOKEN, InProcess, answering, inprocess
@@ -107,3 +109,15 @@ async def test_events_are_told_with_as_much_of_the_bodies_as_is_wanted(ringed: I
     assert await bodies("&trimBody=3") == {("MDEy", "YW5z")}
     assert await bodies("&trimBody=-1") == {(None, None)}
     assert (await ringed.call("GET", "/v2/events?trimBody=few")).status == 400
+
+
+async def test_settings_whose_signing_keys_have_been_rotated_away_are_named_at_the_next_start(
+    ringed: InProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ringed.broker.keyring.load(ringed.broker.desk)
+    assert not caplog.records
+    await ringed.call("POST", "/v2/keys/rotate")
+    await ringed.broker.keyring.load(ringed.broker.desk)
+    [told] = caplog.records
+    assert "account one have been rotated" in told.getMessage()
+    assert "sig_" not in told.getMessage()

@@ -260,3 +260,23 @@ def test_events_are_followed_as_they_happen(broker: BrokerProcess, endpoint: End
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_get_their_completion(shell: str) -> None:
     assert "_RINGBACK_COMPLETE" in CliRunner().invoke(ringback, ["completion", shell]).output
+
+
+@pytest.mark.parametrize(
+    ("library", "line", "extra"),
+    [
+        ("redis", ("import", "bullmq", "--queue", "x"), "importer"),
+        ("asyncpg", ("migrate", "--db", "postgresql://a@127.0.0.1/a"), "postgres"),
+        ("mcp", ("mcp",), "mcp"),
+    ],
+)
+def test_a_command_whose_library_is_not_installed_says_what_to_install(
+    library: str, line: tuple[str, ...], extra: str
+) -> None:
+    hidden = f"import sys; sys.modules[{library!r}] = None; sys.argv = {['ringback', *line]!r}"
+    code = f"{hidden}; from ringback.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: {library} is missing; install it with: pip install 'ringback[{extra}]'\n",
+    )

@@ -49,6 +49,14 @@ def test_bodies_are_told_as_text_where_they_are_text() -> None:
     assert words.body_of({}, "body") is None
 
 
+def test_why_a_dead_letter_failed_is_said_in_few_words() -> None:
+    sdk = '{"error":"OSError","message":"down","stack":"File ..."}'
+    assert words.why({"responseStatus": 500, "responseBody": sdk, "error": "unexpected"}) == "OSError: down"
+    assert words.why({"responseStatus": 200, "responseBody": '{"id":1}', "error": "no workflow"}) == "no workflow"
+    assert words.why({"responseStatus": 0, "responseBody": "no route", "error": "no route"}) == "no route"
+    assert words.why({"responseStatus": 500, "responseBodyBase64": "Ym9vbQ=="}) == "boom"
+
+
 def test_an_error_with_a_stack_reads_line_by_line() -> None:
     told = words.pretty('{"error": "ValueError", "message": "no", "stack": "line 1\\nline 2"}')
     assert told == "ValueError: no\n\nline 1\nline 2"
@@ -265,6 +273,9 @@ def test_only_this_site_may_send_forms() -> None:
     assert reason("POST", {**host, "origin": "null"}) is not None
     assert reason("POST", {**host, "origin": "http://evil.example"}) is not None
     assert reason("POST", {**host, "origin": "http://broker.example:8080", "sec-fetch-site": "cross-site"}) is not None
+    # behind a proxy that does not pass the port of the host on
+    assert reason("POST", {**host, "origin": "https://broker.example:8443", "sec-fetch-site": "same-origin"}) is None
+    assert "Host header" in str(reason("POST", {**host, "origin": "http://broker.example:8443"}))
 
 
 def test_the_console_needs_nothing_of_the_broker() -> None:

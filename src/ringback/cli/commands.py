@@ -1,6 +1,7 @@
 """All commands of `ringback`, one line each; a command is loaded when it is asked for."""
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -53,8 +54,14 @@ SECTIONS = {
 }
 """How the help lists them."""
 
-EXTRAS = {"console": "console", "import": "importer"}
-"""Which extra brings the libraries of a command; `server` unless named."""
+EXTRAS = {
+    "asyncpg": "postgres",
+    "cron_descriptor": "console",
+    "greenlet": "postgres",
+    "mcp": "mcp",
+    "redis": "importer",
+}
+"""Which extra brings a library; `server` unless named."""
 
 
 class Commands(Listing):
@@ -74,19 +81,42 @@ class Commands(Listing):
         try:
             command: click.Command = getattr(import_module(f"ringback.cli.{file}"), attribute)
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("ringback."):
-                raise
-            return _unavailable(name, error.name or "a library")
+            return _unavailable(name, _remedy(error))
         return command
 
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; one that asks for a library only then says what to install, too."""
+        try:
+            return super().invoke(context)
+        except ModuleNotFoundError as error:
+            if _library(error) not in EXTRAS:  # it may be the application's that is looked at
+                raise
+            raise click.ClickException(_remedy(error)) from error
 
-def _unavailable(name: str, library: str) -> click.Command:
-    remedy = f"{library} is missing; install it with: pip install 'ringback[{EXTRAS.get(name, 'server')}]'"
 
+def _library(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]
+
+
+def _remedy(error: ModuleNotFoundError) -> str:
+    """Return what to install.
+
+    Raises:
+        ModuleNotFoundError: what is missing is ours, or nobody knows what.
+    """
+    library = _library(error)
+    if library in ("", "ringback"):
+        raise error
+    return f"{library} is missing; install it with: pip install 'ringback[{EXTRAS.get(library, 'server')}]'"
+
+
+def _unavailable(name: str, remedy: str) -> click.Command:
     def refuse() -> None:
         raise click.ClickException(remedy)
 
-    return click.Command(name, callback=refuse, help=f"Not available: {remedy}", add_help_option=False)
+    whatever = {"ignore_unknown_options": True, "allow_extra_args": True}
+    help_ = f"Not available: {remedy}"
+    return click.Command(name, callback=refuse, help=help_, add_help_option=False, context_settings=whatever)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

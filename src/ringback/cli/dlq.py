@@ -7,7 +7,7 @@ from ringback.cli.filters import ABOUT_MESSAGES, filtered
 from ringback.cli.listing import Listing
 from ringback.cli.output import field, moment
 from ringback.cli.remote import Remote, first, remote
-from ringback.client import bulk, management
+from ringback.client import bulk, insight, management
 
 _COLUMNS = (
     ("DEAD LETTER", field("dlqId")),
@@ -15,7 +15,7 @@ _COLUMNS = (
     ("STATUS", field("responseStatus")),
     ("MESSAGE", field("messageId")),
     ("URL", field("url")),
-    ("LAST ANSWER", lambda letter: str(letter.get("responseBody", ""))[:60].replace("\n", " ")),
+    ("WHY", lambda letter: insight.what_went_wrong(letter)[:100].replace("\n", " ")),
 )
 _WHICH = ("messageId", "responseStatus", *ABOUT_MESSAGES)
 

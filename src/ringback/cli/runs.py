@@ -43,7 +43,7 @@ _LETTERS = (
     ("STATUS", field("responseStatus")),
     ("FAILURE FUNCTION", lambda letter: str(letter.get("failureFunctionState", "")).removeprefix("CALLBACK_").lower()),
     ("URL", field("workflowUrl")),
-    ("LAST ANSWER", lambda letter: _error(str(letter.get("responseBody", "")))[:100].replace("\n", " ")),
+    ("WHY", lambda letter: insight.what_went_wrong(letter)[:100].replace("\n", " ")),
 )
 _FAILED = ("responseStatus", "failureFunctionState", *ABOUT_RUNS)
 _WIDE = 400
@@ -201,17 +201,8 @@ def _story(run: Shape) -> Iterator[str]:
 
 def _failure(error: Shape) -> str:
     """Return an attempt that failed as a line."""
-    told = _error(str(error.get("body") or error.get("error") or "")).replace("\n", " ")
+    told = insight.what_went_wrong(error).replace("\n", " ")
     return f"failed {time_of(error['time'])}  {error.get('status') or 'no answer'}  {told}"[:_WIDE].rstrip()
-
-
-def _error(answer: str) -> str:
-    """Return what an answer says went wrong: of an SDK's the error and its message, of any other all of it."""
-    with suppress(ValueError):
-        said = json.loads(answer)
-        if isinstance(said, dict) and "message" in said:
-            return f"{said.get('error') or 'error'}: {said['message']}"
-    return answer
 
 
 def _result(step: Shape) -> str:

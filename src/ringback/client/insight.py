@@ -1,5 +1,8 @@
 """The calls that look at how an account is doing, as values (additions of ours to the reference's API)."""
 
+import json
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ringback.client.calls import Call, record, segment
@@ -69,3 +72,23 @@ def run_schedule(schedule_id: str) -> Call[list[str]]:
     """Let a schedule tick now; says the ids of the messages it made."""
     path = f"/v2/schedules/{segment(schedule_id)}/run"
     return Call("POST", path, lambda answer: list(record(answer)["messageIds"]), repeatable=False)
+
+
+def what_went_wrong(letter: Mapping[str, Any]) -> str:
+    """Return why a message or a run failed, in few words.
+
+    Args:
+        letter: a dead letter, or a failed attempt (whose answer stands in `body`).
+
+    Returns:
+        The broker's own reason where the answer is not one; of a workflow SDK's answer the error and its message; of any
+        other the whole answer.
+    """
+    if letter.get("error") and 200 <= int(letter.get("responseStatus") or letter.get("status") or 0) < 300:
+        return str(letter["error"])
+    answer = str(letter.get("responseBody") or letter.get("body") or letter.get("error") or "")
+    with suppress(ValueError):
+        said = json.loads(answer)
+        if isinstance(said, dict) and "message" in said:
+            return f"{said.get('error') or 'error'}: {said['message']}"
+    return answer

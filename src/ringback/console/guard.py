@@ -58,14 +58,23 @@ class Guard:
 
 
 def reason(method: str, headers: Mapping[str, str]) -> str | None:
-    """Return why a request is refused that may come from another site, None if it is ours."""
+    """Return why a request is refused that may come from another site, None if it is ours.
+
+    A browser's own word (`Sec-Fetch-Site`) counts first: no page can forge it, and a proxy that changes `Host` does not
+    make it wrong. Browsers send it over HTTPS and to this machine; elsewhere the origin must be the host that was asked.
+    """
     if method in _SAFE:
         return None
-    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        return "this request comes from another site"
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return None if site == "same-origin" else "this request comes from another site"
     origin = headers.get("origin")
     if origin is None:
         return "this request does not say which site it comes from"
-    if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-        return "this request comes from another site"
+    host = headers.get("host", "").lower()
+    if urlsplit(origin).netloc.lower() != host:
+        return (
+            f"this request comes from another site: its page is at {origin[:200]!r}, and {host[:200]!r} was asked for;"
+            " a proxy in between must pass the Host header on as it came"
+        )
     return None

@@ -26,11 +26,12 @@ def message(record: Message) -> Shape:
 
 
 def dead_letter(letter: DeadLetter, record: Message) -> Shape:
-    """Return an entry of the dead-letter queue: the message and the last answer."""
+    """Return an entry of the dead-letter queue: the message, the last answer, and (ours) why that was none or not taken."""
     shape: Shape = {"dlqId": position(letter.pos)} | message(record)
     shape["responseStatus"] = letter.status
     if letter.headers:
         shape["responseHeader"] = grouped(letter.headers)
+    shape |= _present(error=letter.error)
     return shape | text_or_base64("responseBody", letter.body or (letter.error or "").encode())
 
 

@@ -5,6 +5,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from ringback.client.insight import what_went_wrong
+
 _STATES = {
     "CREATED": ("Accepted", "quiet"),
     "ACTIVE": ("In flight", "busy"),
@@ -91,6 +93,11 @@ def count(number: int | float | None) -> str:
     if number >= 10_000_000:
         return f"{number / 1_000_000:.1f} M"
     return f"{number:,.0f}".replace(",", "\u202f")
+
+
+def why(letter: dict[str, Any]) -> str:
+    """Return why what is in a dead letter failed, in few words."""
+    return what_went_wrong({**letter, "responseBody": body_of(letter, "responseBody")})
 
 
 def body_of(shape: dict[str, Any], name: str, *, encoded: bool = False) -> str | None:
