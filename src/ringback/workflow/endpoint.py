@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 from urllib.parse import urlsplit, urlunsplit
 
 from ringback import clock
@@ -20,10 +21,12 @@ from ringback.workflow.rehearsal import rehearsal
 logger = logging.getLogger("ringback.workflow")
 
 _LONGEST_TEXT = 500
+_MOST_REGIONS = 16
+"""Most regions whose broker is remembered: anybody can send the header that names one."""
 
 
 class Endpoint:
-    """One workflow at one URL.
+    """One workflow at one URL. What its environment says is read when it is first needed, and then kept.
 
     Args:
         workflow: what is served.
@@ -35,6 +38,7 @@ class Endpoint:
         self._siblings = siblings or {}
         self._middlewares = Middlewares(workflow.options.get("middlewares", ()))
         self._transports: dict[str, AsyncTransport] = {}
+        self._by_region: dict[str | None, AsyncTransport] = {}
 
     async def answer(self, request: Request, url: str) -> Response:
         """Return the answer to one request; never raises an `Exception`.
@@ -91,10 +95,14 @@ class Endpoint:
         given = self.workflow.options.get("transport") if played is None else played.transport
         if given is not None:
             return given
-        broker = Broker.from_env(self.workflow.env, request.header("upstash-region"))
-        if broker.url not in self._transports:
-            self._transports[broker.url] = AsyncTransport(broker)
-        return self._transports[broker.url]
+        region = request.header("upstash-region")
+        known = self._by_region.get(region)
+        if known is None:
+            broker = Broker.from_env(self.workflow.env, region)
+            known = self._transports.setdefault(broker.url, AsyncTransport(broker))
+            if len(self._by_region) < _MOST_REGIONS:
+                self._by_region[region] = known
+        return known
 
     def _signed_url(self, request: Request, broker: Broker) -> str | None:
         """Return the URL the broker signed for; None where signatures are not asked for."""
@@ -112,12 +120,15 @@ class Endpoint:
             return None
         return verify(request.header("upstash-signature") or "", request.body, keys, clock.now()).url
 
+    @cached_property
+    def _base_url(self) -> str | None:
+        return self.workflow.options.get("base_url") or self.workflow.env.get("UPSTASH_WORKFLOW_URL")
+
     def _public_url(self, url: str) -> str:
         options = self.workflow.options
         if "url" in options:
             return options["url"]
-        base = options.get("base_url") or self.workflow.env.get("UPSTASH_WORKFLOW_URL")
-        if not base:
+        if not self._base_url:
             return url
-        there, here = urlsplit(base), urlsplit(url)
+        there, here = urlsplit(self._base_url), urlsplit(url)
         return urlunsplit((there.scheme, there.netloc, here.path, here.query, ""))
