@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -28,6 +28,12 @@ _TEXTUAL: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     complex: (str, complex),
 }
 _PLAIN = (str, int, float, bool, type(None))
+
+Reader = Callable[[Any], Any]
+"""Makes a value of the promised type from a JSON value; raises TypeError, ValueError or KeyError where it does not fit."""
+
+_READERS: dict[int, tuple[Any, Reader]] = {}
+_MOST_READERS = 1000
 
 
 def write(value: object) -> str:
@@ -83,28 +89,43 @@ def convert(value: Any, annotation: Any) -> Any:
     Raises:
         TypeError, ValueError, KeyError: it does not fit.
     """
-    if annotation is Any:
-        return value
-    if annotation in _PLAIN:
-        return _scalar(value, annotation)
-    return _rebuilt(value, annotation)
+    return _reader(annotation)(value)
 
 
-def _rebuilt(value: Any, annotation: Any) -> Any:
-    if annotation in (object, typing.Never) or isinstance(annotation, typing.TypeVar):
-        return value
+def _reader(annotation: Any) -> Reader:
+    """Return what makes values of an annotation, kept from the last time: to look into the annotation takes longer than to read.
+
+    Annotations are known again by their identity, because equal ones may differ in the order of a union.
+    """
+    known = _READERS.get(id(annotation))
+    if known is not None:
+        return known[1]
+    if len(_READERS) >= _MOST_READERS:
+        _READERS.clear()
+    reader = _reader_of(annotation)
+    _READERS[id(annotation)] = annotation, reader  # held, so that no other annotation can take its place in memory
+    return reader
+
+
+def _reader_of(annotation: Any) -> Reader:
+    if annotation in (Any, object, typing.Never) or isinstance(annotation, typing.TypeVar):
+        return _as_it_is
+    if annotation is None or annotation in _PLAIN:
+        return partial(_scalar, annotation or type(None))
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is typing.Annotated:
-        return convert(value, args[0])
+        return _reader(args[0])
     if origin in (Union, types.UnionType):
-        return _one_of(value, args)
+        return partial(_one_of, args)
     if origin is Literal:
-        return _literal(value, args)
-    if annotation is None:
-        return _scalar(value, type(None))
+        return partial(_literal, args)
     if annotation in _TEXTUAL:
-        return _TEXTUAL[annotation][1](value)
-    return _structured(value, annotation, origin or annotation, args)
+        return _TEXTUAL[annotation][1]
+    return _structured(annotation, origin or annotation, args)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _out(value: Any, path: str) -> Any:
@@ -163,7 +184,7 @@ def _key(key: Any, path: str) -> Any:
     raise NotSerializable(f"the keys of a mapping must be text, not {type(key).__qualname__}")
 
 
-def _scalar(value: Any, kind: type) -> Any:
+def _scalar(kind: type, value: Any) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
@@ -171,14 +192,14 @@ def _scalar(value: Any, kind: type) -> Any:
     return value
 
 
-def _literal(value: Any, choices: tuple[Any, ...]) -> Any:
+def _literal(choices: tuple[Any, ...], value: Any) -> Any:
     for choice in choices:
         if (choice.value if isinstance(choice, Enum) else choice) == value:
             return choice
     raise ValueError(f"expected one of {', '.join(map(repr, choices))}")
 
 
-def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
+def _one_of(choices: tuple[Any, ...], value: Any) -> Any:
     reasons = []
     for choice in choices:
         try:
@@ -191,49 +212,66 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
     raise ValueError("; ".join(reasons))
 
 
-def _structured(value: Any, annotation: Any, kind: Any, args: tuple[Any, ...]) -> Any:
+def _structured(annotation: Any, kind: Any, args: tuple[Any, ...]) -> Reader:
     if not isinstance(kind, type):
         raise TypeError(f"there is no way to read a {_name(annotation)}")
-    if kind in (dict, list):
-        return _collection(value, annotation, kind, args)
     if hasattr(kind, "model_validate"):
-        return annotation.model_validate_json(json.dumps(value))  # JSON mode: dates and bytes are text there
+        # JSON mode: dates and bytes are text there
+        return lambda value: annotation.model_validate_json(json.dumps(value))
     if issubclass(kind, Enum):
-        return kind(value)
+        return kind
     if dataclasses.is_dataclass(kind):
-        return _fields(value, kind, {item.name for item in dataclasses.fields(kind) if item.init})
+        return partial(_fields, kind, {item.name for item in dataclasses.fields(kind) if item.init})
     if hasattr(kind, "_fields") or typing.is_typeddict(kind):
-        return _fields(value, kind, None)
+        return partial(_fields, kind, None)
     if issubclass(kind, PurePath):
-        return kind(value)
-    return _collection(value, annotation, kind, args)
-
-
-def _collection(value: Any, annotation: Any, kind: type, args: tuple[Any, ...]) -> Any:
+        return kind
     if issubclass(kind, Mapping):
-        if not isinstance(value, dict):
-            raise TypeError(f"expected an object, got {type(value).__name__}")
-        to_key, to_item = args or (str, Any)
-        if to_key is str:
-            return value if to_item is Any else {key: convert(item, to_item) for key, item in value.items()}
-        return {_from_key(key, to_key): convert(item, to_item) for key, item in value.items()}
-    if not isinstance(value, list):
-        raise TypeError(f"expected a list, got {type(value).__name__}")
+        return partial(_mapping, *(args or (str, Any)))
     if issubclass(kind, tuple):
-        if args and args[-1] is not Ellipsis:
-            return tuple(convert(item, to) for item, to in zip(value, args, strict=True))
-        return tuple(convert(item, args[0] if args else Any) for item in value)
-    items = [convert(item, args[0] if args else Any) for item in value]
+        return partial(_tuple, args)
+    return partial(_items, _maker(annotation, kind), args[0] if args else Any)
+
+
+def _maker(annotation: Any, kind: type) -> Callable[[list[Any]], Any]:
     if issubclass(kind, frozenset):
-        return frozenset(items)
+        return frozenset
     if issubclass(kind, Set):
-        return set(items)
+        return set
     if issubclass(kind, Sequence) or kind.__module__ == "collections.abc":
-        return items
+        return _as_it_is
     raise TypeError(f"there is no way to read a {_name(annotation)}")
 
 
-def _fields(value: Any, kind: Any, wanted: set[str] | None) -> Any:
+def _mapping(to_key: Any, to_item: Any, value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, got {type(value).__name__}")
+    if to_key is str and to_item is Any:
+        return value
+    read = _reader(to_item)
+    if to_key is str:
+        return {key: read(item) for key, item in value.items()}
+    return {_from_key(key, to_key): read(item) for key, item in value.items()}
+
+
+def _tuple(args: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    _check_list(value)
+    if args and args[-1] is not Ellipsis:
+        return tuple(convert(item, to) for item, to in zip(value, args, strict=True))
+    return tuple(map(_reader(args[0] if args else Any), value))
+
+
+def _items(make: Callable[[list[Any]], Any], to_item: Any, value: Any) -> Any:
+    _check_list(value)
+    return make(list(map(_reader(to_item), value)))
+
+
+def _check_list(value: Any) -> None:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, got {type(value).__name__}")
+
+
+def _fields(kind: Any, wanted: set[str] | None, value: Any) -> Any:
     if not isinstance(value, dict):
         raise TypeError(f"expected an object, got {type(value).__name__}")
     hints = _hints(kind)
