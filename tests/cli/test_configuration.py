@@ -1,12 +1,15 @@
 """The settings of `ringback serve`: read from the environment and a file, each wrong one named."""
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from ringback.cli.commands import ringback
-from ringback.cli.configuration import SETTINGS, SettingWrong, read_settings
+from ringback.cli.configuration import SETTINGS, SettingWrong, read_settings, unknown
 from ringback.cli.settings_page import page
 
 SECRETS = {"QSTASH_TOKEN": "t", "QSTASH_CURRENT_SIGNING_KEY": "sig_a", "QSTASH_NEXT_SIGNING_KEY": "sig_b"}
@@ -45,11 +48,34 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"RINGBACK_ALLOWED_NETWORKS": "10.0.0.1/8"}, "RINGBACK_ALLOWED_NETWORKS"),
         ({"QSTASH_CURRENT_SIGNING_KEY": "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r"}, "public development secret"),
         ({"RINGBACK_READ_ONLY_TOKEN": "t"}, "must differ"),
+        ({"RINGBACK_PORT": "70000"}, "expected a port, 0 to 65535"),
+        ({"RINGBACK_IN_FLIGHT": "0"}, "RINGBACK_IN_FLIGHT is '0': expected a whole number, 1 or more"),
+        ({"RINGBACK_LLM_URL": "llm.internal"}, "begins with http"),
     ],
 )
 def test_a_wrong_setting_is_named(change: dict[str, str], text: str) -> None:
     with pytest.raises(SettingWrong, match=text.replace("(", r"\(")):
         read_settings(SECRETS | change)
+
+
+def test_a_service_of_that_name_in_kubernetes_is_no_setting_and_a_misspelt_one_is_told() -> None:
+    links = {"RINGBACK_PORT": "tcp://10.3.0.7:80", "RINGBACK_PORT_80_TCP": "x", "RINGBACK_SERVICE_HOST": "10.3.0.7"}
+    assert read_settings(SECRETS | links).port == 8080
+    assert unknown(links | {"RINGBACK_ALLOWED_NETWORK": "10.0.0.0/8", "RINGBACK_Q": ""}) == [
+        "RINGBACK_ALLOWED_NETWORK is no setting; RINGBACK_ALLOWED_NETWORKS is one",
+        "RINGBACK_Q is no setting",
+    ]
+
+
+def test_no_message_gets_more_retries_than_there_may_be() -> None:
+    assert read_settings(SECRETS | {"RINGBACK_MAX_RETRIES": "2"}).limits.default_retries == 2
+
+
+def test_an_address_that_is_taken_is_told_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        line = [sys.executable, "-m", "ringback", "dev", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, "perhaps by another broker" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

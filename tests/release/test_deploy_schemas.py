@@ -33,6 +33,13 @@ def test_kubernetes_knows_every_field_of_a_manifest(name: str, manifest: dict[st
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
+@pytest.mark.parametrize(("name", "manifest"), [one for one in MANIFESTS if "template" in one[1].get("spec", {})])
+def test_a_pod_gets_no_variables_of_the_service_that_has_the_name_of_our_settings(
+    name: str, manifest: dict[str, Any]
+) -> None:
+    assert manifest["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_a_misspelt_field_of_a_manifest_is_noticed() -> None:
     wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"prots": []}}
     with pytest.raises(kubernetes_validate.ValidationError):

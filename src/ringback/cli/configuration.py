@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,27 @@ class Setting:
 
 
 def _whole(text: str) -> int:
-    if not text.isdigit():
-        raise ValueError("expected a whole number")
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("expected a whole number, 0 or more")
     return int(text)
+
+
+def _positive(text: str) -> int:
+    if _whole(text) == 0:
+        raise ValueError("expected a whole number, 1 or more")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if _whole(text) > _HIGHEST_PORT:
+        raise ValueError(f"expected a port, 0 to {_HIGHEST_PORT}")
+    return int(text)
+
+
+def _address(text: str) -> str:
+    if text and not text.lower().startswith(("http://", "https://")):
+        raise ValueError("expected an address that begins with http:// or https://")
+    return text
 
 
 def _optional_whole(text: str) -> int | None:
@@ -115,10 +134,15 @@ def database(text: str) -> Path | str:
 
 
 _LIMITS = Limits()
+_HIGHEST_PORT = 65_535
+_OTHERS = ("RINGBACK_CONSOLE_SECRET", "RINGBACK_SIMULATED_URL")
+"""Variables that are no settings of a broker."""
+_OF_A_SERVICE = ("RINGBACK_SERVICE_", "RINGBACK_PORT_")
+"""How variables begin that Kubernetes gives to what runs beside a service named `ringback`."""
 _SHORTEST_NODE_TIMEOUT = 1000
 SETTINGS = (
     Setting("RINGBACK_HOST", str, "127.0.0.1", "Address to listen on."),
-    Setting("RINGBACK_PORT", _whole, 8080, "Port to listen on; 0 takes a free one."),
+    Setting("RINGBACK_PORT", _port, 8080, "Port to listen on; 0 takes a free one."),
     Setting(
         "RINGBACK_DATABASE",
         database,
@@ -134,18 +158,18 @@ SETTINGS = (
     Setting("RINGBACK_ALLOWED_HOSTS", _list, (), "Host names that may resolve to any address, separated by commas."),
     Setting("RINGBACK_ALLOWED_NETWORKS", _networks, (), "Private networks that may be called, separated by commas."),
     Setting("RINGBACK_DENIED_NETWORKS", _networks, (), "Networks that are never called, whatever else is allowed."),
-    Setting("RINGBACK_LLM_URL", str, "", "OpenAI-compatible address that the destination api/llm stands for."),
-    Setting("RINGBACK_EMAIL_URL", str, "", "Address that the destination api/email stands for."),
-    Setting("RINGBACK_IN_FLIGHT", _whole, 1000, "Most attempts in flight at once."),
-    Setting("RINGBACK_IN_FLIGHT_PER_HOST", _whole, 256, "Most of them to one host."),
+    Setting("RINGBACK_LLM_URL", _address, "", "OpenAI-compatible address that the destination api/llm stands for."),
+    Setting("RINGBACK_EMAIL_URL", _address, "", "Address that the destination api/email stands for."),
+    Setting("RINGBACK_IN_FLIGHT", _positive, 1000, "Most attempts in flight at once."),
+    Setting("RINGBACK_IN_FLIGHT_PER_HOST", _positive, 256, "Most of them to one host."),
     Setting(
         "RINGBACK_NODE_TIMEOUT",
         _milliseconds,
         15_000,
         "With PostgreSQL: after how long the others take over from a broker that is not heard of.",
     ),
-    Setting("RINGBACK_MAX_BODY", _whole, _LIMITS.body_bytes, "Largest message body in bytes."),
-    Setting("RINGBACK_MAX_BATCH", _whole, _LIMITS.batch_bytes, "Largest body of a batch call in bytes."),
+    Setting("RINGBACK_MAX_BODY", _positive, _LIMITS.body_bytes, "Largest message body in bytes."),
+    Setting("RINGBACK_MAX_BATCH", _positive, _LIMITS.batch_bytes, "Largest body of a batch call in bytes."),
     Setting("RINGBACK_MAX_DELAY", _milliseconds, _LIMITS.delay_ms, "Longest delay."),
     Setting("RINGBACK_MAX_TIMEOUT", _milliseconds, _LIMITS.timeout_ms, "Longest, and default, time for one attempt."),
     Setting("RINGBACK_MAX_RETRIES", _whole, _LIMITS.retries, "Most retries a message may ask for."),
@@ -159,7 +183,7 @@ SETTINGS = (
     ),
     Setting("RINGBACK_LOG_RETENTION", _milliseconds, _LIMITS.log_retention_ms, "How long history is kept."),
     Setting("RINGBACK_DLQ_RETENTION", _milliseconds, _LIMITS.dlq_retention_ms, "How long dead letters are kept."),
-    Setting("RINGBACK_MAX_QUEUE_PARALLELISM", _whole, _LIMITS.queue_parallelism, "Most parallelism of a queue."),
+    Setting("RINGBACK_MAX_QUEUE_PARALLELISM", _positive, _LIMITS.queue_parallelism, "Most parallelism of a queue."),
     Setting("RINGBACK_MAX_QUEUES", _optional_whole, _LIMITS.queues, "Most queues; empty for no limit."),
     Setting("RINGBACK_MAX_SCHEDULES", _optional_whole, _LIMITS.schedules, "Most schedules; empty for no limit."),
     Setting("RINGBACK_MAX_TOPICS", _optional_whole, _LIMITS.groups, "Most URL groups; empty for no limit."),
@@ -182,7 +206,7 @@ SETTINGS = (
         "Whether the web console is served at /console, where `ringback[console]` is installed.",
     ),
     Setting("RINGBACK_TRUSTED_PROXIES", _networks, (), "Networks of proxies whose X-Forwarded-For is believed."),
-    Setting("RINGBACK_MAX_ENDPOINTS", _whole, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
+    Setting("RINGBACK_MAX_ENDPOINTS", _positive, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
     Setting(
         "RINGBACK_ENCRYPTION_KEYS",
         _keys,
@@ -211,6 +235,8 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
     others = _users(told.pop("users", []))
     texts = _texts(told, file)
     texts |= {setting.name: environment[setting.name] for setting in SETTINGS if setting.name in environment}
+    if texts.get("RINGBACK_PORT", "").startswith("tcp://"):  # the address of a service of that name, from Kubernetes
+        del texts["RINGBACK_PORT"]
     value = {setting.name: _value(setting, texts.get(setting.name)) for setting in SETTINGS}
     _refuse_development(value)
     name = _user_id(value["QSTASH_TOKEN"])
@@ -249,6 +275,17 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
     )
 
 
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that looks like a setting and is none, with what was probably meant."""
+    known = [setting.name for setting in SETTINGS]
+    sentences = []
+    for name in sorted(environment):
+        if name.startswith("RINGBACK_") and name not in (*known, *_OTHERS) and not name.startswith(_OF_A_SERVICE):
+            meant = get_close_matches(name, known, 1, cutoff=0.8)
+            sentences.append(f"{name} is no setting" + (f"; {meant[0]} is one" if meant else ""))
+    return sentences
+
+
 def read_database(environment: Mapping[str, str], file: Path | None = None) -> Path | str:
     """Return where everything is kept, without asking for the secrets that a broker needs.
 
@@ -281,7 +318,7 @@ def _limits(value: Mapping[str, Any]) -> Limits:
         delay_ms=value["RINGBACK_MAX_DELAY"],
         timeout_ms=value["RINGBACK_MAX_TIMEOUT"],
         retries=value["RINGBACK_MAX_RETRIES"],
-        default_retries=value["RINGBACK_DEFAULT_RETRIES"],
+        default_retries=min(value["RINGBACK_DEFAULT_RETRIES"], value["RINGBACK_MAX_RETRIES"]),
         response_bytes=value["RINGBACK_MAX_RESPONSE"],
         answer_bytes=value["RINGBACK_KEEP_ANSWERS"],
         log_retention_ms=value["RINGBACK_LOG_RETENTION"],

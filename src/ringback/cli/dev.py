@@ -10,7 +10,7 @@ import click
 from ringback.broker.settings import DEVELOPMENT_TENANTS, Settings
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.cli.configuration import database
-from ringback.cli.running import Development, run
+from ringback.cli.running import Development, explained, run
 from ringback.wire.guard import Policy
 
 
@@ -49,4 +49,4 @@ def dev(host: str, port: int, db: str | None, live: bool | None, reload_app: str
             settings = Settings(host, port, kept, DEVELOPMENT_TENANTS, destinations=Policy(allow_private=True))
             run(settings, wanted)
         except (StoreUnavailable, ValueError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(explained(error)) from error

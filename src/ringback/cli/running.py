@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
 import signal
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,15 @@ def run(settings: Settings, development: Development | None = None) -> None:
     _tune_collector()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, development))
+
+
+def explained(error: Exception) -> str:
+    """Return, for a person, why a broker could not be run."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"the address is taken, perhaps by another broker; --port takes another ({error.strerror or error})"
+    if isinstance(error, socket.gaierror):
+        return f"--host is no address of this machine ({error.strerror or error})"
+    return str(error)
 
 
 async def _serve(settings: Settings, development: Development | None) -> None:

@@ -11,8 +11,8 @@ import click
 from ringback.broker.operations.keys import random_word
 from ringback.broker.settings import KEY_BYTES
 from ringback.broker.stores.contract import StoreUnavailable
-from ringback.cli.configuration import SettingWrong, read_settings
-from ringback.cli.running import run
+from ringback.cli.configuration import SettingWrong, read_settings, unknown
+from ringback.cli.running import explained, run
 
 
 @click.command()
@@ -34,11 +34,13 @@ def serve(config: Path | None, host: str | None, port: int | None, db: str | Non
     environment = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
     try:
         settings = read_settings(environment, config)
+        for sentence in unknown(os.environ):
+            click.echo(f"Warning: {sentence}", err=True)
         if isinstance(settings.database, Path):
             settings.database.parent.mkdir(parents=True, exist_ok=True)
         run(settings)
     except (SettingWrong, StoreUnavailable, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(explained(error)) from error
 
 
 @click.command()
