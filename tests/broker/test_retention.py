@@ -76,6 +76,21 @@ async def test_unused_flow_control_keys_are_forgotten_after_ten_minutes(ringed: 
     assert lanes == ["kept"]
 
 
+async def test_a_run_is_kept_while_something_of_it_is_in_flight(ringed: InProcess) -> None:
+    headers = {"Upstash-Workflow-Init": "true", "Upstash-Workflow-RunId": "wfr_1", "Upstash-Workflow-Url": URL}
+    ringed.held = asyncio.Event()
+    await ringed.call("POST", "/v2/batch", [{"destination": URL, "headers": headers, "body": "x"}])
+    await ringed.settle()
+    await ringed.call("DELETE", "/v2/workflows/runs/wfr_1?cancel=true")
+    ringed.at += WEEK + 1
+    await ringed.broker.janitor.tick()
+    assert (await counts(ringed))["Run"] == 1, "whose delivery it is would not be known when its broker has died"
+    ringed.held.set()
+    await ringed.broker.dispatcher.idle()
+    await ringed.broker.janitor.tick()
+    assert (await counts(ringed))["Run"] == 0
+
+
 async def test_stretches_of_history_are_noted_when_they_are_settled_and_go_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 """Forgetting what nobody may ask for any more, a little at a time, so that nothing else waits for it."""
 
+from msgspec.structs import replace
+
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations import stretches
@@ -77,16 +79,18 @@ def forget_messages(tx: Transaction, after: int, most: int, limits: Limits, mome
 def forget_runs(tx: Transaction, after: int, most: int, limits: Limits, moment: Moment) -> int:
     """Drop runs that ended long ago, with their lists; see `forget_messages` for arguments and answer.
 
-    A run that still has a dead letter can be resumed, so it is kept as long as that.
+    A run that still has a dead letter can be resumed, so it is kept as long as that; and as long as something of it was in
+    flight when its broker died, which is known by it.
     """
     kept_ms = max(limits.log_retention_ms, limits.dlq_retention_ms)
     before = moment.now - kept_ms
     where = (Where("seq", ">", after), Where("seq", "<", first_id_at(before)), Where("state", "!=", "RUN_STARTED"))
     old = tx.find(Run, Query(where, order=("seq",), limit=most))
     for run in old:
-        if (run.ended_at or 0) >= before or tx.find(DeadLetter, Query((Where("run", "=", run.seq),), limit=1)):
+        one_of_it = Query((Where("run", "=", run.seq),), limit=1)
+        if (run.ended_at or 0) >= before or any(tx.find(kind, one_of_it) for kind in (DeadLetter, Delivery)):
             continue
-        of_run = Query((Where("run", "=", run.seq),), limit=100_000)
+        of_run = replace(one_of_it, limit=100_000)
         tx.apply(Changes(drop=[run, *tx.find(Entry, of_run), *tx.find(Progress, of_run)]))
     return old[-1].seq if old else after
 
