@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from fuzz.served import answered_by_api, answered_by_connection
+from fuzz.served import answered_by_connection, answered_in_no_time
 from ringback.broker.ids import parse_message_id, parse_position, position
 from ringback.broker.rules.run_settle import carried
 from ringback.broker.rules.runs import identity, read_step
@@ -140,7 +140,7 @@ _ENTRY = {"messageId": "m", "body": "e30=", "callType": "step"}
 
 TARGETS: dict[str, Target] = {
     "api": Target(
-        lambda data: asyncio.run(answered_by_api(data)),
+        answered_in_no_time,
         (
             b"POST /v2/publish/https://a.example/in?x=1\nUpstash-Delay: 1h\nUpstash-Callback: https://b.example/\n\nbody",
             b"POST /v2/enqueue/q/https://a.example/in\nUpstash-Flow-Control-Key: k\nUpstash-Flow-Control-Value: rate=1\n\n",
