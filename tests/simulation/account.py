@@ -11,6 +11,7 @@ from ringback.broker.stores.memory import Rows
 from ringback.broker.stores.rows import CODECS, TABLES
 from simulation.attic import Attic
 from simulation.ends import Ends
+from simulation.graves import Graves
 from simulation.known import Known
 from simulation.timetable import Timetable
 from simulation.together import Together
@@ -31,6 +32,7 @@ class Account:
     Attributes:
         seen: how often what has happened.
         rows: the durable records.
+        graves: what came of dead letters.
         ended: how each message ended.
         run_ends: how each run ended, by its id.
         grants: leases that were given, by message: each is one attempt.
@@ -43,10 +45,12 @@ class Account:
         self.seen = seen
         self.rows: Rows = {kind: {} for kind in TABLES}
         self._windows = Windows(seen)
+        self.graves = Graves(self.rows, known, limits, seen)
         self._books = (
+            self.graves,
             self._windows,
-            Timetable(known, seen),
-            Together(self.rows, known, seen),
+            Timetable(known, seen, self.graves.again),
+            Together(self.rows, known, seen, self.graves.again),
             Attic(self.rows, limits, seen),
             Ends(self.rows, known, seen),
         )

@@ -31,11 +31,11 @@ class Attic(Book):
     def gone(self, record: Record) -> None:
         if isinstance(record, Event):
             self._is_old("an event", record.pos, self._limits.log_retention_ms)
-        elif isinstance(record, DeadLetter):
-            self._is_old("a dead letter", record.pos, self._limits.dlq_retention_ms)
         elif isinstance(record, Run):
             self._is_old("a run", record.seq, _longest(self._limits))
             hold(record.state != "RUN_STARTED", f"{record.run_id} was forgotten and has not ended")
+            pending = any(one.run == record.seq for one in self._rows[Delivery].values())  # type: ignore[attr-defined]
+            hold(not pending, f"{record.run_id} was forgotten and something of it is in flight")
         elif isinstance(record, Message):
             hold((record.seq,) not in self._rows[Delivery], f"{record.seq:x} was forgotten and has not ended")
             self._is_old("a message", record.seq, _longest(self._limits))

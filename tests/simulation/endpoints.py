@@ -15,6 +15,8 @@ TIMEOUT_S = 20
 STEPS = 3
 HOOK, FLOW, CALLBACK = "https://e.example/in", "https://w.example/wf", "https://cb.example/told"
 SDK = [("Upstash-Workflow-Sdk-Version", "1"), ("Upstash-workflow-sdk", "v1.3.2")]
+_HOPELESS = 0.15
+"""Which part of a workflow's steps fail for good."""
 _WRONG = (
     Outcome(500),
     Outcome(404),
@@ -71,6 +73,10 @@ class Endpoints:
         """Submit the next result, or end the run; sometimes twice, sometimes without a good answer."""
         world = self._world
         listed = len(json.loads(body or b"[]"))
+        if not world.calm and world.chance.random() < _HOPELESS:
+            world.known.given_up.add(run)
+            world.seen["an endpoint gave a run up"] += 1
+            return Outcome(489, [*SDK, ("Upstash-NonRetryable-Error", "true")])
         node = world.any_node()
         if node is None:
             return Outcome(0, error="no broker can be reached")

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from ringback.broker.records import BulkCancel, Delivery, Removal
 from simulation import attic, laws, virtual
+from simulation.menders import Menders
 from simulation.owners import Owners
 from simulation.senders import Senders
 from simulation.users import Users
 from simulation.verdict import Broken
 from simulation.world import FORGETFUL, World
 
-ACTS = 70
+ACTS = 80
 PATIENCE_S = 900
 _PEOPLE = {
     **dict.fromkeys(("cancel", "trigger", "pause"), Users),
@@ -22,9 +23,10 @@ _PEOPLE = {
     **dict.fromkeys(
         ("schedule", "change_schedule", "change_group", "cancel_many", "delete_queue", "cancel_runs"), Owners
     ),
+    **dict.fromkeys(("send_again", "send_many_again", "delete", "delete_many", "mend_run", "mend_runs"), Menders),
     "publish": Users,
 }
-_OFTEN = ("publish",) * 11 + ("repeat", "start")
+_OFTEN = ("publish",) * 13 + ("repeat", "start", "trigger")
 _NUMBERED = ("kill", "start", "terminate", "cut_off", "stop", "set_clock")
 _ACTS = (*_PEOPLE, *_OFTEN, *_NUMBERED, "crash", "wait")
 _KINDS = ((1, True), (1, False), (2, False), (3, False))
@@ -95,7 +97,7 @@ class _Trouble(logging.Handler):
 
 async def _live(world: World) -> None:
     """Let this and that happen, then let everything end in peace."""
-    people = {kind: kind(world) for kind in (Users, Senders, Owners)}
+    people = {kind: kind(world) for kind in (Users, Senders, Owners, Menders)}
     users, owners = people[Users], people[Owners]
     assert isinstance(users, Users)
     assert isinstance(owners, Owners)

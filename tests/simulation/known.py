@@ -27,6 +27,10 @@ class Known:
         refused: bodies of batches that were refused for what was in them.
         schedules: ids that were acknowledged and nobody has asked to delete.
         no_schedules: ids of those that are deleted, as far as the users were told.
+        letters_again, runs_again, letters_deleted: places of dead letters that were to be sent again, whose runs were to go on,
+            or that were to be deleted; and labels, where all with one were.
+        labelled: ids of runs with the label.
+        given_up: ids of runs to which their endpoint has said that trying again is useless.
         once: what was acknowledged as new, by deduplication id.
     """
 
@@ -40,4 +44,9 @@ class Known:
     refused: set[bytes] = field(default_factory=set)
     schedules: set[str] = field(default_factory=set)
     no_schedules: set[str] = field(default_factory=set)
+    letters_again: set[int | str] = field(default_factory=set)
+    runs_again: set[int | str] = field(default_factory=set)
+    letters_deleted: set[int | str] = field(default_factory=set)
+    labelled: set[str] = field(default_factory=set)
+    given_up: set[str] = field(default_factory=set)
     once: dict[str, list[Once]] = field(default_factory=dict)

@@ -6,7 +6,6 @@ from typing import TypeVar
 from ringback.broker.records import Delivery, Entry, Lane, Message, Record, Run, Schedule
 from ringback.broker.stores.memory import Rows
 from simulation.endpoints import STEPS
-from simulation.users import LABEL
 from simulation.verdict import hold
 from simulation.world import World
 
@@ -82,7 +81,9 @@ def at_rest(world: World) -> None:
         hold(world.witness.requests[seq] or account.ended[seq] == "CANCELED", f"{seq:x} was never attempted")
     for run in known.runs:
         state = account.run_ends.get(run, "RUN_STARTED")
-        is_as_wanted = state == "RUN_SUCCESS" or (
-            state == "RUN_CANCELED" and known.runs_are_canceled and run.endswith(LABEL)
+        is_as_wanted = (
+            state == "RUN_SUCCESS"
+            or (state == "RUN_FAILED" and run in known.given_up)
+            or (state == "RUN_CANCELED" and known.runs_are_canceled and run in known.labelled)
         )
         hold(is_as_wanted, f"{run} was acknowledged and is {state}")

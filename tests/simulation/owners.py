@@ -127,7 +127,7 @@ class Owners:
         if node is None:
             return
         world.tell(f"runs with the label {LABEL} are to be canceled")
-        before = [run for run in world.known.runs if run.endswith(LABEL)]
+        before = [run for run in world.known.runs if run in world.known.labelled]
         world.known.runs_are_canceled = True
         asked = now()
         answer = await node.call("DELETE", f"/v2/workflows/runs?label={LABEL}&count=1000")

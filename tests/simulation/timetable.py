@@ -1,6 +1,7 @@
 """Laws of schedules: each tick once, whichever broker sees it, none while it is paused, and none after it was deleted."""
 
 from collections import Counter
+from collections.abc import Container
 
 from ringback.broker.records import Message, Record, Schedule
 from ringback.broker.stores.memory import Rows
@@ -19,17 +20,19 @@ class Timetable(Book):
     Args:
         known: which schedules are deleted.
         seen: how often what has happened.
+        again: messages that were sent again.
     """
 
-    def __init__(self, known: Known, seen: Counter[str]) -> None:
+    def __init__(self, known: Known, seen: Counter[str], again: Container[int]) -> None:
         self._known = known
         self._seen = seen
+        self._again = again
         self._last: dict[tuple[str, int], int] = {}
         self._made: set[int] = set()
         self._told: set[int] = set()
 
     def put(self, before: Record | None, record: Record) -> None:
-        if isinstance(record, Message) and record.schedule:
+        if isinstance(record, Message) and record.schedule and record.seq not in self._again:
             self._made.add(record.seq)
         if not isinstance(record, Schedule):
             return

@@ -1,6 +1,7 @@
 """Laws of what is accepted together: a batch all or not at all, a message for each endpoint of a URL group."""
 
 from collections import Counter
+from collections.abc import Container
 
 from ringback.broker.records import Message, Record, UrlGroup
 from ringback.broker.stores.memory import Rows
@@ -16,19 +17,21 @@ class Together(Book):
         rows: the durable records.
         known: what was published together.
         seen: how often what has happened.
+        again: messages that were sent again.
     """
 
-    def __init__(self, rows: Rows, known: Known, seen: Counter[str]) -> None:
+    def __init__(self, rows: Rows, known: Known, seen: Counter[str], again: Container[int]) -> None:
         self._rows = rows
         self._known = known
         self._seen = seen
+        self._again = again
         self._bodies: set[bytes] = set()
         self._fanned: dict[tuple[bytes, str | None], Counter[str]] = {}
         self._wanted: dict[tuple[bytes, str | None], Counter[str]] = {}
         self._before: set[tuple[bytes, str | None]] = set()
 
     def put(self, before: Record | None, record: Record) -> None:
-        if not isinstance(record, Message) or record.kind != "plain":
+        if not isinstance(record, Message) or record.kind != "plain" or record.seq in self._again:
             return
         self._bodies.add(record.body)
         if record.group is None:

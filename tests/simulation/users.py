@@ -106,7 +106,8 @@ class Users:
         run, more = f"wfr_{len(world.story)}", {"Upstash-Workflow-Init": "true"}
         if world.chance.random() < 0.3:
             run, more = f"{run}_{LABEL}", more | {"Upstash-Label": LABEL}
-        if await submit(node, run, more, "payload"):
+            world.known.labelled.add(run)
+        if await submit(node, run, more, world.new_body("payload").decode()):
             world.known.runs.append(run)
             world.tell(f"run {run} is acknowledged")
 

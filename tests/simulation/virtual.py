@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import itertools
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any
@@ -47,6 +48,9 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     with ExitStack() as patched, asyncio.Runner(loop_factory=lambda: loop) as runner:
         for part in parts:
             patched.enter_context(patch(f"ringback.broker.{part}.elapsed", loop.time))
+        numbers = itertools.count(1)
+        again = "ringback.broker.operations.runs.again.new_run_id"
+        patched.enter_context(patch(again, lambda: f"wfr_again_{next(numbers)}"))
         for most in ("bulk.AT_ONCE", "removal.AT_ONCE", "removal.RUNS_AT_ONCE"):
             patched.enter_context(patch(f"ringback.broker.operations.{most}", AT_ONCE))
         runner.run(main)

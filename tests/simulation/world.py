@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +68,14 @@ class World:
         """A law is broken: the history ends with that, whoever may catch exceptions."""
         if not self.verdict.done():
             self.verdict.set_exception(broken)
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Hold an answer against laws: one that is broken ends the history."""
+        try:
+            yield
+        except Broken as broken:
+            self.accuse(broken)
 
     def _durable(self, writer: NodeStore, number: int, applied: list[Changes], *, heard: bool = True) -> None:
         try:
