@@ -1,7 +1,7 @@
 """The way to a broker of this process for clients: no socket, from its own event loop, from others, and from threads."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
@@ -12,7 +12,7 @@ from ringback.broker.app import Broker
 from ringback.client.calls import Call
 from ringback.client.transport import in_process
 from ringback.errors import Refused, RingbackError
-from ringback.wire.http import Request, Response
+from ringback.wire.http import Request, Response, Stream
 
 T = TypeVar("T")
 
@@ -74,11 +74,27 @@ class Door:
         answer = self._broker.api.respond(request)
         if isinstance(answer, Response):
             return answer
-        future = cast("asyncio.Future[Response]", answer)  # the store in memory has answered by now
-        error = future.exception()
-        if error is None:
-            return future.result()
-        return _explained(error)
+        try:
+            return _at_once(answer)
+        except RingbackError as error:
+            return _explained(error)
+
+
+def _at_once(answer: Awaitable[Response | Stream]) -> Response:
+    """Return what is awaited, which is there already: the store in memory answers at once.
+
+    Raises:
+        RuntimeError: it is not there.
+        RingbackError: the broker says no.
+    """
+    steps = answer.__await__()
+    try:
+        next(steps)
+    except StopIteration as done:
+        return cast("Response", done.value)
+    raise RuntimeError(
+        "a blocking call on the test broker's own event loop cannot wait; make it in a thread or await it"
+    )
 
 
 class AsyncWay(httpx.AsyncBaseTransport):
