@@ -7,7 +7,8 @@ from threading import Thread
 from typing import Any, cast
 
 from ringback.broker.api.api import explain
-from ringback.broker.api.server import Connection, Server, ServerLimits
+from ringback.broker.api.connection import Connection, ServerLimits
+from ringback.broker.api.server import Server
 from ringback.broker.stores.memory import MemoryStore, Rows
 from ringback.wire.http import Request, Response
 from simulation.virtual import VirtualLoop

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ringback.broker.api.server import Server, ServerLimits
+from ringback.broker.api.connection import ServerLimits
+from ringback.broker.api.server import Server
 from ringback.errors import Refused
 from ringback.wire.http import Request, Response
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ringback.broker.api.server import Server, ServerLimits
+from ringback.broker.api.connection import ServerLimits
+from ringback.broker.api.server import Server
 from ringback.wire.http import Request, Stream
 
 LIMITS = ServerLimits(idle_s=0.3, streams=2)
