@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from ringback.cli.commands import ringback
-from ringback.cli.configuration import SETTINGS, SettingWrong, read_settings, unknown
+from ringback.cli.configuration import SettingWrong, read_settings, unknown
+from ringback.cli.setting_list import SETTINGS
 from ringback.cli.settings_page import page
 
 SECRETS = {"QSTASH_TOKEN": "t", "QSTASH_CURRENT_SIGNING_KEY": "sig_a", "QSTASH_NEXT_SIGNING_KEY": "sig_b"}

@@ -10,7 +10,7 @@ import yaml
 
 from ringback.broker.settings import DEVELOPMENT_TENANTS
 from ringback.cli.commands import COMMANDS
-from ringback.cli.configuration import SETTINGS
+from ringback.cli.setting_list import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

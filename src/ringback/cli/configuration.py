@@ -1,224 +1,29 @@
-"""The settings of `ringback serve`: each from the environment or a TOML file, checked at start."""
+"""The settings of `ringback serve`, read from the environment or a TOML file and checked at start."""
 
 import base64
-import ipaddress
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ringback.broker.records import SigningKeys
-from ringback.broker.settings import DEVELOPMENT_TENANTS, KEY_BYTES, Limits, Settings, Tenant
-from ringback.errors import Refused, RingbackError
-from ringback.wire import duration
+from ringback.broker.settings import DEVELOPMENT_TENANTS, Limits, Settings, Tenant
+from ringback.cli.setting_list import SETTINGS, Setting
+from ringback.cli.setting_texts import encryption_keys
+from ringback.errors import RingbackError
 from ringback.wire.guard import Policy
 
-
-class SettingWrong(RingbackError):
-    """A setting is missing or not what it should be; the text names it and says what was expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting.
-
-    Attributes:
-        name: environment variable; the TOML key is the same in lower case without `RINGBACK_`.
-        read: makes its value from text.
-        default: its value when it is not set; None where it must be.
-        about: what it does.
-    """
-
-    name: str
-    read: Callable[[str], Any]
-    default: Any
-    about: str
-
-    @property
-    def key(self) -> str:
-        """Its key in the TOML file."""
-        return self.name.removeprefix("RINGBACK_").lower()
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError("expected a whole number, 0 or more")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if _whole(text) == 0:
-        raise ValueError("expected a whole number, 1 or more")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if _whole(text) > _HIGHEST_PORT:
-        raise ValueError(f"expected a port, 0 to {_HIGHEST_PORT}")
-    return int(text)
-
-
-def _address(text: str) -> str:
-    if text and not text.lower().startswith(("http://", "https://")):
-        raise ValueError("expected an address that begins with http:// or https://")
-    return text
-
-
-def _optional_whole(text: str) -> int | None:
-    return _whole(text) if text else None
-
-
-def _yes_or_no(text: str) -> bool:
-    if text.lower() in ("true", "1", "yes"):
-        return True
-    if text.lower() in ("false", "0", "no", ""):
-        return False
-    raise ValueError("expected true or false")
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return text.lower()
-
-    return read
-
-
-def _keys(text: str) -> tuple[bytes, ...]:
-    return tuple(_key(part) for part in _list(text))
-
-
-def _key(text: str) -> bytes:
-    try:
-        key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise ValueError("expected keys of 32 bytes in base64, as `ringback secrets --encryption-key` makes them")
-    return key
-
-
-def _milliseconds(text: str) -> int:
-    try:
-        return duration.parse(text)
-    except Refused as error:
-        raise ValueError(f"expected a duration such as 15m or 7d ({error.text})") from error
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(part) for part in _list(text))
-    except ValueError as error:
-        raise ValueError(f"expected networks such as 10.0.0.0/8, separated by commas ({error})") from error
-
-
-def database(text: str) -> Path | str:
-    """Return where everything is kept: the address of a PostgreSQL database, or a file.
-
-    Raises:
-        ValueError: it is an address of something else.
-    """
-    if text.startswith(("postgresql://", "postgres://")):
-        return text
-    if "://" in text:
-        raise ValueError("expected a file, or an address that begins with postgresql://")
-    return Path(text)
-
-
-_LIMITS = Limits()
-_HIGHEST_PORT = 65_535
+_SHORTEST_NODE_TIMEOUT = 1000
 _OTHERS = ("RINGBACK_CONSOLE_SECRET", "RINGBACK_SIMULATED_URL")
 """Variables that are no settings of a broker."""
 _OF_A_SERVICE = ("RINGBACK_SERVICE_", "RINGBACK_PORT_")
 """How variables begin that Kubernetes gives to what runs beside a service named `ringback`."""
-_SHORTEST_NODE_TIMEOUT = 1000
-SETTINGS = (
-    Setting("RINGBACK_HOST", str, "127.0.0.1", "Address to listen on."),
-    Setting("RINGBACK_PORT", _port, 8080, "Port to listen on; 0 takes a free one."),
-    Setting(
-        "RINGBACK_DATABASE",
-        database,
-        Path("ringback.db"),
-        "The SQLite file that holds everything, or the `postgresql://` address of a database that several brokers share.",
-    ),
-    Setting("QSTASH_TOKEN", str, None, "The token clients send. `ringback secrets` makes one."),
-    Setting("QSTASH_CURRENT_SIGNING_KEY", str, None, "The key deliveries are signed with, until it is rotated."),
-    Setting("QSTASH_NEXT_SIGNING_KEY", str, None, "The key that takes its place on rotation."),
-    Setting("RINGBACK_READ_ONLY_TOKEN", str, "", "A further token that may only read."),
-    Setting("RINGBACK_PUBLISH_ONLY_TOKEN", str, "", "A further token that may only publish messages and start runs."),
-    Setting("RINGBACK_ALLOW_PRIVATE", _yes_or_no, False, "Whether loopback and private addresses may be destinations."),
-    Setting("RINGBACK_ALLOWED_HOSTS", _list, (), "Host names that may resolve to any address, separated by commas."),
-    Setting("RINGBACK_ALLOWED_NETWORKS", _networks, (), "Private networks that may be called, separated by commas."),
-    Setting("RINGBACK_DENIED_NETWORKS", _networks, (), "Networks that are never called, whatever else is allowed."),
-    Setting("RINGBACK_LLM_URL", _address, "", "OpenAI-compatible address that the destination api/llm stands for."),
-    Setting("RINGBACK_EMAIL_URL", _address, "", "Address that the destination api/email stands for."),
-    Setting("RINGBACK_IN_FLIGHT", _positive, 1000, "Most attempts in flight at once."),
-    Setting("RINGBACK_IN_FLIGHT_PER_HOST", _positive, 256, "Most of them to one host."),
-    Setting(
-        "RINGBACK_NODE_TIMEOUT",
-        _milliseconds,
-        15_000,
-        "With PostgreSQL: after how long the others take over from a broker that is not heard of.",
-    ),
-    Setting("RINGBACK_MAX_BODY", _positive, _LIMITS.body_bytes, "Largest message body in bytes."),
-    Setting("RINGBACK_MAX_BATCH", _positive, _LIMITS.batch_bytes, "Largest body of a batch call in bytes."),
-    Setting("RINGBACK_MAX_DELAY", _milliseconds, _LIMITS.delay_ms, "Longest delay."),
-    Setting("RINGBACK_MAX_TIMEOUT", _milliseconds, _LIMITS.timeout_ms, "Longest, and default, time for one attempt."),
-    Setting("RINGBACK_MAX_RETRIES", _whole, _LIMITS.retries, "Most retries a message may ask for."),
-    Setting("RINGBACK_DEFAULT_RETRIES", _whole, _LIMITS.default_retries, "Retries where none are asked for."),
-    Setting("RINGBACK_MAX_RESPONSE", _whole, _LIMITS.response_bytes, "Most bytes of a response body that are kept."),
-    Setting(
-        "RINGBACK_KEEP_ANSWERS",
-        _whole,
-        _LIMITS.answer_bytes,
-        "Most bytes of a 2xx answer's body that the history keeps; 0 keeps neither its body nor its headers.",
-    ),
-    Setting("RINGBACK_LOG_RETENTION", _milliseconds, _LIMITS.log_retention_ms, "How long history is kept."),
-    Setting("RINGBACK_DLQ_RETENTION", _milliseconds, _LIMITS.dlq_retention_ms, "How long dead letters are kept."),
-    Setting("RINGBACK_MAX_QUEUE_PARALLELISM", _positive, _LIMITS.queue_parallelism, "Most parallelism of a queue."),
-    Setting("RINGBACK_MAX_QUEUES", _optional_whole, _LIMITS.queues, "Most queues; empty for no limit."),
-    Setting("RINGBACK_MAX_SCHEDULES", _optional_whole, _LIMITS.schedules, "Most schedules; empty for no limit."),
-    Setting("RINGBACK_MAX_TOPICS", _optional_whole, _LIMITS.groups, "Most URL groups; empty for no limit."),
-    Setting(
-        "RINGBACK_MESSAGES_PER_DAY",
-        _optional_whole,
-        _LIMITS.messages_per_day,
-        "Most messages a day; empty for no limit.",
-    ),
-    Setting(
-        "RINGBACK_REQUESTS_PER_SECOND",
-        _optional_whole,
-        _LIMITS.requests_per_second,
-        "Most management calls in a second; empty for no limit.",
-    ),
-    Setting(
-        "RINGBACK_CONSOLE",
-        _yes_or_no,
-        True,
-        "Whether the web console is served at /console, where `ringback[console]` is installed.",
-    ),
-    Setting("RINGBACK_TRUSTED_PROXIES", _networks, (), "Networks of proxies whose X-Forwarded-For is believed."),
-    Setting("RINGBACK_MAX_ENDPOINTS", _positive, _LIMITS.group_endpoints, "Most endpoints of a URL group."),
-    Setting(
-        "RINGBACK_ENCRYPTION_KEYS",
-        _keys,
-        (),
-        "Keys that payloads are encrypted with at rest, the newest first, separated by commas.",
-    ),
-    Setting(
-        "RINGBACK_LOG_LEVEL", _one_of("debug", "info", "warning", "error"), "info", "What is logged; a line a decision."
-    ),
-    Setting("RINGBACK_LOG_FORMAT", _one_of("text", "json"), "text", "Lines for people, or a JSON object a line."),
-)
-"""Every setting, in the order of the reference page."""
+
+
+class SettingWrong(RingbackError):
+    """A setting is missing or not what it should be; the text names it and says what was expected."""
 
 
 def read_settings(environment: Mapping[str, str], file: Path | None = None) -> Settings:
@@ -393,7 +198,7 @@ def _value(setting: Setting, text: str | None) -> Any:
     try:
         return setting.read(text)
     except ValueError as error:
-        shown = "not what it should be" if setting.read is _keys else repr(text)
+        shown = "not what it should be" if setting.read is encryption_keys else repr(text)
         raise SettingWrong(f"{setting.name} is {shown}: {error}") from error
 
 

@@ -12,7 +12,8 @@ from ringback.broker.app import codecs_for
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.sqlite_file import opened
 from ringback.broker.stores.sqlite_schema import SCHEMA_VERSION
-from ringback.cli.configuration import SettingWrong, database, read_database, read_encryption_keys
+from ringback.cli.configuration import SettingWrong, read_database, read_encryption_keys
+from ringback.cli.setting_texts import database
 
 
 @click.command()

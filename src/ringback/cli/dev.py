@@ -9,8 +9,8 @@ import click
 
 from ringback.broker.settings import DEVELOPMENT_TENANTS, Settings
 from ringback.broker.stores.contract import StoreUnavailable
-from ringback.cli.configuration import database
 from ringback.cli.running import Development, explained, run
+from ringback.cli.setting_texts import database
 from ringback.wire.guard import Policy
 
 

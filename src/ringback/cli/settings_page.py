@@ -1,6 +1,7 @@
 """The reference page of the settings, made from the settings: `python -m ringback.cli.settings_page`."""
 
-from ringback.cli.configuration import SETTINGS, Setting
+from ringback.cli.setting_list import SETTINGS, Setting
+from ringback.cli.setting_texts import milliseconds
 
 _HEAD = """# Settings of `ringback serve`
 
@@ -43,7 +44,7 @@ def _default(setting: Setting) -> str:
         return "must be set" if setting.read is str else "none"
     if setting.default in ("", ()):
         return "none"
-    if setting.read.__name__ == "_milliseconds":
+    if setting.read is milliseconds:
         return f"`{setting.default // 1000}s`"
     return f"`{str(setting.default).lower() if isinstance(setting.default, bool) else setting.default}`"
 
