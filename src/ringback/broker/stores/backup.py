@@ -36,6 +36,9 @@ _BELONGS = (
         "SELECT count(*) FROM active_runs a WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.run_id = a.run_id)",
     ),
 )
+_INDEX_OF_EVENTS = """SELECT count(*) FROM events e WHERE e.pos <= (SELECT upto FROM indexed WHERE "of" = 'events') AND NOT EXISTS
+    (SELECT 1 FROM events_deferred_index i WHERE i.facets = e.facets AND i.state = e.state AND i.pos = e.pos)"""
+"""From schema 8 on."""
 
 
 def backup(source: Path, to: Path) -> str:
@@ -96,7 +99,8 @@ def problems(path: Path) -> list[Problem]:
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
         if found:
             return [Problem(text, _GO_BACK) for text in found]
-        counted = [(next(connection.execute(statement))[0], what) for what, statement in _BELONGS]
+        asked = [*_BELONGS, *([("events that their index lacks", _INDEX_OF_EVENTS)] if version >= 8 else [])]
+        counted = [(next(connection.execute(statement))[0], what) for what, statement in asked]
         return [Problem(f"{number} {what}", _GO_BACK) for number, what in counted if number]
     except apsw.Error as error:
         return [Problem(str(error), _GO_BACK)]

@@ -17,9 +17,10 @@ from msgspec.structs import replace
 
 from ringback.broker.records import Event, Record, Run, RunState, State
 from ringback.broker.stores.contract import Query, Where
+from ringback.broker.stores.deferred import indexed_upto
 from ringback.broker.stores.fitting import about_of, fits, fitting, own_of
 from ringback.broker.stores.rows import TABLES, Table
-from ringback.broker.stores.sql import Ask, Statement, condition, find_statement, rare_only
+from ringback.broker.stores.sql import Ask, Statement, condition, find_statement, index_name, rare_only
 from ringback.broker.stores.stretches import segments
 
 _MERGED = 200
@@ -63,7 +64,8 @@ def find(ask: Ask, kind: type[Record], query: Query, *, near: bool) -> Rows:
     ids = [row[0] for row in ask(f"SELECT f.id FROM {all_.text} LIMIT ?", [*all_.values, _MERGED + 1])]
     if not ids:
         return []
-    arms = _arms(kind, query, ids)
+    indexed = indexed_upto(ask, TABLES[kind]) if near and TABLES[kind].deferred else None
+    arms = _arms(kind, query, ids, indexed)
     if arms:
         return merge(ask, arms, query)
     asked = fits(about)
@@ -77,7 +79,7 @@ def find(ask: Ask, kind: type[Record], query: Query, *, near: bool) -> Rows:
         rows = list(ask(*_walked(kind, query, asked, near=near, within=_PROBED * _PROMISING)))
         if len(rows) >= query.limit:
             return rows
-    rows = list(ask(*_sorted(kind, query, all_)))
+    rows = list(ask(*_sorted(kind, query, all_, indexed)))
     return rows if _TOO_MANY not in rows else _walked_in_parts(ask, kind, query, about, near=near)
 
 
@@ -110,8 +112,11 @@ def _states(asked: Where) -> Sequence[Any]:
     return asked.value if asked.op == "in" else (asked.value,)
 
 
-def _arms(kind: type[Record], query: Query, ids: list[int]) -> list[Statement]:
-    """Return a statement for each facets and state, whose rows come in the order of an index; none if there are too many."""
+def _arms(kind: type[Record], query: Query, ids: list[int], indexed: int | None) -> list[Statement]:
+    """Return a statement for each facets and state, whose rows come in the order of an index; none if there are too many.
+
+    Where the index is written later, as far as `indexed`, one more walks through the rest.
+    """
     table = TABLES[kind]
     asked = _asked_state(table, query)
     states: Sequence[Any] = (None,)
@@ -122,22 +127,38 @@ def _arms(kind: type[Record], query: Query, ids: list[int]) -> list[Statement]:
     if len(ids) * len(states) > _MERGED:
         return []
     rest = [one for one in own_of(kind, query) if one is not asked]
-    same = "r.facets = ?"
-    return [
-        _ordered(table, query, Statement(same, [number]), rest)
-        if state is None
-        else _ordered(table, query, Statement(f"{same} AND r.{table.faceted} = ?", [number, state]), rest)
-        for number in ids
-        for state in states
-    ]
+    if indexed is not None:
+        before, after = Where(table.key[0], "<=", indexed), Where(table.key[0], ">", indexed)
+        own = [*rest, after] if asked is None else [*rest, after, asked]
+        among = Statement(f"r.facets IN ({', '.join('?' * len(ids))})", list(ids))
+        return [
+            *(
+                _ordered(table, query, _same("i", table, number, state), [*rest, before], "i")
+                for number in ids
+                for state in states
+            ),
+            _ordered(table, query, among, own),
+        ]
+    return [_ordered(table, query, _same("r", table, number, state), rest) for number in ids for state in states]
 
 
-def _ordered(table: Table, query: Query, first: Statement, rest: list[Where]) -> Statement:
-    values = list(first.values)
-    where = " AND ".join([first.text, *(condition("r", one, values) for one in rest)])
-    place = _place(table)
-    text = f"SELECT r.record, {place} AS place FROM {table.name} r WHERE {where}"
-    return Statement(f"{text} ORDER BY {place}{_direction(query)} LIMIT ?", [*values, query.limit])
+def _same(alias: str, table: Table, facets: int, state: Any) -> Statement:
+    if state is None:
+        return Statement(f"{alias}.facets = ?", [facets])
+    return Statement(f"{alias}.facets = ? AND {alias}.{table.faceted} = ?", [facets, state])
+
+
+def _ordered(table: Table, query: Query, first: Statement, rest: list[Where], index: str = "") -> Statement:
+    """Return a statement whose rows come in order: of the table, or of its deferred index, called `index`."""
+    values, key, by = list(first.values), table.key[0], index or "r"
+    where = " AND ".join([first.text, *(condition(by if one.column == key else "r", one, values) for one in rest)])
+    source = (
+        f"{index_name(table)} {index} CROSS JOIN {table.name} r ON r.{key} = {index}.{key}"
+        if index
+        else f"{table.name} r"
+    )
+    text = f"SELECT r.record, {by}.{key} AS place FROM {source} WHERE {where}"
+    return Statement(f"{text} ORDER BY {by}.{key}{_direction(query)} LIMIT ?", [*values, query.limit])
 
 
 def _place(table: Table) -> str:
@@ -201,28 +222,44 @@ def _in_range(kind: type[Record], query: Query) -> Statement:
     return Statement(f"{TABLES[kind].name} r{where}", values)
 
 
-def _sorted(kind: type[Record], query: Query, all_: Statement) -> Statement:
+def _sorted(kind: type[Record], query: Query, all_: Statement, indexed: int | None) -> Statement:
     """Sort the places of all records of the facets that fit, which the index alone tells, and read those of the page.
 
     CROSS JOIN makes SQLite begin with the facets; the plus takes the type off their number, else it would not use the index
     of a column that has none.
     """
     table, values = TABLES[kind], [*all_.values, _MANY + 1]
-    place, order = _place(table), f"ORDER BY place{_direction(query)}"
-    own = ["r.facets = +s.id", *(condition("r", one, values) for one in own_of(kind, query))]
+    place, order, few = _place(table), f"ORDER BY place{_direction(query)}", "(SELECT count(*) FROM sorts) <= ?"
+    found = []
+    for source, same, own in _places(kind, query, indexed):
+        where = [same, *(condition("r", one, values) for one in own), few]
+        found.append(f"SELECT {place} AS place FROM {source} r WHERE {' AND '.join(where)}")
+        values.append(_MANY)
     text = f"""
         WITH sorts AS MATERIALIZED (SELECT f.id FROM {all_.text} LIMIT ?),
-        places AS MATERIALIZED (
-            SELECT {place} AS place FROM sorts s CROSS JOIN {table.name} r
-            WHERE {" AND ".join(own)} AND (SELECT count(*) FROM sorts) <= ? LIMIT ?
-        ),
+        places AS MATERIALIZED ({" UNION ALL ".join(found)} LIMIT ?),
         much AS MATERIALIZED (SELECT (SELECT count(*) FROM sorts) > ? OR (SELECT count(*) FROM places) > ? AS too),
         page AS MATERIALIZED (SELECT place FROM places WHERE NOT (SELECT too FROM much) {order} LIMIT ?)
         SELECT record FROM (
             SELECT r.record, place FROM page CROSS JOIN {table.name} r WHERE {place} = +place {order}
         ) found
         UNION ALL SELECT NULL FROM much WHERE too"""
-    return Statement(text, [*values, _MANY, _SORTED + 1, _MANY, _SORTED, query.limit])
+    return Statement(text, [*values, _SORTED + 1, _MANY, _SORTED, query.limit])
+
+
+def _places(kind: type[Record], query: Query, indexed: int | None) -> list[tuple[str, str, list[Where]]]:
+    """Return where the places of records are found, how those of the sorts that fit, and what else is asked of them.
+
+    Where the index is written later, it tells some of them, and the rest is walked through once.
+    """
+    table, own = TABLES[kind], own_of(kind, query)
+    key, each = table.key[0], "r.facets = +s.id"
+    if indexed is None:
+        return [(f"sorts s CROSS JOIN {table.name}", each, own)]
+    return [
+        (f"sorts s CROSS JOIN {index_name(table)}", each, [*own, Where(key, "<=", indexed)]),
+        (table.name, "r.facets IN (SELECT id FROM sorts)", [*own, Where(key, ">", indexed)]),
+    ]
 
 
 def _walked(kind: type[Record], query: Query, fit: Statement, *, near: bool, within: int | None = None) -> Statement:

@@ -26,6 +26,8 @@ class Table(Struct, frozen=True):
         columns: what can be asked for beside the key; an attribute of the same name, or a function of the record.
         sets: columns that hold several values (asked with `contains`).
         indexes: columns, joined by commas, of each index; rows whose first column is NULL are left out of it.
+        far: more indexes, for PostgreSQL only: SQLite asks messages one by one, and would write them for nothing.
+        deferred: one more index, which SQLite writes later than the rows; see `stores.deferred`.
         faceted: column of its own that it is filtered by beside its facets, if it has any (see `stores.pages`).
         common: values of `faceted` that are too common for an index; all others get one.
         about: key attribute that names the message the record is about, if any.
@@ -41,6 +43,8 @@ class Table(Struct, frozen=True):
     sets: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     about: str | None = None
+    far: tuple[str, ...] = ()
+    deferred: str | None = None
     faceted: str | None = None
     common: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
@@ -102,7 +106,7 @@ TABLES: dict[type[Record], Table] = {
                 "labels": _set("labels"),
             },
             sets=("labels",),
-            indexes=("queue", "group", "schedule", "flow_key"),
+            far=("queue", "group", "schedule", "flow_key"),
         ),
         Table(
             "deliveries",
@@ -118,8 +122,9 @@ TABLES: dict[type[Record], Table] = {
             records.Event,
             ("pos",),
             _plain("tenant", "message", "state", "facets"),
-            indexes=("message,pos", "facets,state,pos"),
+            indexes=("message,pos",),
             about="message",
+            deferred="facets,state,pos",
             faceted="state",
             common=("CREATED", "ACTIVE", "DELIVERED"),
         ),

@@ -38,6 +38,26 @@ def create_statements(table: Table) -> Iterable[str]:
         name = f"{table.name}_by_{'_'.join(fields)}"
         yield f'CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
     yield from history_indexes(table)
+    yield from _deferred_index(table)
+    for index in (*table.far, *([table.deferred] if table.deferred else [])):  # former releases have made them
+        yield f"DROP INDEX IF EXISTS {table.name}_by_{index.replace(',', '_')}"
+
+
+def index_name(table: Table) -> str:
+    """Return the name of the table that is the deferred index of another one in SQLite."""
+    return f"{table.name}_deferred_index"
+
+
+def _deferred_index(table: Table) -> Iterable[str]:
+    """Yield the statements that make a table's deferred index, and what is known of it; what is removed leaves it at once."""
+    if not table.deferred:
+        return
+    fields, name = table.deferred.split(","), index_name(table)
+    same = " AND ".join(f'"{field}" = old."{field}"' for field in fields)
+    yield f"CREATE TABLE IF NOT EXISTS {name} ({_quoted(fields)}, PRIMARY KEY ({_quoted(fields)})) WITHOUT ROWID"
+    yield 'CREATE TABLE IF NOT EXISTS indexed ("of" PRIMARY KEY, upto) WITHOUT ROWID'
+    removed = f"DELETE FROM {name} WHERE {same}"
+    yield f"CREATE TRIGGER IF NOT EXISTS {table.name}_removed AFTER DELETE ON {table.name} BEGIN {removed}; END"
 
 
 def rare_only(table: Table, alias: str = "") -> str:

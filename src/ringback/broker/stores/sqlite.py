@@ -16,6 +16,7 @@ from ringback.broker.records import Record
 from ringback.broker.stores.buffer import Known
 from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
+from ringback.broker.stores.deferred import DeferredIndex
 from ringback.broker.stores.recent import Recent
 from ringback.broker.stores.rows import CODECS, Codec
 from ringback.broker.stores.sqlite_file import connect, opened
@@ -68,6 +69,11 @@ class SqliteStore:
         """
         self._loop = asyncio.get_running_loop()
         self._connection = self._held.enter_context(opened(self._path, self._codecs)).connection
+        try:
+            self._index = DeferredIndex(self._connection)
+        except apsw.Error as error:
+            self._held.close()
+            raise StoreUnavailable(f"cannot open the database {self._path}: {error}") from error
         self._committer = Committer(partial(self._connection.execute, "COMMIT"))
         self._idle_readers = [connect(self._path) for _ in range(_READERS)]
 
@@ -129,7 +135,7 @@ class SqliteStore:
 
     def _run(self, batch: list[_Job]) -> None:
         """Run the jobs in one transaction and hand its commit to the thread."""
-        tx = SqliteTransaction(self._connection, self._known, self._codecs, self._recent)
+        tx = SqliteTransaction(self._connection, self._known, self._codecs, self._recent, self._index)
         answers: list[tuple[asyncio.Future[Any], Any]] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -143,6 +149,8 @@ class SqliteStore:
                     _fail(job.future, error)
             tx.finish()
             tx.flush()
+            if tx.applied:
+                self._index.write()
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to one of the jobs
             self._give_up(batch, error)
             return
@@ -167,6 +175,7 @@ class SqliteStore:
     def _settle(self, tx: SqliteTransaction, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
         self._known.learn(tx.noted)
         self._recent.learn(tx.written, tx.large)
+        self._index.committed()
         self._take(tx.applied)
         for future, answer in answers:
             if not future.done():
@@ -176,6 +185,7 @@ class SqliteStore:
     def _give_up(self, batch: list[_Job], error: BaseException) -> None:
         """Roll back; one job alone is answered with the error, several are run again one by one."""
         cause = _cause(self._connection, error)
+        self._index.rolled_back()
         self._recent = Recent()  # after an error of the disk, only the disk knows what stands on it
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")

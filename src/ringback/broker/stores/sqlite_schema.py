@@ -11,7 +11,7 @@ from ringback.broker.stores import sql
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 _AT_ONCE = 1000
 """Most records that are read at once."""
 

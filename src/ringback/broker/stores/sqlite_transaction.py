@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 import apsw
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Record, Run, Stretch
+from ringback.broker.records import Event, Record, Run, Stretch
 from ringback.broker.stores import pages, sql
 from ringback.broker.stores.buffer import Buffer, Known
 from ringback.broker.stores.contract import Need, Query, Where
+from ringback.broker.stores.deferred import DeferredIndex, of_sort, sort_asked
 from ringback.broker.stores.later import Later
 from ringback.broker.stores.recent import LARGEST, Recent, Written, nothing_written
 from ringback.broker.stores.rows import TABLES, Codec
@@ -30,6 +31,7 @@ class SqliteTransaction:
         known: facets that need not be written again.
         codecs: turn records into rows.
         recent: records as they stand; None where they may have changed since this transaction began.
+        index: of events, written with this transaction; None where it only reads.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class SqliteTransaction:
         known: Known,
         codecs: Mapping[type[Record], Codec],
         recent: Recent | None = None,
+        index: DeferredIndex | None = None,
     ) -> None:
         self._connection = connection
+        self._index = index
         self._codecs = codecs
         self._buffer = Buffer(known, codecs)
         self._recent: Written = recent.records if recent else {}
@@ -69,8 +73,12 @@ class SqliteTransaction:
     def find(self, kind: type[R], query: Query) -> list[R]:
         """See `Transaction.find`."""
         self.flush()
-        record = self._codecs[kind].record
-        return [record(row[0]) for row in pages.find(self._connection.execute, kind, query, near=True)]
+        record, ask = self._codecs[kind].record, self._connection.execute
+        facets = sort_asked(TABLES[kind], query)
+        if facets is None:
+            return [record(row[0]) for row in pages.find(ask, kind, query, near=True)]
+        lacking = self._index is None or self._index.may_lack(facets)
+        return [record(row[0]) for row in of_sort(ask, TABLES[kind], facets, query.limit, lacking=lacking)]
 
     def claim(self, kind: type[R], query: Query, *, wait: bool = False) -> list[R]:  # noqa: ARG002 - one job at a time
         """See `Transaction.claim`; one process writes this file, one job at a time."""
@@ -101,9 +109,14 @@ class SqliteTransaction:
         for kind, written in self.written.items():
             written.update(self._buffer.pending[kind])
         for kind, drops, rows in self._buffer.take():
+            index = self._index if kind is Event else None
             if drops:
                 self._connection.executemany(_DROP[kind], drops)
+                if index:
+                    index.remove(drops)
             if rows:
                 self._connection.executemany(_PUT[kind], rows)
                 if kind is Run:
                     self.large += [(row[0],) for row in rows if len(row[-1]) > LARGEST]
+                if index:
+                    index.add(rows)

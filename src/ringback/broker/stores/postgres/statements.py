@@ -40,7 +40,7 @@ def create_statements(table: Table) -> Iterable[str]:
     columns += ["record bytea NOT NULL", f"PRIMARY KEY ({_quoted(table.key)})"]
     lines = ",\n  ".join(columns)
     yield f"CREATE TABLE {table.name} (\n  {lines}\n)"
-    for index in table.indexes:
+    for index in (*table.indexes, *table.far, *([table.deferred] if table.deferred else [])):
         fields = index.split(",")
         name = f"{table.name}_by_{'_'.join(fields)}"
         yield f'CREATE INDEX {name} ON {table.name} ({_quoted(fields)}) WHERE "{fields[0]}" IS NOT NULL'
