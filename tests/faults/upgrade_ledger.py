@@ -98,12 +98,12 @@ class Ledger:
 
     def of(self, *paths: str) -> set[str]:
         """Return the acknowledged messages of some paths."""
-        return {one for one, path in list(self.acknowledged.items()) if path in paths}
+        return {one for one, path in self.acknowledged.copy().items() if path in paths}
 
     def to_come(self) -> set[str]:
         """Return what was acknowledged and has not got through."""
         without = self.of(*FAILING, *NEVER)
-        return {one for one in list(self.acknowledged) if not self.through[one]} - without
+        return {one for one in self.acknowledged.copy() if not self.through[one]} - without
 
     def wait_for_all(self) -> None:
         """Wait until everything has got through, as long as anything still comes."""

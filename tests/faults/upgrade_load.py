@@ -164,7 +164,7 @@ class Load:
 
     def notify(self) -> None:
         """Tell all orders that have not been told and may be waiting."""
-        names = {name for workflow, name in list(self.ledger.runs.values()) if workflow == "order"}
+        names = {name for workflow, name in self.ledger.runs.copy().values() if workflow == "order"}
         for name in names - self.ledger.notified:
             if self.ledger.steps[f"{name} left"] and self.ledger.steps[f"{name} right"]:
                 answer = self.call("POST", f"/v2/notify/ready-{name}", content=json.dumps(f"event of {name}"))
