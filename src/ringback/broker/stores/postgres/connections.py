@@ -12,6 +12,8 @@ SCHEMA = "ringback"
 _CONNECT_SECONDS = 5
 _LEAST_PATIENCE = 10
 """Seconds a statement is given at least; a server that does not answer for longer counts as away."""
+LONG = 6 * 3600
+"""Seconds that a statement is given which goes through all there is: an index is made, a table is copied."""
 _STATEMENTS_KEPT = 1000
 
 LOST = (
@@ -29,7 +31,7 @@ LOST = (
 """What is raised when the server is away; the next connection may find it again."""
 
 
-async def connect(url: str, timeout_ms: int) -> "asyncpg.Connection[Any]":
+async def connect(url: str, timeout_ms: int, patience: int | None = None) -> "asyncpg.Connection[Any]":
     """Return a connection.
 
     A process that hangs in the middle of a transaction must not block the others: the server ends such a session, well before
@@ -38,11 +40,12 @@ async def connect(url: str, timeout_ms: int) -> "asyncpg.Connection[Any]":
     Args:
         url: where.
         timeout_ms: after how long a silent node is taken for dead.
+        patience: seconds that a statement is given; those of a broker get as long as it takes to be taken for dead.
 
     Raises:
         StoreUnavailable: the server cannot be reached, or does not let us in.
     """
-    patience = max(_LEAST_PATIENCE, timeout_ms // 1000)
+    patience = patience or max(_LEAST_PATIENCE, timeout_ms // 1000)
     try:
         connection = await asyncpg.connect(
             url, timeout=_CONNECT_SECONDS, command_timeout=patience + 1, statement_cache_size=_STATEMENTS_KEPT

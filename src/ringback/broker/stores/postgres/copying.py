@@ -12,7 +12,7 @@ from ringback.broker.records import Node, Record
 from ringback.broker.stores import sql
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.postgres import schema
-from ringback.broker.stores.postgres.connections import LOST, SCHEMA, connect, place, told
+from ringback.broker.stores.postgres.connections import LONG, LOST, SCHEMA, connect, place, told
 from ringback.broker.stores.postgres.statements import fitting
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 from ringback.broker.stores.sqlite_file import opened
@@ -42,7 +42,7 @@ async def copy(
     """
     with opened(file, codecs, keep=False) as source:
         await schema.migrate(url)
-        connection = await connect(url, _TIMEOUT_MS)
+        connection = await connect(url, _TIMEOUT_MS, LONG)
         try:
             return await _copy_all(source.connection, connection, url, progress)
         except (asyncpg.PostgresError, *LOST) as error:
@@ -54,7 +54,7 @@ async def copy(
 async def _copy_all(source: apsw.Connection, connection: Any, url: str, progress: Progress) -> dict[str, int]:
     tables = [table for table in TABLES.values() if table.kind is not Node]
     async with connection.transaction():
-        await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         names = ", ".join(table.name for table in TABLES.values())
         await connection.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")  # no broker may join or write meanwhile
         for table in TABLES.values():

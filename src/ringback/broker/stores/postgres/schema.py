@@ -1,5 +1,6 @@
 """The schema in PostgreSQL: numbered migrations, forward only, each written so that the release before it works on."""
 
+import asyncio
 import logging
 import re
 from importlib import resources
@@ -9,7 +10,7 @@ import asyncpg
 from msgspec import Struct
 
 from ringback.broker.stores.contract import StoreUnavailable
-from ringback.broker.stores.postgres.connections import LOST, SCHEMA, connect, place, told
+from ringback.broker.stores.postgres.connections import LONG, LOST, SCHEMA, connect, place, told
 
 _log = logging.getLogger("ringback.postgres")
 
@@ -18,6 +19,11 @@ _DOOR = 7_411_904_512
 
 
 _TIMEOUT_MS = 15_000
+_LOCK_MS = 1000
+"""How long a migration waits for a table, and everybody else for it."""
+_PAUSE_S = 2.0
+_PATIENCE_S = 60.0
+"""How long it tries."""
 
 
 class Migration(Struct, frozen=True):
@@ -45,16 +51,20 @@ def migrations() -> list[Migration]:
 async def migrate(url: str, timeout_ms: int = _TIMEOUT_MS, upto: int | None = None) -> list[Migration]:
     """Bring a database up to date; return what was done.
 
+    Each migration is one transaction: whoever is killed in between leaves whole ones behind, and the next run does the rest.
+    One that needs a table for itself, while a dump or a report holds it, asks for a moment only and then tries again: what
+    waits behind it is the brokers' work.
+
     Args:
         url: where.
         timeout_ms: after how long a silent node is taken for dead.
         upto: last migration to run; all of them without.
 
     Raises:
-        StoreUnavailable: the server cannot be reached, refuses, or its schema is too new for this release.
+        StoreUnavailable: the server cannot be reached, refuses, its schema is too new for this release, or a table is in use.
     """
     known = migrations()
-    connection = await connect(url, timeout_ms)
+    connection = await connect(url, timeout_ms, LONG)
     try:
         done = await _version(connection)
         if done is None or done[0] < known[-1].number:
@@ -88,23 +98,45 @@ async def pending(url: str) -> list[Migration]:
 
 
 async def _run(connection: "asyncpg.Connection[Any]", known: list[Migration]) -> list[Migration]:
-    ran = []
-    async with connection.transaction():
+    return [one for one in known if await _ran(connection, one)]
+
+
+async def _ran(connection: "asyncpg.Connection[Any]", one: Migration) -> bool:
+    """Run a migration, unless it was run; as long as a table is in use, try again."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _PATIENCE_S
+    while True:
+        try:
+            async with connection.transaction():
+                return await _run_one(connection, one)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            if loop.time() > end:
+                raise StoreUnavailable(
+                    f"migration {one.number} ({one.name}) cannot begin: a table is in use by another session, perhaps a dump"
+                    f" or a report, for more than {_PATIENCE_S} s; nothing of it was done, try again when that is over"
+                ) from error
+            _log.info("migration %s waits: a table is in use by another session", one.number)
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _run_one(connection: "asyncpg.Connection[Any]", one: Migration) -> bool:
+    if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _DOOR):
+        _log.info("another process migrates the database; waiting until it is through")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _DOOR)
-        done = await _version(connection)
-        if done is None:
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            await connection.execute(
-                "CREATE TABLE migrations (number int PRIMARY KEY, name text NOT NULL, oldest int NOT NULL,"
-                " at timestamptz NOT NULL DEFAULT now())"
-            )
-        for one in known:
-            if done is None or one.number > done[0]:
-                _log.info("migration %s: %s", one.number, one.name)
-                await connection.execute(one.statements)
-                await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", one.number, one.name, one.oldest)
-                ran.append(one)
-    return ran
+    done = await _version(connection)
+    if done is None:
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        await connection.execute(
+            "CREATE TABLE migrations (number int PRIMARY KEY, name text NOT NULL, oldest int NOT NULL,"
+            " at timestamptz NOT NULL DEFAULT now())"
+        )
+    elif one.number <= done[0]:
+        return False
+    _log.info("migration %s: %s", one.number, one.name)
+    await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+    await connection.execute(one.statements)
+    await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", one.number, one.name, one.oldest)
+    return True
 
 
 async def _version(connection: "asyncpg.Connection[Any]") -> tuple[int, int] | None:
