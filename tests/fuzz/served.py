@@ -9,8 +9,9 @@ from typing import Any, cast
 from ringback.broker.api.api import explain
 from ringback.broker.api.connection import Connection, ServerLimits
 from ringback.broker.api.server import Server
+from ringback.broker.records import DeadLetter
 from ringback.broker.stores.memory import MemoryStore, Rows
-from ringback.wire.http import Request, Response
+from ringback.wire.http import Outcome, Request, Response
 from simulation.virtual import VirtualLoop
 from support.inprocess import OTHER, TOKEN, InProcess, inprocess
 
@@ -146,14 +147,16 @@ def _rows() -> Rows:
 
 
 async def _fill(ringed: InProcess) -> None:
-    """Something of each sort, and a message of another account."""
-    run = {
-        "Upstash-Workflow-Init": "true",
-        "Upstash-Workflow-RunId": "wfr_1",
-        "Upstash-Workflow-Url": "https://a.example/",
-    }
-    item = {"destination": "https://a.example/", "headers": run | {"Upstash-Delay": "1d"}, "body": "x"}
-    await ringed.call("POST", "/v2/batch", [item])
+    """Something of each sort, failures among it, and a message of another account."""
+    run = {"Upstash-Workflow-Init": "true", "Upstash-Workflow-Url": "https://a.example/", "Upstash-Label": "a"}
+    waiting = run | {"Upstash-Workflow-RunId": "wfr_1", "Upstash-Delay": "1d"}
+    failed = run | {"Upstash-Workflow-RunId": "wfr_failed"}
+    items = [{"destination": "https://a.example/", "headers": one, "body": "x"} for one in (waiting, failed)]
+    ringed.respond = lambda _: Outcome(489, [("Upstash-NonRetryable-Error", "true")])
+    await ringed.call("POST", "/v2/batch", items)
+    await ringed.publish("https://a.example/", upstash_label="a", upstash_queue_name="q")
+    await ringed.settle()
+    assert await ringed.store.read(lambda tx: tx.count(DeadLetter)) == 2
     await ringed.call("POST", "/v2/topics/t/endpoints", {"endpoints": [{"url": "https://a.example/"}]})
     await ringed.call("POST", "/v2/schedules/https://a.example/", upstash_cron="0 0 1 1 *", upstash_schedule_id="s")
     await ringed.call("POST", "/v2/enqueue/q/https://a.example/", b"x", upstash_delay="1d")
