@@ -11,16 +11,17 @@ import heapq
 from collections.abc import Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import Any, get_args
+from typing import Any
 
 from msgspec.structs import replace
 
-from ringback.broker.records import Event, Record, Run, RunState, State
+from ringback.broker.records import Record
+from ringback.broker.stores.arms import arms, direction, place_of, rare_arms, rare_in_range
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.deferred import indexed_upto
 from ringback.broker.stores.fitting import about_of, fits, fitting, own_of
-from ringback.broker.stores.rows import TABLES, Table
-from ringback.broker.stores.sql import Ask, Statement, condition, find_statement, index_name, rare_only
+from ringback.broker.stores.rows import TABLES
+from ringback.broker.stores.sql import Ask, Statement, condition, find_statement, index_name
 from ringback.broker.stores.stretches import segments
 
 _MERGED = 200
@@ -35,8 +36,6 @@ _RARE = 10_000
 """Most records in rare states that are walked through before anything else is tried."""
 _SORTED = 30_000
 """Most places that are sorted to find a page among them."""
-
-_STATES = {Event: State, Run: RunState}
 
 Rows = list[tuple[Any, ...]]
 _TOO_MANY = (None,)
@@ -65,15 +64,15 @@ def find(ask: Ask, kind: type[Record], query: Query, *, near: bool) -> Rows:
     if not ids:
         return []
     indexed = indexed_upto(ask, TABLES[kind]) if near and TABLES[kind].deferred else None
-    arms = _arms(kind, query, ids, indexed)
-    if arms:
-        return merge(ask, arms, query)
+    merged = arms(kind, query, ids, indexed, _MERGED)
+    if merged:
+        return merge(ask, merged, query)
     asked = fits(about)
     rows = list(ask(*_walked(kind, query, asked, near=near, within=_PROBED)))
     if len(rows) >= query.limit or _count(ask, _in_range(kind, query), _PROBED) <= _PROBED:
         return rows
-    rare = _rare_arms(kind, query, asked)
-    if rare and _count(ask, _rare_in_range(kind, query), _RARE) <= _RARE:
+    rare = rare_arms(kind, query, asked)
+    if rare and _count(ask, rare_in_range(kind, query), _RARE) <= _RARE:
         return merge(ask, rare, query)
     if len(rows) >= query.limit / _PROMISING:
         rows = list(ask(*_walked(kind, query, asked, near=near, within=_PROBED * _PROMISING)))
@@ -91,7 +90,7 @@ def _walked_in_parts(ask: Ask, kind: type[Record], query: Query, about: Sequence
     for before, last in segments(ask, kind, query, about):
         where = (*query.where, Where(place, ">", before), Where(place, "<=", last))
         part = replace(query, where=where, limit=query.limit - len(rows))
-        rare = _rare_arms(kind, part, asked)
+        rare = rare_arms(kind, part, asked)
         rows += merge(ask, rare, part) if rare else ask(*_walked(kind, part, asked, near=near))
         if len(rows) >= query.limit:
             break
@@ -102,68 +101,6 @@ def _are_some_without_facets(ask: Ask, kind: type[Record]) -> bool:
     """Records of former releases have none, and are asked themselves as long as they are kept."""
     table = TABLES[kind]
     return bool(table.alike) and any(ask(f"SELECT 1 FROM {table.name} r WHERE r.facets IS NULL LIMIT 1", []))
-
-
-def _asked_state(table: Table, query: Query) -> Where | None:
-    return next((one for one in query.where if one.column == table.faceted), None)
-
-
-def _states(asked: Where) -> Sequence[Any]:
-    return asked.value if asked.op == "in" else (asked.value,)
-
-
-def _arms(kind: type[Record], query: Query, ids: list[int], indexed: int | None) -> list[Statement]:
-    """Return a statement for each facets and state, whose rows come in the order of an index; none if there are too many.
-
-    Where the index is written later, as far as `indexed`, one more walks through the rest.
-    """
-    table = TABLES[kind]
-    asked = _asked_state(table, query)
-    states: Sequence[Any] = (None,)
-    if asked is not None:
-        states = _states(asked)
-    elif table.faceted == "state":
-        states = get_args(_STATES[kind])  # the index holds them one after the other
-    if len(ids) * len(states) > _MERGED:
-        return []
-    rest = [one for one in own_of(kind, query) if one is not asked]
-    if indexed is not None:
-        before, after = Where(table.key[0], "<=", indexed), Where(table.key[0], ">", indexed)
-        own = [*rest, after] if asked is None else [*rest, after, asked]
-        among = Statement(f"r.facets IN ({', '.join('?' * len(ids))})", list(ids))
-        return [
-            *(
-                _ordered(table, query, _same("i", table, number, state), [*rest, before], "i")
-                for number in ids
-                for state in states
-            ),
-            _ordered(table, query, among, own),
-        ]
-    return [_ordered(table, query, _same("r", table, number, state), rest) for number in ids for state in states]
-
-
-def _same(alias: str, table: Table, facets: int, state: Any) -> Statement:
-    if state is None:
-        return Statement(f"{alias}.facets = ?", [facets])
-    return Statement(f"{alias}.facets = ? AND {alias}.{table.faceted} = ?", [facets, state])
-
-
-def _ordered(table: Table, query: Query, first: Statement, rest: list[Where], index: str = "") -> Statement:
-    """Return a statement whose rows come in order: of the table, or of its deferred index, called `index`."""
-    values, key, by = list(first.values), table.key[0], index or "r"
-    where = " AND ".join([first.text, *(condition(by if one.column == key else "r", one, values) for one in rest)])
-    source = (
-        f"{index_name(table)} {index} CROSS JOIN {table.name} r ON r.{key} = {index}.{key}"
-        if index
-        else f"{table.name} r"
-    )
-    text = f"SELECT r.record, {by}.{key} AS place FROM {source} WHERE {where}"
-    return Statement(f"{text} ORDER BY {by}.{key}{_direction(query)} LIMIT ?", [*values, query.limit])
-
-
-def _place(table: Table) -> str:
-    """Return the column that history is in the order of."""
-    return f"r.{table.key[0]}"
 
 
 def _merged_here(ask: Ask, arms: list[Statement], query: Query) -> Rows:
@@ -178,34 +115,7 @@ def _merged_there(ask: Ask, arms: list[Statement], query: Query) -> Rows:
         return list(ask(*arms[0]))
     text = " UNION ALL ".join(f"({arm.text})" for arm in arms)
     values = [value for arm in arms for value in arm.values]
-    return list(ask(f"{text} ORDER BY place{_direction(query)} LIMIT ?", [*values, query.limit]))
-
-
-def _rare_arms(kind: type[Record], query: Query, fit: Statement) -> list[Statement]:
-    """Return a statement for each state that is asked for, if there is an index of all of them."""
-    table = TABLES[kind]
-    asked = _asked_state(table, query)
-    if asked is None or not set(_states(asked)).isdisjoint(table.common):
-        return []
-    rest = [one for one in own_of(kind, query) if one is not asked]
-    rare = _not_common(table)
-    return [
-        _ordered(table, query, Statement(f"r.{table.faceted} = ?{rare} AND {fit.text}", [state, *fit.values]), rest)
-        for state in _states(asked)
-    ]
-
-
-def _rare_in_range(kind: type[Record], query: Query) -> Statement:
-    """All records of the rare states that are asked for, whatever they are about."""
-    table = TABLES[kind]
-    values: list[Any] = []
-    conditions = [condition("r", one, values) for one in query.where if one.column in (*query.order, table.faceted)]
-    return Statement(f"{table.name} r WHERE {' AND '.join(conditions)}{_not_common(table)}", values)
-
-
-def _not_common(table: Table) -> str:
-    """The words that the index of rare values is declared with: a planner takes it only where it finds them."""
-    return f" AND {rare_only(table, 'r.')}" if table.common else ""
+    return list(ask(f"{text} ORDER BY place{direction(query)} LIMIT ?", [*values, query.limit]))
 
 
 def _count(ask: Ask, source: Statement, most: int) -> int:
@@ -229,7 +139,7 @@ def _sorted(kind: type[Record], query: Query, all_: Statement, indexed: int | No
     of a column that has none.
     """
     table, values = TABLES[kind], [*all_.values, _MANY + 1]
-    place, order, few = _place(table), f"ORDER BY place{_direction(query)}", "(SELECT count(*) FROM sorts) <= ?"
+    place, order, few = place_of(table), f"ORDER BY place{direction(query)}", "(SELECT count(*) FROM sorts) <= ?"
     found = []
     for source, same, own in _places(kind, query, indexed):
         where = [same, *(condition("r", one, values) for one in own), few]
@@ -267,7 +177,7 @@ def _walked(kind: type[Record], query: Query, fit: Statement, *, near: bool, wit
 
     PostgreSQL remembers the answers for facets that come again, if they are asked in a join.
     """
-    order = f" ORDER BY {_place(TABLES[kind])}{_direction(query)}"
+    order = f" ORDER BY {place_of(TABLES[kind])}{direction(query)}"
     values: list[Any] = []
     source, rest = f"{TABLES[kind].name} r", own_of(kind, query)
     if within is not None:
@@ -278,7 +188,3 @@ def _walked(kind: type[Record], query: Query, fit: Statement, *, near: bool, wit
     where = " AND ".join([fit.text if near else "TRUE", *(condition("r", one, values) for one in rest)])
     source = source if near else f"{source} CROSS JOIN LATERAL {fit.text} fit"
     return Statement(f"SELECT r.record FROM {source} WHERE {where}{order} LIMIT ?", [*values, query.limit])
-
-
-def _direction(query: Query) -> str:
-    return " DESC" if query.descending else ""
