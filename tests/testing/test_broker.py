@@ -332,3 +332,12 @@ def test_a_third_party_calls_the_address_it_was_given(ringback_broker: TestBroke
     ringback_broker.run_until_idle()
     assert run.result == ["PUT", {"video": "a.mp4"}, "7"]
     assert ringback_broker.call_webhook(address, {"video": "a.mp4"}) == 404
+
+
+async def test_an_application_and_its_url_in_the_wrong_order_are_told() -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
+        """Answer nothing."""
+
+    async with AsyncTestBroker() as broker:
+        with pytest.raises(TypeError, match="the application first"):
+            broker.mount("https://shop.test", app)  # type: ignore[arg-type]

@@ -42,6 +42,8 @@ def test_a_job_is_queued_processed_and_done_and_counted_once(studio: World) -> N
     assert studio.used() == before + 1
     video = studio.http.get(str(job["videoUrl"]), follow_redirects=True)
     assert (video.status_code, video.headers["content-type"]) == (200, "video/mp4")
+    head = studio.http.head(str(job["videoUrl"]), follow_redirects=True)
+    assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(len(video.content)), b"")
     assert (
         studio.http.get(str(job["videoUrl"]), headers={"Range": "bytes=0-99"}, follow_redirects=True).status_code == 206
     )

@@ -94,7 +94,12 @@ def tell_survey(name: str, seen: Survey, changed: str | None) -> None:
     click.echo(f"Queue {name}")
     _print(table)
     if seen.next_runs:
-        click.echo(f"{seen.next_runs} next runs go or stay with their schedules.")
+        runs = (
+            "1 next run goes or stays with its schedule"
+            if seen.next_runs == 1
+            else f"{seen.next_runs} next runs go or stay with their schedules"
+        )
+        click.echo(f"{runs}.")
     for line in (*([changed] if changed else []), *seen.about_queue):
         click.echo(f"Note: {line}")
     _tell("Stays in BullMQ:", seen.reasons)

@@ -117,7 +117,12 @@ class Stage:
         """Let an ASGI or WSGI application answer at all URLs that begin with `base`; return `base`.
 
         The lifespan of an ASGI application begins before its first request and ends with the broker.
+
+        Raises:
+            TypeError: `app` is no application, or `base` no URL.
         """
+        if not callable(app) or not isinstance(base, str):
+            raise TypeError("mount(app, base): give the application first, then the URL at which it answers")
         lifespan = Lifespan(app) if is_asgi(app) else None
         if lifespan is not None:
             self._lifespans.append(lifespan)

@@ -41,6 +41,7 @@ def routes(studio: Studio, known: Any) -> APIRouter:
             name = studio.uploads.keep(Path(file.name), ".jpg", "image/jpeg")
         return Uploaded(url=f"{studio.settings.public_url}/uploads/{name}")
 
+    @router.head("/uploads/{name}", include_in_schema=False)
     @router.get("/uploads/{name}", response_class=RedirectResponse, responses=LINK | problems(404, 422, 503))
     def get_upload(name: str) -> RedirectResponse:
         """An uploaded photo: leads to a link that is good for ten minutes."""
@@ -52,11 +53,13 @@ def routes(studio: Studio, known: Any) -> APIRouter:
         samples = {path.name: path for path in PHOTOS.glob("*.jpg")}
         return _file(samples.get(name), "image/jpeg")
 
+    @router.head("/videos/{name}", include_in_schema=False)
     @router.get("/videos/{name}", response_class=RedirectResponse, responses=LINK | problems(404, 422, 503))
     def get_video(name: str) -> RedirectResponse:
         """A finished video: leads to a link that is good for ten minutes."""
         return _link(studio.videos, name, "video/mp4")
 
+    @router.head("/files/{kind}/{name}", include_in_schema=False)
     @router.get("/files/{kind}/{name}", response_class=FileResponse, responses=_FILE | problems(404, 422))
     def get_file(kind: Literal["uploads", "videos"], name: str, until: int, signature: str) -> FileResponse:
         """A file in our own folder, for whoever has a link; ranges are served, so that players can seek."""
