@@ -56,6 +56,7 @@ async def test_attempts_that_take_minutes_are_counted_with_their_time(
     await ringed.broker.dispatcher.idle()
     told = await figures(ringed)
     assert (told["ringback_attempt_seconds_count"], told["ringback_attempt_seconds_sum"]) == (1, 100)
+    assert told["ringback_events_total/ACTIVE"] == 1
 
 
 async def test_without_a_token_nothing_is_told(ringed: InProcess) -> None:

@@ -21,6 +21,7 @@ from ringback.wire.http import Request, Response
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OUTCOMES = frozenset({"DELIVERED", "ERROR"})
+_MOST_SLOW = 100_000
 _GAUGES = {
     "due": ("ringback_messages_due", "Messages whose time has come and that no node has taken yet."),
     "later": ("ringback_messages_later", "Messages that wait for their time: delays and retries."),
@@ -50,26 +51,41 @@ class Metrics:
         self.events = Counter(dict.fromkeys(get_args(State), 0))
         self.runs = Counter(dict.fromkeys(("RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED"), 0))
         self.attempts = Counter(dict.fromkeys(("2xx", "3xx", "4xx", "5xx", "none"), 0))
+        self._slow: set[int] = set()
         self._durations = [0] * (len(BOUNDS_MS) + 1)
         self._duration_sum = 0
 
     def see(self, applied: Applied) -> None:
-        """Count what is durable; the beginning and the outcome of an attempt come in one transaction."""
-        begun: dict[int, int] = {}
+        """Count what is durable; the beginning and the outcome of an attempt come in one transaction.
+
+        The beginning of a slow one has come before, too, and counts once.
+        """
+        begun: dict[int, Event] = {}
         events = self.events
         for event in applied.put(Event):
-            events[event.state] += 1
             if event.state == "ACTIVE":
-                begun[event.message] = event.at
+                begun[event.message] = event
+                events["ACTIVE"] += event.pos not in self._slow
                 continue
+            events[event.state] += 1
             took = None
             if event.state in _OUTCOMES:
-                took = max(0, event.at - begun.pop(event.message, event.at))
+                beginning = begun.pop(event.message, event)
+                self._slow.discard(beginning.pos)
+                took = max(0, event.at - beginning.at)
                 self._attempt(event, took)
             self._note(event, took)
+        if begun:
+            self._note_slow(begun.values())
         for run in applied.put(Run):
             if run.state != "RUN_STARTED" and run.failure is None:
                 self.runs[run.state] += 1
+
+    def _note_slow(self, begun: Iterable[Event]) -> None:
+        """Remember what has begun and is not over; what was broken off never is."""
+        if len(self._slow) > _MOST_SLOW:
+            self._slow.clear()
+        self._slow.update(event.pos for event in begun)
 
     def _attempt(self, outcome: Event, took: int) -> None:
         self.attempts[f"{outcome.status // 100}xx" if outcome.status else "none"] += 1
