@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -73,6 +74,25 @@ async def test_a_job_that_raises_leaves_nothing_and_harms_no_other(store: Store)
     await also
     found = await store.read(lambda tx: [one.seq for one in tx.find(Message, Query(order=("seq",)))])
     assert found == [2, 3]
+
+
+async def test_a_refusal_that_rests_on_what_was_just_written_is_told_when_that_is_durable(store: Store) -> None:
+    """Or it would be wrong where the transaction is given up."""
+    told_early: list[bool] = []
+    answers: list[Any] = []
+    store.on_handed(lambda _: told_early.append(any(one.done() for one in answers)))
+
+    def refuse_if_there(tx: Transaction) -> None:
+        if tx.get(Lane, "t", "flow", "k") is not None:
+            raise LookupError
+
+    answers.append(store.write(lambda tx: tx.apply(Changes(put=[Lane("t", "flow", "k")]))))
+    answers.append(store.write(refuse_if_there))
+    await answers[0]
+    with pytest.raises(LookupError):
+        await answers[1]
+    assert told_early
+    assert not any(told_early)
 
 
 async def test_changes_are_seen_once_they_are_durable_and_before_the_answer(store: Store) -> None:

@@ -13,6 +13,7 @@ import apsw
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Record
+from ringback.broker.stores.answer import Answer
 from ringback.broker.stores.buffer import Known
 from ringback.broker.stores.committer import Committer
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
@@ -136,17 +137,17 @@ class SqliteStore:
     def _run(self, batch: list[_Job]) -> None:
         """Run the jobs in one transaction and hand its commit to the thread."""
         tx = SqliteTransaction(self._connection, self._known, self._codecs, self._recent, self._index)
-        answers: list[tuple[asyncio.Future[Any], Any]] = []
+        answers: list[Answer] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for job in batch:
                 applied = len(tx.applied)
                 try:
-                    answers.append((job.future, job.run(tx)))
+                    answers.append(Answer(job.future, job.run(tx)))
                 except Exception as error:
                     if len(tx.applied) > applied:
                         raise
-                    _fail(job.future, error)
+                    answers.append(Answer(job.future, error=error))
             tx.finish()
             tx.flush()
             if tx.applied:
@@ -165,21 +166,20 @@ class SqliteStore:
         error: BaseException | None,
         batch: list[_Job],
         tx: SqliteTransaction,
-        answers: list[tuple["asyncio.Future[Any]", Any]],
+        answers: list[Answer],
     ) -> None:
         if error is not None:
             self._give_up(batch, error)
             return
         self._settle(tx, answers)
 
-    def _settle(self, tx: SqliteTransaction, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+    def _settle(self, tx: SqliteTransaction, answers: list[Answer]) -> None:
         self._known.learn(tx.noted)
         self._recent.learn(tx.written, tx.large)
         self._index.committed()
         self._take(tx.applied)
-        for future, answer in answers:
-            if not future.done():
-                future.set_result(answer)
+        for answer in answers:
+            answer.tell()
         self._next()
 
     def _give_up(self, batch: list[_Job], error: BaseException) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Delivery, Record
+from ringback.broker.stores.answer import Answer
 from ringback.broker.stores.buffer import Known
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.postgres import green, schema
@@ -193,23 +194,21 @@ class PostgresStore:
                 return
         raise StoreUnavailable(f"the database is too busy: {told(reason)}")
 
-    def _run_jobs(
-        self, tx: PostgresTransaction, batch: list[Job], needs: Sequence[Need]
-    ) -> list[tuple["asyncio.Future[Any]", Any]]:
+    def _run_jobs(self, tx: PostgresTransaction, batch: list[Job], needs: Sequence[Need]) -> list[Answer]:
         """Run jobs one after the other, up to the write of what they gathered."""
         if needs:
             tx.load(needs)
-        answers = []
+        answers: list[Answer] = []
         for job in batch:
             applied = len(tx.applied)
             try:
-                answers.append((job.future, job.run(tx)))
+                answers.append(Answer(job.future, job.run(tx)))
             except (Stale, asyncpg.PostgresError, *LOST):
                 raise  # not the job's own
             except Exception as error:
                 if len(tx.applied) > applied:
                     raise _Broken from error
-                _fail([job], error)
+                answers.append(Answer(job.future, error=error))
         try:
             tx.finish()
         except (Stale, asyncpg.PostgresError, *LOST):
@@ -231,13 +230,12 @@ class PostgresStore:
         cause = error.__cause__ if isinstance(error, _Broken) else None
         _fail(open_jobs, cause or StoreUnavailable(f"the database refused: {told(error)}"))
 
-    def _settle(self, tx: PostgresTransaction, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+    def _settle(self, tx: PostgresTransaction, answers: list[Answer]) -> None:
         self._note_own(tx.applied)
         self._known.learn(tx.noted)
         self._take(tx.applied)
-        for future, answer in answers:
-            if not future.done():
-                future.set_result(answer)
+        for answer in answers:
+            answer.tell()
 
     def _note_own(self, applied: list[Changes]) -> None:
         """Remember the deliveries that are leased to this broker from now on: settling them needs no read."""
