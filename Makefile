@@ -34,7 +34,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks.workflows
 	@$(BIN)/python -m benchmarks.nodes
 
-## simulate: random histories with crashes, SEEDS of them
+## simulate: random histories with crashes, SEEDS of them, and a twentieth of that on PostgreSQL, statement by statement
 simulate: setup
 	@SEEDS=$(or $(SEEDS),1000) $(BIN)/pytest -q tests/simulation
 

@@ -13,6 +13,7 @@ from simulation.attic import Attic
 from simulation.ends import Ends
 from simulation.graves import Graves
 from simulation.known import Known
+from simulation.once import Once
 from simulation.timetable import Timetable
 from simulation.together import Together
 from simulation.verdict import hold
@@ -53,6 +54,7 @@ class Account:
             Together(self.rows, known, seen, self.graves.again),
             Attic(self.rows, limits, seen),
             Ends(self.rows, known, seen),
+            Once(limits),
         )
         self.ended: dict[int, str] = {}
         self.run_ends: dict[str, str] = {}
@@ -67,8 +69,11 @@ class Account:
             for record in changes.drop:
                 before = self.rows[type(record)].pop(CODECS[type(record)].key(record), None)
                 self._gone(writer, before)
-                for book in self._books if before is not None else ():
-                    book.gone(before)
+                for book in self._books:
+                    if before is None:
+                        book.missing(record)
+                    else:
+                        book.gone(before)
             for record in changes.put:
                 key = CODECS[type(record)].key(record)
                 before = self.rows[type(record)].get(key)

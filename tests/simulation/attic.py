@@ -6,7 +6,7 @@ from ringback.broker.ids import instant_of
 from ringback.broker.records import DeadLetter, Delivery, Event, Message, Record, Run
 from ringback.broker.settings import Limits
 from ringback.broker.stores.memory import Rows
-from simulation.book import CLOCKS_MS, Book
+from simulation.book import Book, clocks_ms
 from simulation.verdict import hold
 from simulation.virtual import now
 
@@ -44,7 +44,7 @@ class Attic(Book):
 
     def _is_old(self, what: str, number: int, kept_ms: int) -> None:
         age = now() - instant_of(number)
-        hold(age >= kept_ms - CLOCKS_MS, f"{what} was forgotten after {age} ms")
+        hold(age >= kept_ms - clocks_ms(), f"{what} was forgotten after {age} ms")
         self._seen[f"{what} was forgotten"] += 1
 
 
@@ -57,7 +57,7 @@ def is_swept(rows: Rows, limits: Limits) -> None:
     ):
         oldest = min((key[0] for key in rows[kind]), default=None)
         age = 0 if oldest is None else now() - instant_of(oldest)
-        hold(age <= kept_ms + SWEPT_MS + CLOCKS_MS, f"a {kind.__name__} is {age} ms old and still there")
+        hold(age <= kept_ms + SWEPT_MS + clocks_ms(), f"a {kind.__name__} is {age} ms old and still there")
 
 
 def _longest(limits: Limits) -> int:

@@ -6,10 +6,12 @@ from collections import Counter
 import pytest
 
 HAPPENED = pytest.StashKey[Counter[str]]()
+MET = pytest.StashKey[Counter[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[HAPPENED] = Counter()
+    config.stash[MET] = Counter()
 
 
 @pytest.fixture
@@ -18,10 +20,17 @@ def happened(request: pytest.FixtureRequest) -> Counter[str]:
     return request.config.stash[HAPPENED]
 
 
+@pytest.fixture
+def met(request: pytest.FixtureRequest) -> Counter[str]:
+    """Counts what happened in all histories on PostgreSQL."""
+    return request.config.stash[MET]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    happened = config.stash[HAPPENED]
-    if "SEEDS" not in os.environ or not happened:
-        return
-    terminalreporter.section("what happened in these histories")
-    for what, times in sorted(happened.items()):
-        terminalreporter.write_line(f"{times:>10} {what}")
+    for key, title in ((HAPPENED, "these histories"), (MET, "the histories on PostgreSQL")):
+        happened = config.stash[key]
+        if "SEEDS" not in os.environ or not happened:
+            continue
+        terminalreporter.section(f"what happened in {title}")
+        for what, times in sorted(happened.items()):
+            terminalreporter.write_line(f"{times:>10} {what}")

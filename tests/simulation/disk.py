@@ -79,6 +79,10 @@ class Disk:
     _queue: list[Job] = field(default_factory=list)
     _open: Write | None = None
 
+    def store(self, *, shared: bool) -> "NodeStore":
+        """Return a way to it for a broker."""
+        return NodeStore(self, shared=shared)
+
     def is_idle(self) -> bool:
         """Whether everything that was written is durable."""
         return self._open is None
@@ -182,6 +186,8 @@ class NodeStore:
         still: the process stands still: it hears nothing until it goes on.
         gone: the process is no more: nothing is answered.
         number: tells the number the broker's leases carry.
+        is_sure: tells whether the broker knows that nobody takes it for dead.
+        tasks: what runs by itself.
     """
 
     def __init__(self, disk: Disk, *, shared: bool) -> None:
@@ -189,7 +195,9 @@ class NodeStore:
         self.shared = shared
         self.cut_off = self.still = self.gone = False
         self.number: Callable[[], int] = lambda: 0
+        self.is_sure: Callable[[], bool] = lambda: True
         self.take: Callable[[Sequence[Changes]], None] = lambda _: None
+        self.tasks: tuple[asyncio.Task[None], ...] = ()
         self._unheard: list[Callable[[], None]] = []
 
     def hear(self, *news: Callable[[], None]) -> None:

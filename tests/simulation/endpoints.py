@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = 20
 STEPS = 3
 HOOK, FLOW, CALLBACK = "https://e.example/in", "https://w.example/wf", "https://cb.example/told"
+WAITING = "_waiting"
+"""What is in the names of runs that wait for an event."""
+EVENTS = ("sunrise", "sunset")
 SDK = [("Upstash-Workflow-Sdk-Version", "1"), ("Upstash-workflow-sdk", "v1.3.2")]
 _HOPELESS = 0.15
 """Which part of a workflow's steps fail for good."""
@@ -86,7 +89,11 @@ class Endpoints:
                     return Outcome(500, list(SDK))
             else:
                 step = {"stepId": listed, "stepName": f"s{listed}", "stepType": "Run", "out": "1", "concurrent": 1}
-                if not await submit(node, run, {}, json.dumps(step)):
+                if WAITING in run and listed == 2:
+                    is_taken_in = await _wait(node, run, step)
+                else:
+                    is_taken_in = await submit(node, run, {}, json.dumps(step))
+                if not is_taken_in:
                     return Outcome(500, list(SDK))
         world.seen["an endpoint submitted a step twice"] += roll > 0.8
         world.seen["an endpoint did its work and the answer was lost"] += roll > 0.95
@@ -95,7 +102,26 @@ class Endpoints:
 
 async def submit(node: "Node", run: str, more: dict[str, str], body: str) -> bool:
     """Submit a step of a run, or its start; return whether that was acknowledged."""
-    headers = {
+    headers = _headers(run) | more
+    answer = await node.call("POST", "/v2/batch", [{"destination": FLOW, "headers": headers, "body": body}])
+    return answer.status == 200
+
+
+async def _wait(node: "Node", run: str, step: dict[str, object]) -> bool:
+    """Let a step of a run wait for an event, for some seconds."""
+    event = EVENTS[len(run) % 2]
+    body = {
+        "url": FLOW,
+        "step": step | {"stepType": "Wait", "waitEventId": event},
+        "timeout": "6s",
+        "timeoutHeaders": {name: [value] for name, value in _headers(run).items()},
+    }
+    answer = await node.call("POST", f"/v2/wait/{event}", body, upstash_workflow_runid=run)
+    return answer.status == 200
+
+
+def _headers(run: str) -> dict[str, str]:
+    return {
         "Upstash-Workflow-Init": "false",
         "Upstash-Workflow-RunId": run,
         "Upstash-Workflow-Url": FLOW,
@@ -104,6 +130,4 @@ async def submit(node: "Node", run: str, more: dict[str, str], body: str) -> boo
         "Upstash-Retries": "50",
         "Upstash-Retry-Delay": "1000",
         "Upstash-Timeout": f"{TIMEOUT_S}s",
-    } | more
-    answer = await node.call("POST", "/v2/batch", [{"destination": FLOW, "headers": headers, "body": body}])
-    return answer.status == 200
+    }

@@ -4,7 +4,7 @@ from collections import Counter
 
 from ringback.broker.records import BulkAction, BulkCancel, DeadLetter, Event, Message, Record
 from ringback.broker.stores.memory import Rows
-from simulation.book import CLOCKS_MS, Book
+from simulation.book import Book, clocks_ms
 from simulation.endpoints import CALLBACK
 from simulation.known import Known
 from simulation.verdict import hold
@@ -73,7 +73,7 @@ class Ends(Book):
         if not isinstance(message, Message) or message.run is not None or seq in known.canceled:
             return True
         deleted = known.deleted_queues.get(message.queue or "", 0)
-        return message.created_at <= deleted + CLOCKS_MS or not known.canceled_labels.isdisjoint(message.labels)
+        return message.created_at <= deleted + clocks_ms() or not known.canceled_labels.isdisjoint(message.labels)
 
 
 def _source(message: Message) -> int:

@@ -6,7 +6,7 @@ from ringback.broker.ids import instant_of
 from ringback.broker.records import DeadLetter, Entry, Message, Record, Run
 from ringback.broker.settings import Limits
 from ringback.broker.stores.memory import Rows
-from simulation.book import CLOCKS_MS, Book
+from simulation.book import Book, clocks_ms
 from simulation.known import Known
 from simulation.verdict import hold
 from simulation.virtual import now
@@ -105,7 +105,7 @@ class Graves(Book):
     def _is_given_up(self, letter: DeadLetter) -> None:
         """Nothing has come of a letter."""
         age = now() - instant_of(letter.pos)
-        if age >= self._limits.dlq_retention_ms - CLOCKS_MS and not self._is_wanted(
+        if age >= self._limits.dlq_retention_ms - clocks_ms() and not self._is_wanted(
             letter, self._known.letters_deleted
         ):
             self._seen["a dead letter was forgotten"] += 1

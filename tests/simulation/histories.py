@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ringback.broker.records import BulkCancel, Delivery, Removal
+from ringback.broker.records import BulkCancel, Delivery, Removal, Waiter
 from simulation import attic, laws, virtual
 from simulation.menders import Menders
 from simulation.owners import Owners
@@ -75,7 +75,7 @@ def lived(seed: int, kind: tuple[int, bool] | None = None, disturb: Disturb = la
         life.cancel()
         world.end()
 
-    trouble = _Trouble(logging.ERROR)
+    trouble = Trouble(logging.ERROR)
     log = logging.getLogger("ringback")
     log.addHandler(trouble)
     try:
@@ -85,7 +85,7 @@ def lived(seed: int, kind: tuple[int, bool] | None = None, disturb: Disturb = la
     return history
 
 
-class _Trouble(logging.Handler):
+class Trouble(logging.Handler):
     """A broker that notes an exception of its own has a fault, even if it survives it."""
 
     world: World | None = None
@@ -118,7 +118,7 @@ async def _live(world: World) -> None:
             world.ask(getattr(world, act)(number))
         await asyncio.sleep(world.chance.choice((0.0, 0.005, 0.05, 0.5, 3.0)))
     world.calm = True
-    await _rest(world, users, owners)
+    await rest(world, users, owners)
     for task in [*world.tasks]:
         task.cancel()  # their brokers died before they answered
     for number in range(len(world.nodes)):
@@ -130,7 +130,7 @@ def _is_through(world: World) -> bool:
     return all(one.open is None for one in world.disk.rows[Removal].values() if isinstance(one, Removal))
 
 
-async def _rest(world: World, users: Users, owners: Owners) -> None:
+async def rest(world: World, users: Users, owners: Owners) -> None:
     while world.disk.away or world.leaving:
         await asyncio.sleep(1)
     for number in range(len(world.nodes)):
@@ -141,7 +141,7 @@ async def _rest(world: World, users: Users, owners: Owners) -> None:
         await asyncio.sleep(10)
         if (
             world.disk.is_idle()
-            and not any(world.disk.rows[kind] for kind in (Delivery, BulkCancel))
+            and not any(world.disk.rows[kind] for kind in (Delivery, BulkCancel, Waiter))
             and _is_through(world)
         ):
             break

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import TypeVar
 
-from ringback.broker.records import Delivery, Entry, Lane, Message, Record, Run, Schedule
+from ringback.broker.records import Delivery, Entry, Lane, Message, Record, Run, Schedule, Waiter
 from ringback.broker.stores.memory import Rows
 from simulation.endpoints import STEPS
 from simulation.verdict import hold
@@ -52,7 +52,7 @@ def _nothing_is_lost(world: World) -> None:
         hold(seq in pending or seq in account.ended, f"{seq:x} was acknowledged and is lost")
     for name in world.known.schedules:
         hold(("one", name) in account.rows[Schedule], f"{name} was acknowledged and is lost")
-    moved = {delivery.run for delivery in deliveries}
+    moved = {delivery.run for delivery in deliveries} | {one.run for one in all_of(account.rows, Waiter)}
     runs = {run.run_id: run for run in all_of(account.rows, Run)}
     for name in world.known.runs:
         hold(name in runs or name in account.run_ends, f"{name} was acknowledged and is lost")

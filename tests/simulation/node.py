@@ -4,10 +4,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ringback.wire.http import Outbound, Outcome
-from simulation.disk import NodeStore
 from support.inprocess import START, InProcess
 
 if TYPE_CHECKING:
+    from simulation.disk import NodeStore
+    from simulation.postgres.node_store import SharedStore
     from simulation.world import World
 
 
@@ -22,7 +23,7 @@ class Node(InProcess):
     skew = 0
     world: "World"
     moves: asyncio.Event
-    store: NodeStore
+    store: "NodeStore | SharedStore"
 
     @property
     def at(self) -> int:

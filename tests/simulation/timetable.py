@@ -5,7 +5,7 @@ from collections.abc import Container
 
 from ringback.broker.records import Message, Record, Schedule
 from ringback.broker.stores.memory import Rows
-from simulation.book import CLOCKS_MS, Book
+from simulation.book import Book, clocks_ms
 from simulation.known import Known
 from simulation.verdict import hold
 from simulation.virtual import now
@@ -47,11 +47,11 @@ class Timetable(Book):
         hold(name not in self._known.no_schedules, f"{name} ticks, and was deleted")
         hold(not before.paused, f"{name} ticks while it is paused")
         tick, written = before.wake_at or 0, now()
-        hold(tick <= written + CLOCKS_MS, f"{name} ticks {tick - written} ms too early")
+        hold(tick <= written + clocks_ms(), f"{name} ticks {tick - written} ms too early")
         place = (name, record.created_at)
         hold(tick > self._last.get(place, 0), f"{name} ticks again for a tick that it has ticked for")
         self._last[place] = tick
-        hold((record.wake_at or 0) <= written + MINUTE_MS + CLOCKS_MS, f"{name} leaves a tick out")
+        hold((record.wake_at or 0) <= written + MINUTE_MS + clocks_ms(), f"{name} leaves a tick out")
         hold(bool(record.last_messages) != bool(record.error), f"{name} ticks and makes nothing of it")
         self._told.update(record.last_messages)
         self._seen["a schedule ticked" if record.last_messages else "a schedule told why it could not tick"] += 1
@@ -67,4 +67,4 @@ def all_tick(rows: Rows) -> None:
     for schedule in rows[Schedule].values():
         assert isinstance(schedule, Schedule)
         late = now() - (schedule.last_at or 0)
-        hold(late <= MINUTE_MS + CLOCKS_MS + 5_000, f"{schedule.id} has not ticked for {late} ms")
+        hold(late <= MINUTE_MS + clocks_ms() + 5_000, f"{schedule.id} has not ticked for {late} ms")

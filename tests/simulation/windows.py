@@ -3,7 +3,7 @@
 from collections import Counter
 
 from ringback.broker.records import Dedup, Lane, Message, Record
-from simulation.book import CLOCKS_MS, Book
+from simulation.book import Book, clocks_ms
 from simulation.verdict import hold
 from simulation.virtual import now
 
@@ -37,7 +37,7 @@ class Windows(Book):
 
     def gone(self, record: Record) -> None:
         if isinstance(record, Dedup):
-            hold(record.expires_at <= now() + CLOCKS_MS, f"the id {record.id} was set free too early")
+            hold(record.expires_at <= now() + clocks_ms(), f"the id {record.id} was set free too early")
         elif isinstance(record, Lane):
             self._rated.pop((record.tenant, record.name), None)
             self._starts.pop((record.tenant, record.name), None)
@@ -63,10 +63,10 @@ class Windows(Book):
             return  # brought forward with a clock that was set back
         if before is not None:
             left = before.expires_at - now()
-            hold(left <= CLOCKS_MS, f"the id {record.id} was taken again {left} ms before it was free")
+            hold(left <= clocks_ms(), f"the id {record.id} was taken again {left} ms before it was free")
             self._seen["a deduplication id was free again"] += 1
         off = abs(record.expires_at - WINDOW_MS - now())
-        hold(off <= CLOCKS_MS, f"the id {record.id} is not taken for its window")
+        hold(off <= clocks_ms(), f"the id {record.id} is not taken for its window")
         self._named.add(record.message)
 
     def _begun(self, before: Lane | None, record: Lane) -> None:
@@ -74,7 +74,7 @@ class Windows(Book):
         self._rated[key] = record
         if before is None or record.period_at == before.period_at:
             return
-        hold(record.period_at <= now() + CLOCKS_MS, f"the period of {record.name} begins in the future")
+        hold(record.period_at <= now() + clocks_ms(), f"the period of {record.name} begins in the future")
         if record.period_at < before.period_at:
             hold(record.rate_count == before.rate_count, f"a period of {record.name} begins before the last one")
             return  # brought forward with a clock that was set back

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import Node as NodeRecord
@@ -15,13 +15,17 @@ from ringback.broker.stores.contract import StoreUnavailable
 from simulation import virtual
 from simulation.account import Account
 from simulation.book import SKEW_MS
-from simulation.disk import Disk, NodeStore
+from simulation.disk import Disk
 from simulation.endpoints import Endpoints
 from simulation.known import Known
 from simulation.node import Node
 from simulation.verdict import Broken
 from simulation.windows import WINDOW_MS
 from simulation.witness import Witness
+
+if TYPE_CHECKING:
+    from simulation.disk import NodeStore
+    from simulation.postgres.node_store import Database, SharedStore
 
 NODE_TIMEOUT_MS = 6_000
 LIMITS = Limits(dedup_window_ms=WINDOW_MS)
@@ -37,9 +41,20 @@ class World:
         brokers: how many there are.
         alone: the one broker has the disk for itself, as with SQLite.
         forgetful: history is kept for less than a minute or so.
+        disk: makes where records are, if that is not a disk.
+        skew_ms: by how much clocks may be wrong.
     """
 
-    def __init__(self, seed: int, brokers: int, *, alone: bool = False, forgetful: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        brokers: int,
+        *,
+        alone: bool = False,
+        forgetful: bool = False,
+        disk: "Callable[[Counter[str]], Database] | None" = None,
+        skew_ms: int = SKEW_MS,
+    ) -> None:
         self.chance = random.Random(seed)
         self.seen: Counter[str] = Counter()
         self.story: list[str] = []
@@ -48,12 +63,14 @@ class World:
         self.account = Account(self.seen, self.known, self.limits)
         self.witness = Witness(self.account)
         self.endpoints = Endpoints(self)
-        self.disk = Disk(random.Random(seed + 1), self.seen)
+        self.disk: Disk | Database = disk(self.seen) if disk else Disk(random.Random(seed + 1), self.seen)
+        self._skew_ms = skew_ms
         self.disk.on_durable = self._durable
         self.tasks: set[asyncio.Task[Any]] = set()
         self.calm = False
         self.alone = alone
         self.leaving = 0
+        self.waits_ms: tuple[int, ...] = (3_000, 3_000)
         self._bodies = 0
         self.nodes: list[Node | None] = [None] * brokers
         self._ever: list[Node] = []
@@ -77,7 +94,9 @@ class World:
         except Broken as broken:
             self.accuse(broken)
 
-    def _durable(self, writer: NodeStore, number: int, applied: list[Changes], *, heard: bool = True) -> None:
+    def _durable(
+        self, writer: "NodeStore | SharedStore", number: int, applied: list[Changes], *, heard: bool = True
+    ) -> None:
         try:
             self.account.take(number, applied)
             if not heard or writer.cut_off:  # a broker that has joined without knowing it yet
@@ -110,14 +129,15 @@ class World:
         if self.nodes[number] is not None or (self.alone and self.leaving):
             return
         room = self.chance.choice((2, 5, 50))
-        store = NodeStore(self.disk, shared=not self.alone)
+        store = self.disk.store(shared=not self.alone)
         per_host = self.chance.choice((1, 2, room))
         node = Node(store, self.limits, room=room, per_host=per_host, node_timeout_ms=NODE_TIMEOUT_MS)
-        node.skew, node.world = self.chance.randrange(-SKEW_MS, SKEW_MS), self
+        node.skew, node.world = self.chance.randrange(-self._skew_ms, self._skew_ms), self
         node.moves = asyncio.Event()
         node.moves.set()
         self._ever.append(node)
         store.number = lambda: node.number
+        store.is_sure = lambda: node.broker.desk.lease() is not None
         self.tell(f"broker {number} starts, its clock is off by {node.skew} ms")
         self.seen["a broker started"] += 1
         try:
@@ -125,6 +145,8 @@ class World:
         except StoreUnavailable:
             self.tell(f"broker {number} cannot start: the store is away")
             self._shake(node)
+            if node.store.tasks:
+                await self._vanish(node)
             return
         node.broker.run()
         node.broker.watchers.append(lambda _: self._look_at(node))
@@ -139,10 +161,14 @@ class World:
         self.seen["a broker was killed"] += 1
         self.nodes[number] = None
         self._shake(node)
+        await self._vanish(node)
+
+    async def _vanish(self, node: Node) -> None:
         node.store.gone = True
         node.moves.set()  # a process that stands still dies all the same
         self.disk.lose(node.store)
-        tasks = [*node.broker._loops, *node.broker._signs_of_life, *node.broker.dispatcher._tasks]
+        broker = node.broker
+        tasks = [*broker._loops, *broker._signs_of_life, *broker.dispatcher._tasks, *node.store.tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -212,7 +238,7 @@ class World:
 
     async def wait(self) -> None:
         """Nothing is done for a while; schedules tick at the end of it, or soon after."""
-        ms = self.chance.choice((3_000, 3_000, 60_000 - virtual.now() % 60_000))
+        ms = self.chance.choice((*self.waits_ms, 60_000 - virtual.now() % 60_000))
         await asyncio.sleep(ms / 1000 - self.chance.random())
 
     def new_body(self, about: str) -> bytes:
@@ -225,7 +251,7 @@ class World:
         node = self.nodes[number]
         if node is None:
             return
-        skew = self.chance.randrange(-SKEW_MS, SKEW_MS)
+        skew = self.chance.randrange(-self._skew_ms, self._skew_ms)
         self.seen["a clock stepped back" if skew < node.skew else "a clock stepped forward"] += 1
         self.tell(f"the clock of broker {number} steps by {skew - node.skew} ms")
         node.skew = skew

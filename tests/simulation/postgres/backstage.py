@@ -1,0 +1,129 @@
+"""The real server, and a loop of its own that moves only when it is told to: virtual time stands still meanwhile."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Any, TypeVar
+
+import asyncpg
+
+from ringback.broker.records import Record
+from ringback.broker.stores.postgres import schema
+from ringback.broker.stores.postgres.connections import connect
+from ringback.broker.stores.rows import CODECS, TABLES
+
+T = TypeVar("T")
+
+TIMEOUT_MS = 600_000
+_A_MOMENT = 0.004
+"""Seconds after which it is asked whether a statement waits for a lock; the server has looked for a deadlock by then."""
+_LIMIT = 60.0
+_QUICK = (
+    "SET deadlock_timeout = '1ms'; SET synchronous_commit = 'local'; SET statement_timeout = 0;"
+    " SET idle_in_transaction_session_timeout = 0"
+)
+"""The scheduler of the simulation keeps these times in virtual seconds; only the server can look for deadlocks."""
+_BLOCKERS = "SELECT pid, pg_blocking_pids(pid) FROM unnest($1::int[]) AS waiting (pid)"
+
+Connection = asyncpg.Connection
+
+
+class Backstage:
+    """Connections to one database, which are used again by one history after the other.
+
+    Args:
+        address: of a database for this alone.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._loop = asyncio.new_event_loop()
+        self._free: list[Connection] = []
+        self._blockers: dict[int, list[int]] = {}
+        self.run(schema.migrate(address))
+        self._observer = self.run(connect(address, TIMEOUT_MS))
+        for table in TABLES.values():
+            self.run(self._observer.execute(f"ALTER TABLE {table.name} SET (autovacuum_enabled = off)"))
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """Let the server and the connections work until something is there; to be called outside of any task."""
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            return self._loop.run_until_complete(awaitable)
+        finally:
+            asyncio._set_running_loop(outer)
+
+    def begin(self, coroutine: Any) -> "asyncio.Task[Any]":
+        """Begin what takes its time; it moves while something is run."""
+        return self._loop.create_task(coroutine)
+
+    def take(self) -> Connection:
+        """Return a connection that nobody uses."""
+        if self._free:
+            return self._free.pop()
+        connection = self.run(connect(self._address, TIMEOUT_MS))
+        self.run(connection.execute(_QUICK))
+        return connection
+
+    def give(self, connection: Connection) -> None:
+        """Give a connection back that has nothing open."""
+        self._free.append(connection)
+
+    def empty(self) -> None:
+        """Remove all records, and what they have left in the files: a history must not depend on the one before."""
+        sizes = ", ".join(f"pg_relation_size('{table.name}')" for table in TABLES.values())
+        found = self.run(self._observer.fetchrow(f"SELECT {sizes}"))
+        used = [table.name for table, size in zip(TABLES.values(), found or (), strict=True) if size]
+        if used:
+            self.run(self._observer.execute(f"TRUNCATE {', '.join(used)}"))
+
+    def records(self) -> dict[type[Record], dict[tuple[Any, ...], Record]]:
+        """Return all that is in the database."""
+        found: dict[type[Record], dict[tuple[Any, ...], Record]] = {}
+        for kind, table in TABLES.items():
+            codec = CODECS[kind]
+            rows = self.run(self._observer.fetch(f"SELECT record FROM {table.name}"))
+            found[kind] = {codec.key(record): record for record in (codec.record(row[0]) for row in rows)}
+        return found
+
+    def wait(self, tasks: "Iterable[tuple[Connection, asyncio.Task[Any]]]") -> None:
+        """Wait until each of these is done, or waits for a lock that somebody else holds."""
+        moving = dict(tasks)
+        for _ in range(int(_LIMIT / _A_MOMENT)):
+            if moving:
+                self.run(asyncio.wait(moving.values(), timeout=_A_MOMENT))
+            moving = {one: task for one, task in moving.items() if not task.done()}
+            if not moving:
+                return
+            blocked = self._blocked(list(moving))
+            moving = {one: task for one, task in moving.items() if _pid(one) not in blocked}
+        raise TimeoutError("the server neither answers nor waits")
+
+    def is_as_before(self, connection: Connection) -> bool:
+        """Whether a connection that waited for a lock still waits for the same others."""
+        before = self._blockers.get(_pid(connection))
+        return before is not None and self._ask([connection]).get(_pid(connection)) == before
+
+    def cancel(self, connection: Connection, task: "asyncio.Task[Any]") -> None:
+        """Break a statement off that waits for a lock."""
+        self.run(self._observer.fetch("SELECT pg_cancel_backend($1)", _pid(connection)))
+        self.run(asyncio.wait({task}, timeout=_LIMIT))
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in (*self._free, self._observer):
+            self.run(connection.close(timeout=5))
+        self._loop.close()
+
+    def _blocked(self, connections: list[Connection]) -> set[int]:
+        found = self._ask(connections)
+        self._blockers |= found
+        return {pid for pid, by in found.items() if by}
+
+    def _ask(self, connections: list[Connection]) -> dict[int, list[int]]:
+        rows = self.run(self._observer.fetch(_BLOCKERS, [_pid(one) for one in connections]))
+        return {row[0]: row[1] for row in rows}
+
+
+def _pid(connection: Connection) -> int:
+    return int(connection.get_server_pid())
