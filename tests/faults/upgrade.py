@@ -106,6 +106,11 @@ class Run:
         eventually(lambda: sum(ledger.through.values()) > came + _PROGRESS, 120)
         eventually(lambda: len(ledger.runs) > runs, 120)
 
+    def has_ticked(self, minutes: int) -> None:
+        """Wait until the schedules have fired in as many minutes."""
+        ticks = self.ledger.ticks
+        eventually(lambda: len(ticks) == 3 and min(map(len, ticks.values())) >= minutes, 60 * minutes + 60)
+
     def comes_to_rest(self) -> None:
         """Wait until everything that was acknowledged has come to its end; the load has stopped."""
         load, ledger = self.load, self.ledger
@@ -213,6 +218,7 @@ def test_a_cluster_on_postgresql_is_upgraded_rolled_back_and_upgraded_again(form
                 cluster.kill("a")
                 cluster.start("a", PRESENT)
                 run.goes_on()
+                run.has_ticked(2)
             run.comes_to_rest()
             for name in ("b", "a"):  # the former and the present read the same
                 print(f"reading by {cluster.up[name][1].name}")

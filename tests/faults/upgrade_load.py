@@ -166,7 +166,9 @@ class Load:
         """Tell all orders that have not been told and may be waiting."""
         names = {name for workflow, name in self.ledger.runs.copy().values() if workflow == "order"}
         for name in names - self.ledger.notified:
-            if self.ledger.steps[f"{name} left"] and self.ledger.steps[f"{name} right"]:
+            if self.ledger.steps[f"{name} last"]:  # it was told, and the answer was lost
+                self.ledger.notified.add(name)
+            elif self.ledger.steps[f"{name} left"] and self.ledger.steps[f"{name} right"]:
                 answer = self.call("POST", f"/v2/notify/ready-{name}", content=json.dumps(f"event of {name}"))
                 if answer is not None and answer.json():
                     self.ledger.notified.add(name)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 _TRIES = 50
@@ -40,13 +40,11 @@ def balancing(targets: Callable[[], list[str]]) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever)
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        # in the end all are canceled; a stream's own callback would complain of it
+        with suppress(ConnectionError, asyncio.CancelledError), closing(writer):
             back, onward = await _reach(targets)
-        except ConnectionError:
-            writer.close()
-            return
-        with suppress(asyncio.CancelledError):  # in the end; a stream's own callback would complain of it
-            await asyncio.gather(_pass_on(reader, onward), _pass_on(back, writer))
+            with closing(onward):
+                await asyncio.gather(_pass_on(reader, onward), _pass_on(back, writer))
 
     async def end() -> None:
         server.close()
