@@ -21,7 +21,6 @@ CACHES: tuple[Any, ...] = (
     batch._known_options,
     flow_control._known_limits,
     facets._known_facets,
-    facets._known_on_day,
     rows._parts,
     stretches._known_hash,
     sender._target,

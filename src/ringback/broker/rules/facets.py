@@ -53,8 +53,7 @@ def last_day(before: Instant) -> int:
 
 
 def _described(facets: Facets, now: Instant) -> list[Record]:
-    on_day = _known_on_day if _is_short(facets.url, facets.labels) else _on_day
-    facets = on_day(facets, now // _DAY_MS)
+    facets = replace(facets, day=now // _DAY_MS)
     return [facets, *labels_of(facets)] if facets.labels else [facets]
 
 
@@ -92,10 +91,3 @@ def _facets(*of: str | tuple[str, ...] | bool | None) -> Facets:
 
 
 _known_facets = lru_cache(maxsize=4096)(_facets)
-
-
-def _on_day(facets: Facets, day: int) -> Facets:
-    return replace(facets, day=day)
-
-
-_known_on_day = lru_cache(maxsize=4096)(_on_day)
