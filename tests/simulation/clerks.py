@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from ringback.broker.records import Waiter
+from ringback.broker.ids import position
+from ringback.broker.records import DeadLetter, Waiter
 from simulation.endpoints import EVENTS, HOOK, WAITING, submit
 from simulation.users import acknowledged
 
@@ -31,6 +32,21 @@ class Clerks:
             answer = await node.call("POST", f"/v2/publish/{HOOK}", body, upstash_retries="0", upstash_timeout="5s")
             if answer.status == 200:
                 acknowledged(world, answer.json, body)
+
+    async def sweep(self) -> None:
+        """Delete the dead letters that there are, all brokers being asked at once."""
+        world = self._world
+        letters = [
+            one for one in world.account.rows[DeadLetter].values() if isinstance(one, DeadLetter) and not one.run
+        ]
+        if not letters:
+            return
+        world.known.letters_deleted.update(one.pos for one in letters)
+        chosen = "&".join(f"dlqIds={position(one.pos)}" for one in letters[:20])
+        world.tell(f"{len(letters)} dead letters are to be deleted by whoever is there")
+        for node in world.nodes:
+            if node is not None:
+                world.ask(node.call("DELETE", f"/v2/dlq?{chosen}"))
 
     async def trigger_waiting(self) -> None:
         """Start a run that waits for an event."""

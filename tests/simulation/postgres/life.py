@@ -18,14 +18,14 @@ _PEOPLE = {
     **dict.fromkeys(
         ("schedule", "change_schedule", "change_group", "cancel_many", "delete_queue", "cancel_runs"), Owners
     ),
-    **dict.fromkeys(("publish_in_vain", "trigger_waiting", "notify"), Clerks),
+    **dict.fromkeys(("publish_in_vain", "sweep", "trigger_waiting", "notify"), Clerks),
     **dict.fromkeys(("send_again", "send_many_again", "delete", "delete_many", "mend_run", "mend_runs"), Menders),
     "publish": Users,
 }
 _OFTEN = (
     *("publish",) * 12,
     *("repeat", "start") * 3,
-    *("notify", "publish_in_vain", "trigger_waiting", "send_many_again", "delete_many") * 2,
+    *("notify", "publish_in_vain", "trigger_waiting", "send_many_again", "sweep") * 2,
     *("cancel", "mend_runs", "batch", "trigger"),
 )
 _NUMBERED = ("kill", "start", "terminate", "cut_off", "stop", "set_clock", "sever")
