@@ -68,6 +68,12 @@ def test_a_film_is_ordered_watched_and_played_without_reloading(studio: World, p
     _no_serious_fault(page)
 
 
+def test_the_description_of_the_api_is_read_without_asking_anybody_else(studio: World, page: Page) -> None:
+    page.goto(studio.url)
+    page.get_by_role("link", name="an open API").click()
+    expect(page.locator("#swagger-ui")).to_contain_text("/api/generate")
+
+
 def test_the_format_is_chosen_apart_from_the_template(studio: World, page: Page) -> None:
     open_with_samples(page, studio)
     expect(page.get_by_role("radio", name="Landscape")).to_be_checked()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 
 from ringback.client import AsyncTransport
 from ringback.workflow import FlowControl, RunOptions
@@ -37,7 +38,9 @@ def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIO
         await transport.close()
         parts.database.close()
 
-    app = FastAPI(title="Video Studio", version="0.1.0", lifespan=lifespan)
+    app = FastAPIOffline(
+        title="Video Studio", version="0.1.0", lifespan=lifespan, redoc_url=None, static_url="/docs/static"
+    )
     answer_problems(app)
     app.include_router(api.routes(parts))
     app.include_router(webhooks.routes(parts))
