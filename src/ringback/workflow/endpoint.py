@@ -99,7 +99,9 @@ class Endpoint:
         known = self._by_region.get(region)
         if known is None:
             broker = Broker.from_env(self.workflow.env, region)
-            known = self._transports.setdefault(broker.url, AsyncTransport(broker))
+            if broker.url not in self._transports:
+                self._transports[broker.url] = AsyncTransport(broker)
+            known = self._transports[broker.url]
             if len(self._by_region) < _MOST_REGIONS:
                 self._by_region[region] = known
         return known
