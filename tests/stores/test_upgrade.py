@@ -43,6 +43,16 @@ def columns(database: Path) -> set[tuple[str, str]]:
     return found
 
 
+def indexes(database: Path) -> set[str]:
+    """Return how the indexes of a database are declared; a query finds one of rare values by its condition, word for word."""
+    connection = sqlite3.connect(database)
+    found = {
+        text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL")
+    }
+    connection.close()
+    return found
+
+
 @pytest.mark.parametrize("name", sorted(one.name for one in OLDER.glob("*.sql")))
 def test_what_waits_in_an_older_file_is_delivered(tmp_path: Path, name: str) -> None:
     database, fresh = tmp_path / "ringback.db", tmp_path / "fresh.db"
@@ -72,6 +82,7 @@ def test_what_waits_in_an_older_file_is_delivered(tmp_path: Path, name: str) -> 
         with running(fresh):
             pass
     assert columns(database) >= columns(fresh)
+    assert indexes(database) >= indexes(fresh)
     looked = subprocess.run(
         [sys.executable, "-m", "ringback", "doctor", "--db", str(database)], capture_output=True, text=True, check=False
     )

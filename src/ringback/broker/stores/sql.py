@@ -61,26 +61,39 @@ def _deferred_index(table: Table) -> Iterable[str]:
 
 
 def rare_only(table: Table, alias: str = "") -> str:
-    """Return the condition under which a row is in the index of rare values."""
-    common = ", ".join(f"'{value}'" for value in table.common)
-    return f"{alias}{table.faceted} NOT IN ({common})"
+    """Return the condition under which a row is in the index of rare values.
+
+    Not with `NOT IN`: SQLite makes a table of the list for each statement that writes, which costs more than the row.
+    """
+    return " AND ".join(f"{alias}{table.faceted} <> '{value}'" for value in table.common)
 
 
-def history_indexes(table: Table) -> Iterable[str]:
-    """Yield the statements that make the indexes of rare values, and of records without facets, if the table has them."""
+def rare_index(table: Table) -> str:
+    """Return the name of the index of rare values."""
+    return f"{table.name}_by_rare_{table.faceted}"
+
+
+def history_indexes(table: Table, rare: Callable[[Table], str] = rare_only) -> Iterable[str]:
+    """Yield the statements that make the indexes of rare values, and of records without facets, if the table has them.
+
+    Args:
+        table: what they are of.
+        rare: words the condition on rare values.
+    """
     if table.alike:
         yield f"CREATE INDEX IF NOT EXISTS {table.name}_without_facets ON {table.name} ({table.key[0]}) WHERE facets IS NULL"
     if table.common:
         yield (
-            f"CREATE INDEX IF NOT EXISTS {table.name}_by_rare_{table.faceted} ON {table.name}"
-            f" ({table.faceted}, {table.key[0]}) WHERE {rare_only(table)}"
+            f"CREATE INDEX IF NOT EXISTS {rare_index(table)} ON {table.name}"
+            f" ({table.faceted}, {table.key[0]}) WHERE {rare(table)}"
         )
 
 
-def put_statement(table: Table) -> str:
-    """Return the statement that writes one row, in the order of `Codec.row`."""
+def put_statement(table: Table, rows: int = 1) -> str:
+    """Return the statement that writes rows, in the order of `Codec.row`."""
     names = (*CODECS[table.kind].names, "record")
-    values = f"({_quoted(names)}) VALUES ({', '.join('?' * len(names))})"
+    row = f"({', '.join('?' * len(names))})"
+    values = f"({_quoted(names)}) VALUES {', '.join([row] * rows)}"
     if not table.fixed:
         return f"INSERT OR REPLACE INTO {table.name} {values}"
     return f"INSERT INTO {table.name} {values} ON CONFLICT ({_quoted(table.key)}) DO {changed(table)}"

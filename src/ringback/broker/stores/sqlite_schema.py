@@ -11,7 +11,9 @@ from ringback.broker.stores import sql
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.rows import CODECS, TABLES, Codec, Table
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
+_OTHER_RARE_INDEX = 9
+"""From here on the indexes of rare values have another condition."""
 _AT_ONCE = 1000
 """Most records that are read at once."""
 
@@ -37,6 +39,8 @@ def migrate(connection: apsw.Connection, path: Path, codecs: Mapping[type[Record
         with connection:
             for table in TABLES.values():
                 _expand(connection, table, codecs[table.kind])
+                if table.common and version < _OTHER_RARE_INDEX:
+                    connection.execute(f"DROP INDEX IF EXISTS {sql.rare_index(table)}")
                 for statement in sql.create_statements(table):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
