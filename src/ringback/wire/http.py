@@ -1,8 +1,11 @@
 """HTTP requests and responses as plain values, and the names of their headers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 Headers = list[tuple[str, str]]
 """Header lines in order. Bytes are read and written as Latin-1, as HTTP/1.1 frames them."""
@@ -18,6 +21,7 @@ class Request:
         headers: header lines in order of arrival, names in lower case.
         body: the whole body.
         peer: the address of the other end of the connection, without port.
+        worked_out: what follows from method, target and headers; requests with the same ones may share it.
     """
 
     method: str
@@ -25,6 +29,7 @@ class Request:
     headers: Headers
     body: bytes = b""
     peer: str = ""
+    worked_out: dict[str, Any] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header `name` (lower case), or None."""
@@ -32,6 +37,12 @@ class Request:
             if key == name:
                 return value
         return None
+
+    def once(self, name: str, work: Callable[[], T]) -> T:
+        """Return what follows from method, target and headers alone, and from nothing that changes; it is kept under a name."""
+        if name not in self.worked_out:
+            self.worked_out[name] = work()
+        return self.worked_out[name]  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)

@@ -13,7 +13,10 @@ from ringback.broker.records import BulkAction, Removal
 from ringback.broker.rules.preflight import Verdict
 from ringback.broker.settings import Role, Settings, Tenant
 from ringback.errors import Refused
+from ringback.wire.destination import split
+from ringback.wire.headers import read_options
 from ringback.wire.http import Request, Response
+from ringback.wire.options import Options
 from ringback.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")
@@ -71,6 +74,18 @@ class Call:
         """Return the decoded query parameters in order."""
         _, _, query = self.request.target.partition("?")
         return parse_qsl(query, keep_blank_values=True)
+
+    def asked(self) -> tuple[str, Options]:
+        """Return the destination that the path names, and the options that headers and query give.
+
+        Raises:
+            Refused: 400, naming the header.
+        """
+        return self.request.once("asked", self._asked)
+
+    def _asked(self) -> tuple[str, Options]:
+        target, query = split(self.names["destination"])
+        return target, read_options(self.request.headers, query)
 
     def json(self, kind: type[T]) -> T:
         """Return the body as a value of a type.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import httptools
@@ -12,6 +12,7 @@ import httptools
 from ringback.broker.api.answer_bytes import CONTINUE, encode, head, refusal
 from ringback.broker.api.streaming import Streaming
 from ringback.errors import Refused
+from ringback.wire.heads import Heads
 from ringback.wire.http import Headers, Request, Response, Stream
 
 _log = logging.getLogger("ringback.server")
@@ -55,6 +56,7 @@ class Listener(Protocol):
         limits: what one connection may cost.
         connections: those that are open.
         streams: answers that come bit by bit.
+        heads: of requests that came before.
         stopping: whether nothing more is taken in.
     """
 
@@ -63,6 +65,7 @@ class Listener(Protocol):
     limits: ServerLimits
     connections: "set[Connection]"
     streams: set[Streaming]
+    heads: Heads[Request]
     stopping: bool
 
 
@@ -80,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._reading = True
         self._begun = False
+        self._whole = b""
         self.deadline = self._loop.time() + self._limits.idle_s
 
     # What the loop calls.
@@ -107,6 +111,16 @@ class Connection(asyncio.Protocol):
         """Parse; a request that is complete is answered from within."""
         if self._closing:
             return
+        if self._begun:
+            self._whole = b""
+        else:
+            known = self._server.heads.find(data)
+            if known is not None:
+                head, body = known
+                again = Request(head.method, head.target, head.headers, body, self._peer, head.worked_out)
+                self._take(again, keep_alive=True)
+                return
+            self._whole = data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -185,6 +199,12 @@ class Connection(asyncio.Protocol):
             self._peer,
         )
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
+        if keep_alive and request.header("expect") is None:
+            self._server.heads.learn(self._whole, body, lambda: replace(request, body=b"", peer=""))
+        self._whole = b""
+        self._take(request, keep_alive=keep_alive)
+
+    def _take(self, request: Request, *, keep_alive: bool) -> None:
         self._requests.append((request, keep_alive))
         if not self._busy:
             self._next()

@@ -15,8 +15,6 @@ from ringback.broker.rules.runs import ENDED
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
 from ringback.wire.batch import BatchItem, in_item, read_batch
-from ringback.wire.destination import split
-from ringback.wire.headers import read_options
 from ringback.wire.http import Response
 from ringback.wire.trace import traced
 
@@ -33,9 +31,8 @@ def enqueue(call: Call) -> Answer:
 
 def _accept(call: Call, queue: str | None) -> Answer:
     request = call.request
-    target, query = split(call.names["destination"])
+    target, options = call.asked()
     destination = checked_destination(call, target)
-    options = read_options(request.headers, query)
     if target == "api/llm" and options.callback is None:
         raise Refused(400, "missing header Upstash-Callback: api/llm answers to a callback only")
     if options.cron and queue is None:

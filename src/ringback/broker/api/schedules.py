@@ -12,16 +12,13 @@ from ringback.broker.rules.publish import check_quotas
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire import cron
-from ringback.wire.destination import split
-from ringback.wire.headers import read_options
 from ringback.wire.http import Response
 from ringback.wire.options import Options
 
 
 def create(call: Call) -> Answer:
     """Make a schedule, or replace the one with its id."""
-    target, query = split(call.names["destination"])
-    return make(call, target, read_options(call.request.headers, query))
+    return make(call, *call.asked())
 
 
 def make(call: Call, target: str, options: Options) -> Answer:

@@ -4,6 +4,8 @@ import asyncio
 
 from ringback.broker.api.connection import Connection, Explain, Respond, ServerLimits
 from ringback.broker.api.streaming import Streaming
+from ringback.wire.heads import Heads
+from ringback.wire.http import Request
 
 
 class Server:
@@ -30,6 +32,7 @@ class Server:
         self.limits = limits or ServerLimits()
         self.connections: set[Connection] = set()
         self.streams: set[Streaming] = set()
+        self.heads = Heads[Request]()
         self.stopping = False
         self._address = (host, port)
         self._listener: asyncio.Server | None = None

@@ -21,9 +21,8 @@ from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
 from ringback.wire.batch import in_item, read_batch
-from ringback.wire.destination import Destination, classify, split
+from ringback.wire.destination import Destination, classify
 from ringback.wire.filters import RUN_CANCEL_FIELDS, RUN_FIELDS, Filter, read_filter
-from ringback.wire.headers import read_options
 from ringback.wire.http import Response
 from ringback.wire.options import Options
 from ringback.wire.trace import traced
@@ -35,8 +34,7 @@ _WISHES: dict[str | None, Wish] = {"false": "finish", "true": "cancel", None: "c
 
 def trigger(call: Call) -> Answer:
     """Start a run of the workflow at a URL."""
-    target, query = split(call.names["destination"])
-    options = read_options(call.request.headers, query)
+    target, options = call.asked()
     publication = _publication(call, classify(target), options, call.request.body)
 
     def job(tx: Transaction, moment: Moment) -> Response:

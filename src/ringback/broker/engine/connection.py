@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 
+from ringback.wire.heads import Heads
 from ringback.wire.http import Headers, Outcome, canonical
 
 _NO_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
@@ -29,23 +30,33 @@ class ResponseTooLarge(Exception):
     """The head of the response is larger than allowed."""
 
 
+class Said(NamedTuple):
+    """What the head of a response says."""
+
+    status: int
+    headers: Headers
+
+
 class Connection(asyncio.Protocol):
     """Sends one request at a time.
 
     Args:
+        heads: of responses that came before.
         head_bytes: most bytes of response headers.
         body_bytes: most bytes of a body that are kept; beyond them the connection is given up, the answer counts.
     """
 
-    def __init__(self, head_bytes: int, body_bytes: int) -> None:
+    _headers: Headers
+    _body: list[bytes]
+
+    def __init__(self, heads: Heads[Said], head_bytes: int, body_bytes: int) -> None:
+        self._heads = heads
         self._head_limit = head_bytes
         self._body_limit = body_bytes
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[Outcome] | None = None
         self.reusable = False
         self.closed = False
-        self._body: list[bytes] = []
-        self._headers: Headers = []
 
     async def request(self, data: bytes, ends: Callable[[], float], *, expects_body: bool) -> Outcome:
         """Write a request and wait for its response.
@@ -64,9 +75,8 @@ class Connection(asyncio.Protocol):
         if self.closed or self._transport.is_closing():
             raise ConnectionClosed("connection closed", unanswered=True)
         self.reusable = False
-        self._parser = httptools.HttpResponseParser(self)
         self._expects_body = expects_body
-        self._begin()
+        self._answered = self._head_complete = False
         self._waiter = self._loop.create_future()
         self._ends = ends
         self._transport.write(data)
@@ -107,7 +117,13 @@ class Connection(asyncio.Protocol):
         if self._waiter is None or self._waiter.done():
             self.close()
             return
-        self._answered = True
+        if self._answered:
+            self._whole = b""
+        else:
+            self._answered = True
+            if self._is_known(data):
+                return
+            self._begin(data)
         try:
             self._parser.feed_data(data)
         except ResponseTooLarge as error:
@@ -152,14 +168,30 @@ class Connection(asyncio.Protocol):
         if 100 <= self._status < 200:
             self._headers = []
             return
-        self._complete(keep=self._parser.should_keep_alive())
+        keep = self._parser.should_keep_alive()
+        if keep:
+            said = Said(self._status, self._headers)
+            self._heads.learn(self._whole, b"".join(self._body), lambda: said)
+        self._complete(keep=keep)
 
-    def _begin(self) -> None:
+    def _is_known(self, data: bytes) -> bool:
+        """Complete the response if its head has come before."""
+        known = self._heads.find(data) if self._expects_body else None
+        if known is None:
+            return False
+        (self._status, self._headers), body = known
+        self._body = [body]
+        self._complete(keep=True)
+        return True
+
+    def _begin(self, data: bytes) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._whole = data
         self._headers = []
         self._body = []
         self._head_size = self._body_size = 0
         self._status = 0
-        self._answered = self._head_complete = self._until_close = False
+        self._until_close = False
 
     def _complete(self, *, keep: bool = False) -> None:
         if self._waiter is None or self._waiter.done():

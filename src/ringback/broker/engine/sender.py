@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from ringback.broker.engine.connection import Connection, ConnectionClosed, ResponseTooLarge
+from ringback.broker.engine.connection import Connection, ConnectionClosed, ResponseTooLarge, Said
 from ringback.wire.guard import Policy, refusal
+from ringback.wire.heads import Heads
 from ringback.wire.http import Outbound, Outcome
 from ringback.wire.remembered import remembered
 
@@ -80,6 +81,7 @@ class HttpSender:
 
     def __init__(self, limits: SenderLimits) -> None:
         self._limits = limits
+        self._heads = Heads[Said]()
         self._idle: dict[_Host, deque[_Idle]] = {}
         self._tls = ssl.create_default_context()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -206,7 +208,7 @@ class HttpSender:
                 continue
             try:
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._limits.head_bytes, self._limits.body_bytes),
+                    lambda: Connection(self._heads, self._limits.head_bytes, self._limits.body_bytes),
                     address,
                     host.port,
                     ssl=self._tls if host.secure else None,
