@@ -8,19 +8,23 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ringback.broker.settings import DEVELOPMENT_TENANTS
 from ringback.cli.commands import ringback
 from ringback.cli.configuration import SettingWrong, read_settings, unknown
 from ringback.cli.setting_list import SETTINGS
 from ringback.cli.settings_page import page
 
-SECRETS = {"QSTASH_TOKEN": "t", "QSTASH_CURRENT_SIGNING_KEY": "sig_a", "QSTASH_NEXT_SIGNING_KEY": "sig_b"}
+TOKEN, CURRENT, NEXT = "a-token-of-a-test", "sig_current_of_a_test", "sig_next_of_a_test"
+SECRETS = {"QSTASH_TOKEN": TOKEN, "QSTASH_CURRENT_SIGNING_KEY": CURRENT, "QSTASH_NEXT_SIGNING_KEY": NEXT}
+OTHERS = 'token = "another-token-of-it"\ncurrent = "sig_current_of_another"\nnext = "sig_next_of_another"\n'
+PUBLIC = DEVELOPMENT_TENANTS[1].token
 ROOT = Path(__file__).parents[2]
 
 
 def test_secrets_are_enough_and_nothing_private_is_called() -> None:
     settings = read_settings(SECRETS)
     (tenant,) = settings.tenants
-    assert (tenant.name, tenant.token, tenant.keys.current, tenant.read_only_token) == ("default", "t", "sig_a", None)
+    assert (tenant.name, tenant.token, tenant.keys.current, tenant.read_only_token) == ("default", TOKEN, CURRENT, None)
     assert not settings.destinations.allow_private
     assert (settings.host, settings.port, settings.limits.default_retries) == ("127.0.0.1", 8080, 3)
 
@@ -35,7 +39,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "ringback.toml"
     file.write_text('port = 1\nmax_delay = "2d"\nallowed_hosts = ["a", "B"]\nqstash_token = "file"\n')
     settings = read_settings(SECRETS | {"RINGBACK_PORT": "2"}, file)
-    assert (settings.port, settings.limits.delay_ms, settings.tenants[0].token) == (2, 172_800_000, "t")
+    assert (settings.port, settings.limits.delay_ms, settings.tenants[0].token) == (2, 172_800_000, TOKEN)
     assert settings.destinations.allowed_hosts == {"a", "b"}
 
 
@@ -48,7 +52,11 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"RINGBACK_MAX_DELAY": "7"}, "RINGBACK_MAX_DELAY is '7': expected a duration"),
         ({"RINGBACK_ALLOWED_NETWORKS": "10.0.0.1/8"}, "RINGBACK_ALLOWED_NETWORKS"),
         ({"QSTASH_CURRENT_SIGNING_KEY": "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r"}, "public development secret"),
-        ({"RINGBACK_READ_ONLY_TOKEN": "t"}, "must differ"),
+        ({"RINGBACK_READ_ONLY_TOKEN": TOKEN}, "RINGBACK_READ_ONLY_TOKEN is the same as QSTASH_TOKEN"),
+        ({"QSTASH_NEXT_SIGNING_KEY": CURRENT}, "QSTASH_NEXT_SIGNING_KEY is the same as QSTASH_CURRENT_SIGNING_KEY"),
+        ({"QSTASH_TOKEN": "fifteen-letters"}, "QSTASH_TOKEN is not what it should be: expected at least 16 ASCII char"),
+        ({"QSTASH_CURRENT_SIGNING_KEY": f"{CURRENT}\n"}, "QSTASH_CURRENT_SIGNING_KEY .* no white space"),
+        ({"RINGBACK_PUBLISH_ONLY_TOKEN": "short"}, "RINGBACK_PUBLISH_ONLY_TOKEN is not"),
         ({"RINGBACK_PORT": "70000"}, "expected a port, 0 to 65535"),
         ({"RINGBACK_IN_FLIGHT": "0"}, "RINGBACK_IN_FLIGHT is '0': expected a whole number, 1 or more"),
         ({"RINGBACK_LLM_URL": "llm.internal"}, "begins with http"),
@@ -66,6 +74,12 @@ def test_a_service_of_that_name_in_kubernetes_is_no_setting_and_a_misspelt_one_i
         "RINGBACK_ALLOWED_NETWORK is no setting; RINGBACK_ALLOWED_NETWORKS is one",
         "RINGBACK_Q is no setting",
     ]
+
+
+def test_a_wrong_secret_is_not_shown() -> None:
+    with pytest.raises(SettingWrong) as told:
+        read_settings(SECRETS | {"QSTASH_TOKEN": "fifteen-letters"})
+    assert "fifteen" not in str(told.value)
 
 
 def test_no_message_gets_more_retries_than_there_may_be() -> None:
@@ -86,8 +100,10 @@ def test_an_address_that_is_taken_is_told_so() -> None:
         ("port =", "cannot read"),
         ('users = "x"', "expected a list of tables"),
         ('[[users]]\nname = "b"', "users\\[0\\]: .* current, next, token"),
-        ('[[users]]\nname = "default"\ntoken = "x"\ncurrent = "c"\nnext = "n"', "must differ"),
-        ('[[users]]\nname = "b"\ntoken = "t"\ncurrent = "c"\nnext = "n"', "must differ"),
+        (f'[[users]]\nname = "default"\n{OTHERS}', "names must differ"),
+        (f'[[users]]\nname = "b"\n{OTHERS}read_only_token = "{TOKEN}"', "read_only_token is the same as QSTASH_TOKEN"),
+        (f'[[users]]\nname = "b"\n{OTHERS}read_only_token = "short"', "users\\[0\\].read_only_token is not what"),
+        (f'[[users]]\nname = "b"\n{OTHERS}publish_only_token = "{PUBLIC}"', "public development secret"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, content: str, text: str) -> None:
@@ -99,7 +115,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path, content: str, text: str) -> Non
 
 def test_several_accounts_share_a_server(tmp_path: Path) -> None:
     file = tmp_path / "ringback.toml"
-    file.write_text('[[users]]\nname = "b"\ntoken = "x"\ncurrent = "c"\nnext = "n"\nread_only_token = "r"\n')
+    file.write_text(f'[[users]]\nname = "b"\n{OTHERS}read_only_token = "a-reader-of-another"\n')
     assert [tenant.name for tenant in read_settings(SECRETS, file).tenants] == ["default", "b"]
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ringback.broker.records import SigningKeys
 from ringback.broker.settings import DEVELOPMENT_TENANTS, Limits, Settings, Tenant
 from ringback.cli.setting_list import SETTINGS, Setting
-from ringback.cli.setting_texts import encryption_keys
+from ringback.cli.setting_texts import encryption_keys, optional_secret, secret
 from ringback.errors import RingbackError
 from ringback.wire.guard import Policy
 
@@ -20,6 +20,9 @@ _OTHERS = ("RINGBACK_CONSOLE_SECRET", "RINGBACK_SIMULATED_URL")
 """Variables that are no settings of a broker."""
 _OF_A_SERVICE = ("RINGBACK_SERVICE_", "RINGBACK_PORT_")
 """How variables begin that Kubernetes gives to what runs beside a service named `ringback`."""
+_NOT_SHOWN = (encryption_keys, optional_secret, secret)
+"""What reads secrets: an error must not show them."""
+_SECRETS = tuple(setting.name for setting in SETTINGS if setting.read in (optional_secret, secret))
 
 
 class SettingWrong(RingbackError):
@@ -37,13 +40,14 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         SettingWrong: one is missing, unknown, or not what it should be.
     """
     told = _of_file(file) if file else {}
-    others = _users(told.pop("users", []))
+    users = told.pop("users", [])
+    others = _users(users)
     texts = _texts(told, file)
     texts |= {setting.name: environment[setting.name] for setting in SETTINGS if setting.name in environment}
     if texts.get("RINGBACK_PORT", "").startswith("tcp://"):  # the address of a service of that name, from Kubernetes
         del texts["RINGBACK_PORT"]
     value = {setting.name: _value(setting, texts.get(setting.name)) for setting in SETTINGS}
-    _refuse_development(value)
+    _check({name: value[name] for name in _SECRETS if value[name]} | _secrets_of(users))
     name = _user_id(value["QSTASH_TOKEN"])
     keys = SigningKeys(name, value["QSTASH_CURRENT_SIGNING_KEY"], value["QSTASH_NEXT_SIGNING_KEY"])
     return Settings(
@@ -159,24 +163,26 @@ def _users(told: Any) -> list[Tenant]:
                 f"users[{number}]: expected name, token, current, next, and perhaps read_only_token and"
                 f" publish_only_token: {wrong}"
             )
-        _refuse_public(f"users[{number}]", one.values())
+        for key in set(one) - {"name"}:
+            _of_user(f"users[{number}].{key}", one[key])
         keys = SigningKeys(one["name"], one["current"], one["next"])
         weaker = one.get("read_only_token"), one.get("publish_only_token")
         tenants.append(Tenant(one["name"], one["token"], keys, weaker[0], publish_only_token=weaker[1]))
     return tenants
 
 
+def _of_user(name: str, text: str) -> None:
+    try:
+        secret(text)
+    except ValueError as error:
+        raise SettingWrong(f"{name} is not what it should be: {error}") from error
+
+
 def _distinct(*tenants: Tenant) -> tuple[Tenant, ...]:
-    """Two accounts with one name or token would see each other's data."""
+    """Two accounts with one name would see each other's data."""
     names = [tenant.name for tenant in tenants]
-    tokens = [
-        token
-        for tenant in tenants
-        for token in (tenant.token, tenant.read_only_token, tenant.publish_only_token)
-        if token
-    ]
-    if len(set(names)) < len(names) or len(set(tokens)) < len(tokens):
-        raise SettingWrong("users: names and tokens must differ from each other and from QSTASH_TOKEN's")
+    if len(set(names)) < len(names):
+        raise SettingWrong("users: names must differ from each other and from QSTASH_TOKEN's")
     return tenants
 
 
@@ -191,28 +197,35 @@ def _texts(told: Mapping[str, Any], file: Path | None) -> dict[str, str]:
 
 
 def _value(setting: Setting, text: str | None) -> Any:
-    if text is None or (text == "" and setting.default is None and setting.read is str):
-        if setting.default is None and setting.read is str:
-            raise SettingWrong(f"{setting.name} is not set: {setting.about}")
+    if not text and setting.read is secret:
+        raise SettingWrong(f"{setting.name} is not set: {setting.about}")
+    if text is None:
         return setting.default
     try:
         return setting.read(text)
     except ValueError as error:
-        shown = "not what it should be" if setting.read is encryption_keys else repr(text)
+        shown = "not what it should be" if setting.read in _NOT_SHOWN else repr(text)
         raise SettingWrong(f"{setting.name} is {shown}: {error}") from error
 
 
-def _refuse_development(value: Mapping[str, Any]) -> None:
-    """The development secrets are printed in public documents: whoever reads them could publish and forge."""
-    tokens = ("QSTASH_TOKEN", "RINGBACK_READ_ONLY_TOKEN", "RINGBACK_PUBLISH_ONLY_TOKEN")
-    for name in (*tokens, "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"):
-        _refuse_public(name, [value[name]])
+def _secrets_of(users: list[dict[str, str]]) -> dict[str, str]:
+    return {f"users[{number}].{key}": one[key] for number, one in enumerate(users) for key in one if key != "name"}
 
 
-def _refuse_public(name: str, secrets: Iterable[str]) -> None:
+def _check(secrets: Mapping[str, str]) -> None:
+    """Refuse what others know.
+
+    The development secrets are printed in public documents: whoever reads them could publish and forge. One secret in two
+    places gives who is told the one what only the other may; and a next key that is the current one makes rotation do nothing.
+    """
     public = {text for one in DEVELOPMENT_TENANTS for text in (one.token, one.keys.current, one.keys.next)}
-    if public & set(secrets):
-        raise SettingWrong(f"{name} is a public development secret; `ringback secrets` makes a real one")
+    owners: dict[str, str] = {}
+    for name, text in secrets.items():
+        if text in public:
+            raise SettingWrong(f"{name} is a public development secret; `ringback secrets` makes a real one")
+        if text in owners:
+            raise SettingWrong(f"{name} is the same as {owners[text]}: they must differ; `ringback secrets` makes more")
+        owners[text] = name
 
 
 def _user_id(token: str) -> str:

@@ -1,7 +1,7 @@
 """The reference page of the settings, made from the settings: `python -m ringback.cli.settings_page`."""
 
 from ringback.cli.setting_list import SETTINGS, Setting
-from ringback.cli.setting_texts import milliseconds
+from ringback.cli.setting_texts import milliseconds, secret
 
 _HEAD = """# Settings of `ringback serve`
 
@@ -41,7 +41,7 @@ def _line(setting: Setting) -> str:
 
 def _default(setting: Setting) -> str:
     if setting.default is None:
-        return "must be set" if setting.read is str else "none"
+        return "must be set" if setting.read is secret else "none"
     if setting.default in ("", ()):
         return "none"
     if setting.read is milliseconds:
