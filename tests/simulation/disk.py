@@ -11,6 +11,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.memory import MemoryTransaction, Rows
 from ringback.broker.stores.rows import TABLES
+from simulation.process import Process
 
 T = TypeVar("T")
 
@@ -177,40 +178,20 @@ class Disk:
         self.wake()
 
 
-class NodeStore:
+class NodeStore(Process):
     """One broker's way to the disk (see `Store`).
 
     Attributes:
         shared: others may work on the disk at the same time.
-        cut_off: the way is blocked: jobs wait.
-        still: the process stands still: it hears nothing until it goes on.
-        gone: the process is no more: nothing is answered.
-        number: tells the number the broker's leases carry.
-        is_sure: tells whether the broker knows that nobody takes it for dead.
         tasks: what runs by itself.
     """
 
     def __init__(self, disk: Disk, *, shared: bool) -> None:
+        super().__init__()
         self._disk = disk
         self.shared = shared
-        self.cut_off = self.still = self.gone = False
-        self.number: Callable[[], int] = lambda: 0
-        self.is_sure: Callable[[], bool] = lambda: True
         self.take: Callable[[Sequence[Changes]], None] = lambda _: None
         self.tasks: tuple[asyncio.Task[None], ...] = ()
-        self._unheard: list[Callable[[], None]] = []
-
-    def hear(self, *news: Callable[[], None]) -> None:
-        """Let the broker know, once it does not stand still."""
-        self._unheard += news
-        if not self.still:
-            self.go_on()
-
-    def go_on(self) -> None:
-        """Stand still no more."""
-        self.still = False
-        while self._unheard:
-            self._unheard.pop(0)()
 
     async def open(self) -> None:
         """Nothing to make ready."""

@@ -15,6 +15,7 @@ from simulation import book
 from simulation.postgres.backstage import Backstage
 from simulation.postgres.gate import Gate
 from simulation.postgres.session import Session, Step
+from simulation.process import Process
 from simulation.verdict import Broken
 
 T = TypeVar("T")
@@ -22,40 +23,20 @@ T = TypeVar("T")
 _NOT_LET_IN_S = 5.0
 
 
-class SharedStore(real_store.PostgresStore):
-    """The store of a broker, with what may happen to a process and its way to the database (see `NodeStore`).
+class SharedStore(Process, real_store.PostgresStore):
+    """The store of a broker, with what may happen to a process and its way to the database.
 
     Attributes:
-        cut_off: the way is blocked: statements wait.
-        still: the process stands still: it hears nothing until it goes on.
-        gone: the process is no more.
-        number: tells the number the broker's leases carry.
-        is_sure: tells whether the broker knows that nobody takes it for dead.
         held_back: statements that wait for the way to be free again.
         wanted: how many jobs have no answer.
     """
 
     def __init__(self, database: "Database", url: str) -> None:
-        super().__init__(url, database.node_timeout_ms)
+        Process.__init__(self)
+        real_store.PostgresStore.__init__(self, url, database.node_timeout_ms)
         self._database = database
-        self.cut_off = self.still = self.gone = False
-        self.number: Callable[[], int] = lambda: 0
-        self.is_sure: Callable[[], bool] = lambda: True
         self.held_back: list[Step] = []
         self.wanted = 0
-        self._unheard: list[Callable[[], None]] = []
-
-    def hear(self, *news: Callable[[], None]) -> None:
-        """Let the broker know, once it does not stand still."""
-        self._unheard += news
-        if not self.still:
-            self.go_on()
-
-    def go_on(self) -> None:
-        """Stand still no more."""
-        self.still = False
-        while self._unheard:
-            self._unheard.pop(0)()
 
     @property
     def tasks(self) -> list["asyncio.Task[None]"]:
