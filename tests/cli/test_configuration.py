@@ -1,5 +1,6 @@
 """The settings of `ringback serve`: read from the environment and a file, each wrong one named."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -91,6 +92,32 @@ def test_an_address_that_is_taken_is_told_so() -> None:
         line = [sys.executable, "-m", "ringback", "dev", "--port", str(taken.getsockname()[1])]
         done = subprocess.run(line, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, "perhaps by another broker" in done.stderr) == (1, True)
+
+
+def test_a_database_in_a_folder_that_is_missing_is_refused_and_no_folder_made(tmp_path: Path) -> None:
+    file = tmp_path / "a typo" / "ringback.db"
+    result = CliRunner(env=SECRETS).invoke(ringback, ["serve", "--db", str(file)])
+    assert result.exit_code == 1
+    assert (
+        f"there is no {file.parent}; correct the path, or make the folder with: mkdir -p '{file.parent}'"
+        in result.output
+    )
+    assert not file.parent.exists()
+
+
+def test_a_new_database_is_told_and_one_that_is_there_is_not(tmp_path: Path) -> None:
+    environment = {**os.environ, **SECRETS, "PYTHONUNBUFFERED": "1"}
+    line = [sys.executable, "-m", "ringback", "serve", "--port", "0", "--db", str(tmp_path / "ringback.db")]
+    told = []
+    for _ in range(2):
+        with subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as broker:
+            assert broker.stdout is not None
+            assert any(output.startswith("QSTASH_URL") for output in broker.stdout)
+            broker.terminate()
+            told.append("a new, empty database is made" in broker.communicate(timeout=30)[1])
+    assert told == [True, False]
 
 
 @pytest.mark.parametrize(

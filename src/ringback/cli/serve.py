@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import secrets as random
+import shlex
 from pathlib import Path
 
 import click
@@ -37,10 +38,26 @@ def serve(config: Path | None, host: str | None, port: int | None, db: str | Non
         for sentence in unknown(os.environ):
             click.echo(f"Warning: {sentence}", err=True)
         if isinstance(settings.database, Path):
-            settings.database.parent.mkdir(parents=True, exist_ok=True)
+            _look_at(settings.database)
         run(settings)
     except (SettingWrong, StoreUnavailable, OSError) as error:
         raise click.ClickException(explained(error)) from error
+
+
+def _look_at(database: Path) -> None:
+    """A folder that is missing is a wrong path, or a volume that is not there: an empty database would look like lost data.
+
+    Raises:
+        SettingWrong: its folder does not exist.
+    """
+    folder = database.absolute().parent
+    if not folder.is_dir():
+        raise SettingWrong(
+            f"RINGBACK_DATABASE (--db) is {str(database)!r}: expected a file in a folder that exists, and there is no"
+            f" {folder}; correct the path, or make the folder with: mkdir -p {shlex.quote(str(folder))}"
+        )
+    if not database.exists():
+        click.echo(f"There is no {database} yet: a new, empty database is made.", err=True)
 
 
 @click.command()
