@@ -94,12 +94,16 @@ def dead_letter(letter: DeadLetter, message: Message, record: Run, body: bytes) 
 
 
 def waiter(record: Waiter) -> Shape:
-    """Return a waiting step as `GET /v2/waiters` shows it; its deadline is in seconds."""
+    """Return a waiting step as `GET /v2/waiters` shows it; its deadline is in seconds.
+
+    No SDK sends a body for the time-out, but the type that theirs gives a waiter requires the field.
+    """
     return {
         "url": record.url,
         "deadline": record.wake_at // 1000,
         "headers": {},
         "timeoutUrl": record.url,
+        "timeoutBody": "",
         "timeoutHeaders": grouped(record.options.headers),
     }
 
