@@ -27,7 +27,7 @@ async def why(ringed: InProcess, id_: str) -> dict[str, Any]:
 
 async def names_of_stalled(ringed: InProcess, longest: str = "10m") -> list[str]:
     answer = await ringed.call("GET", f"/v2/stalled?for={longest}")
-    return [one.get("messageId") or one["workflowRunId"] for one in answer.json["stalled"]]
+    return [one.get("messageId") or one.get("workflowRunId") or one["scheduleId"] for one in answer.json["stalled"]]
 
 
 async def test_a_delayed_message_waits_for_its_time_and_is_not_stalled(ringed: InProcess) -> None:
@@ -197,3 +197,42 @@ async def test_the_watchdog_names_what_does_not_move_once(ringed: InProcess, cap
             await ringed.broker.watchdog.tick()
     told = [record.getMessage() for record in caplog.records if record.name == "ringback.watchdog"]
     assert [text.partition(":")[0] for text in told] == [f"{message} makes no progress"]
+
+
+async def test_a_schedule_for_a_group_that_is_missing_is_named_before_its_first_tick(ringed: InProcess) -> None:
+    await ringed.call("POST", "/v2/schedules/shops", upstash_cron="0 0 1 1 *", upstash_schedule_id="s")
+    listed = (await ringed.call("GET", "/v2/schedules")).json
+    assert [one["error"] for one in listed] == ["topic shops not found"]
+    told = (await ringed.call("GET", "/v2/why/s")).json
+    assert [one["kind"] for one in told["causes"]] == ["no message", "tick"]
+    assert told["causes"][0]["text"] == "there is no URL group 'shops': the ticks of the schedule s make no message"
+    assert told["causes"][0]["remedy"] == "ringback groups add shops URL, or ringback schedules delete s"
+    assert await names_of_stalled(ringed) == ["s"]
+    await ringed.call("POST", "/v2/topics/shops/endpoints", {"endpoints": [{"url": URL}]})
+    assert (await why(ringed, "s"))["kind"] == "tick"
+    assert "error" not in (await ringed.call("GET", "/v2/schedules/s")).json
+    assert await names_of_stalled(ringed) == []
+
+
+async def test_a_schedule_for_an_address_without_its_scheme_is_refused(ringed: InProcess) -> None:
+    refused = await ringed.call("POST", "/v2/schedules/shop.example/hook", upstash_cron="@daily")
+    assert (refused.status, refused.json["error"]) == (
+        400,
+        "invalid destination 'shop.example/hook': the address of an endpoint begins with http:// or https://",
+    )
+
+
+async def test_a_tick_that_failed_is_told_until_one_succeeds_and_not_of_a_paused_schedule(ringed: InProcess) -> None:
+    await ringed.call("POST", "/v2/schedules/shops", upstash_cron="* * * * *", upstash_schedule_id="s")
+    await ringed.turn(MINUTE)
+    await ringed.call("POST", "/v2/topics/shops/endpoints", {"endpoints": [{"url": URL}]})
+    failed = (await ringed.call("GET", "/v2/why/s")).json["causes"][0]
+    assert failed["text"].endswith("made no message: topic shops not found")
+    assert failed["remedy"] == "once it is put right, ringback schedules run s"
+    assert await names_of_stalled(ringed) == ["s"]
+    await ringed.call("PATCH", "/v2/schedules/s/pause")
+    assert [one["kind"] for one in (await ringed.call("GET", "/v2/why/s")).json["causes"]] == ["no message", "paused"]
+    assert await names_of_stalled(ringed) == []
+    await ringed.call("PATCH", "/v2/schedules/s/resume")
+    await ringed.turn(MINUTE)
+    assert (await why(ringed, "s"))["kind"] == "tick"

@@ -49,4 +49,16 @@ def test_what_makes_no_progress_is_listed_with_what_to_do(broker: TestBroker) ->
 def test_what_is_not_there_is_refused(broker: TestBroker) -> None:
     result = CliRunner().invoke(ringback, ["why", "wfr_none"])
     assert result.exit_code == 1
-    assert "there is no message and no run wfr_none" in result.output
+    assert "there is no message, no run and no schedule wfr_none" in result.output
+
+
+def test_a_schedule_whose_group_is_missing_is_told_when_it_is_made_and_afterwards(broker: TestBroker) -> None:
+    made = CliRunner().invoke(ringback, ["schedules", "create", "shops", "0 0 1 1 *", "--id", "yearly"])
+    assert (made.exit_code, made.stdout) == (0, "yearly\n")
+    assert "there is no URL group 'shops' yet" in made.stderr
+    assert "topic shops not found" in CliRunner(env={"COLUMNS": "200"}).invoke(ringback, ["schedules", "list"]).output
+    result = CliRunner().invoke(ringback, ["why"])
+    assert (result.exit_code, result.output.splitlines()[0]) == (1, "yearly  shops")
+    assert "-> ringback groups add shops URL" in CliRunner().invoke(ringback, ["why", "yearly"]).output
+    plain = CliRunner().invoke(ringback, ["schedules", "create", URL, "0 0 1 1 *"])
+    assert (plain.exit_code, plain.stderr) == (0, "")

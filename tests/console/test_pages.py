@@ -290,6 +290,10 @@ async def test_queues_keys_groups_and_schedules_are_managed(desk: Desk) -> None:
     assert [one["url"] for one in group["endpoints"]] == ["http://b.example"]
     await desk.do("/groups/partners/delete")
     assert "In your local time" in await desk.page("/schedules/five")
+    await desk.broker.call("POST", "/v2/schedules/none", b"", upstash_cron="@yearly", upstash_schedule_id="idle")
+    for page in ("/", "/schedules/idle"):
+        assert "There is no URL group" in await desk.page(page)
+    assert "Makes no message" in await desk.page("/schedules")
     ran = await desk.do("/schedules/five/run")
     assert ran.headers["location"].startswith("/console/messages/msg_")
     for deed in ("pause", "resume", "delete"):

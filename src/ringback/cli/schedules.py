@@ -55,6 +55,10 @@ def create(
     told_headers = headers | {name: value for name, value in given.items() if value}
     made = told.send(management.set_schedule(destination, cron, body, told_headers))
     told.out.done(made, scheduleId=made)
+    if "://" not in destination and told.send(management.schedule(made)).get("error"):
+        click.echo(
+            f"Warning: there is no URL group {destination!r} yet: until then the ticks make no message", err=True
+        )
 
 
 @schedules.command("pause")

@@ -1,4 +1,4 @@
-"""`ringback why`: why a message or a run is not further, and what makes no progress at all."""
+"""`ringback why`: why a message, a run or a schedule is not further, and what makes no progress at all."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,8 @@ from ringback.cli.output import Shape
 from ringback.cli.remote import Remote, remote
 from ringback.client import diagnosis
 
+_IDS = ("workflowRunId", "messageId", "scheduleId")
+
 
 @click.command()
 @click.argument("id_", metavar="[ID]", required=False)
@@ -16,7 +18,7 @@ from ringback.client import diagnosis
 )
 @remote
 def why(told: Remote, id_: str | None, longest: str) -> None:
-    """Say why a message or a run is not further than it is.
+    """Say why a message or a run is not further than it is, or why a schedule makes no message.
 
     Without ID, list everything that makes no progress; exit status 1 when there is something.
     """
@@ -29,7 +31,7 @@ def why(told: Remote, id_: str | None, longest: str) -> None:
     elif not stalled:
         click.echo(f"Everything has made progress in the last {longest}, or waits because it was asked to.")
     for one in () if told.out.as_json else stalled:
-        click.echo(f"{one.get('workflowRunId') or one.get('messageId')}  {one['url']}")
+        click.echo(f"{next(one[name] for name in _IDS if name in one)}  {one['url']}")
         _echo(one)
     if stalled:
         raise click.exceptions.Exit(1)

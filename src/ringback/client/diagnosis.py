@@ -9,7 +9,10 @@ Shape = dict[str, Any]
 
 
 def why(id_: str) -> Call[Shape]:
-    """Ask why a message (`msg_...`) or a run (`wfr_...`) is not further: `causes`, each with `kind`, `text` and `since`."""
+    """Ask why a message (`msg_...`) or a run (`wfr_...`) is not further, or a schedule makes no message.
+
+    The answer has `causes`, each with `kind`, `text` and `since`.
+    """
     return Call("GET", f"/v2/why/{segment(id_)}", record)
 
 
@@ -31,7 +34,7 @@ def look(url: str, *, is_workflow: bool | None = None) -> Call[Shape]:
 
 
 def stalled(longest: str = "10m") -> Call[list[Shape]]:
-    """List the messages and runs that have made no progress for so long, such as "10m", each with its causes."""
+    """List what has made no progress for so long, such as "10m", and schedules that make no message, each with its causes."""
     return Call(
         "GET", "/v2/stalled", lambda body: array(dump(record(body).get("stalled", [])).encode()), (("for", longest),)
     )

@@ -6,6 +6,8 @@ from ringback.broker.api.checks import checked_destination, checked_name
 from ringback.broker.ids import message_id
 from ringback.broker.operations import schedules
 from ringback.broker.operations.keys import random_word
+from ringback.broker.operations.publish import BEGINS
+from ringback.broker.operations.why_schedules import misses_group
 from ringback.broker.records import Schedule
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas
@@ -31,6 +33,8 @@ def make(call: Call, target: str, options: Options) -> Answer:
         raise Refused(400, "invalid header Upstash-Not-Before: a schedule takes Upstash-Delay only")
     cron.parse(options.cron)
     destination = checked_destination(call, target)
+    if destination.is_group and set(destination.text) & set(":/"):  # no group can ever be called so
+        raise Refused(400, f"invalid destination {destination.text!r}: {BEGINS}")
     queue = checked_name("header Upstash-Queue-Name", options.queue_name) if options.queue_name else None
     check_quotas(options, call.request.body, call.settings.limits, call.desk.clock())
     schedule_id = options.schedule_id or f"scd_{random_word(24)}"
@@ -116,4 +120,6 @@ def _shape(tx: Transaction, schedule: Schedule, call: Call) -> shapes.Shape:
     shape = shapes.schedule(schedule, call.settings.limits.default_retries)
     if schedule.last_at is not None:
         shape["lastScheduleStates"] = {message_id(seq): state for seq, state in schedules.states(tx, schedule).items()}
+    if misses_group(tx, schedule):  # told before the first tick, which may be months away
+        shape["error"] = f"topic {schedule.destination} not found"
     return shape

@@ -5,7 +5,8 @@ from typing import Any
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.why import Stalled, message_causes, run_causes, stalled
-from ringback.broker.records import ActiveRun, Message, Run
+from ringback.broker.operations.why_schedules import fruitless, schedule_causes
+from ringback.broker.records import ActiveRun, Message, Run, Schedule
 from ringback.broker.rules.why import Cause
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
@@ -17,7 +18,7 @@ DEFAULT_LONGEST = "10m"
 
 
 def why(call: Call) -> Answer:
-    """Say why a message or a run is not further than it is."""
+    """Say why a message or a run is not further than it is, or a schedule makes no message."""
     asked, tenant = call.names["id"], call.tenant.name
     now = call.desk.clock()
 
@@ -29,21 +30,29 @@ def why(call: Call) -> Answer:
                 200, {"id": asked, "url": message.url, "causes": _all(message_causes(tx, message, now))}
             )
         run = _run(tx, tenant, asked)
-        if run is None:
-            raise Refused(404, f"there is no message and no run {asked}")
-        return json_response(200, {"id": asked, "url": run.url, "causes": _all(run_causes(tx, run, now))})
+        if run is not None:
+            return json_response(200, {"id": asked, "url": run.url, "causes": _all(run_causes(tx, run, now))})
+        schedule = tx.get(Schedule, tenant, asked)
+        if schedule is None:
+            raise Refused(404, f"there is no message, no run and no schedule {asked}")
+        causes = _all(schedule_causes(tx, schedule))
+        return json_response(200, {"id": asked, "url": schedule.destination, "causes": causes})
 
     return call.desk.read(job)
 
 
 def list_stalled(call: Call) -> Answer:
-    """List the messages and runs that have made no progress for so long, each with its cause."""
+    """List the messages and runs that have made no progress for so long, and the schedules that make no message, with causes."""
     longest = duration.parse(dict(call.query()).get("for") or DEFAULT_LONGEST)
     now = call.desk.clock()
 
     def job(tx: Transaction) -> Response:
-        found = stalled(tx, call.tenant.name, longest, now)
-        return json_response(200, {"stalled": [shape(one) for one in found]})
+        found = [shape(one) for one in stalled(tx, call.tenant.name, longest, now)]
+        found += [
+            {"url": schedule.destination, "causes": _all(causes), "scheduleId": schedule.id}
+            for schedule, causes in fruitless(tx, call.tenant.name)
+        ]
+        return json_response(200, {"stalled": found})
 
     return call.desk.read(job)
 

@@ -18,6 +18,9 @@ from ringback.errors import Refused
 from ringback.wire.headers import read_options
 from ringback.wire.options import merged
 
+BEGINS = "the address of an endpoint begins with http:// or https://"
+"""What to say of a destination that was probably meant to be an address."""
+
 
 def publish_needs(publications: Sequence[Publication]) -> list[Need]:
     """Return what accepting publications is going to ask for, as far as they tell."""
@@ -82,5 +85,5 @@ def _publish_to(
 
 
 def _hint(destination: str) -> str:
-    """Return what to say of a destination that was probably meant to be an address."""
-    return "; the address of an endpoint begins with http:// or https://" if set(destination) & set(":/") else ""
+    """Return what to say of the destination, if anything."""
+    return f"; {BEGINS}" if set(destination) & set(":/") else ""

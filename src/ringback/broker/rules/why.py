@@ -11,7 +11,8 @@ from ringback.broker.rules.runs import read_step
 from ringback.clock import Instant
 
 CauseKind = Literal[
-    "ended", "delayed", "asleep", "retrying", "paused", "in line", "starting", "in flight", "event", "child", "nothing left"
+    "ended", "delayed", "asleep", "retrying", "paused", "in line", "starting", "in flight", "event", "child", "nothing left",
+    "tick", "no message",
 ]  # fmt: skip
 
 _BY_DESIGN = frozenset({"ended", "delayed", "asleep", "event", "child"})

@@ -1,6 +1,7 @@
 """Schedules: when they tick, run now, pause."""
 
 from ringback.client.calls import segment
+from ringback.client.diagnosis import why
 from ringback.client.insight import run_schedule
 from ringback.client.management import (
     delete_schedule,
@@ -30,8 +31,10 @@ async def load_one(visit: Visit) -> Values:
     id_ = visit.path["schedule"]
     found = await visit.ask(schedule(id_))
     recent = await visit.ask(events({"scheduleId": id_}, count=60))
+    causes = (await visit.ask(why(id_)))["causes"]
     return {
         "schedule": found,
+        "causes": causes,
         "told": in_words(found["cron"]),
         "body": body_of(found, "body"),
         "ticks": [] if found["isPaused"] else next_ticks(found["cron"], visit.now),
