@@ -7,7 +7,7 @@ from ringback.broker.engine import sender
 from ringback.broker.records import Message
 from ringback.broker.rules import facets
 from ringback.broker.stores import rows, stretches
-from ringback.wire import batch, cron, flow_control
+from ringback.wire import cron, flow_control, headers
 from ringback.wire.batch import read_batch
 from ringback.wire.destination import classify
 from ringback.wire.guard import Policy, literal_refusal
@@ -18,7 +18,7 @@ CACHES: tuple[Any, ...] = (
     classify,
     literal_refusal,
     cron.parse,
-    batch._known_options,
+    headers._known,
     flow_control._known_limits,
     facets._known_facets,
     rows._parts,
@@ -33,9 +33,9 @@ def message(url: str, *labels: str) -> Message:
 
 def test_what_is_long_is_read_and_not_remembered() -> None:
     before = [one.cache_info().currsize for one in CACHES]
-    long = {"X-" + "x" * 5000: "1"}
+    long = {"Upstash-Forward-X-" + "x" * 200: "1" * 5000}
     flow = {"Upstash-Flow-Control-Key": "k", "Upstash-Flow-Control-Value": f"rate=7{',' * 5000}"}
-    items = [{"destination": URL, "headers": headers, "body": "b"} for headers in (long, flow)]
+    items = [{"destination": URL, "headers": asked, "body": "b"} for asked in (long, flow)]
     forwarded, limited = read_batch(json.dumps(items).encode())
     assert forwarded.destination.text == URL
     assert limited.options.flow_control == FlowControl("k", rate=7)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -14,11 +13,6 @@ from ringback.wire.headers import read_options, size_of
 from ringback.wire.http import Headers
 from ringback.wire.options import Options
 from ringback.wire.unreadable import UNREADABLE
-
-_KEPT = 4096
-"""Most characters of headers whose meaning is kept: the items of a batch and the steps of a run often have the same."""
-_MOST_LINES = 64
-"""Most headers of an item, for the same."""
 
 
 class Item(Struct):
@@ -107,12 +101,9 @@ def in_item(number: int, error: Refused) -> Refused:
 
 
 def _options(headers: dict[str, str | list[str]]) -> Options:
-    lines = tuple(_lines(headers))
-    short = size_of(lines) <= _KEPT and len(lines) <= _MOST_LINES
-    return _known_options(lines) if short else read_options(lines)
-
-
-_known_options = lru_cache(maxsize=1024)(read_options)
+    lines = _lines(headers)
+    size_of(lines)
+    return read_options(lines)
 
 
 def _lines(headers: dict[str, str | list[str]]) -> Headers:

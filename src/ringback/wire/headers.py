@@ -1,22 +1,23 @@
 """From the header lines of a publish to its options: every header of protocol 3, in one pass."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from msgspec.structs import replace
+
 from ringback.errors import Refused
-from ringback.wire import cron, duration, flow_control, redaction, retry_delay
+from ringback.wire import flow_control
 from ringback.wire.destination import check_url
+from ringback.wire.header_values import READERS, flag, integer, listed
 from ringback.wire.http import canonical
 from ringback.wire.options import Callback, Options, Workflow
 
 Lines = Iterable[tuple[str, str]]
 
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _DROPPED = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"}
 )
@@ -26,7 +27,14 @@ LARGEST = 64 * 1024
 """Most characters of the headers of one message: as many as the head of a request may have."""
 LONGEST_ID = 512
 """Most characters of the ids of runs and events, which stand in an index."""
-_LARGEST_INTEGER = 2**53
+_KEPT = 4096
+"""Most characters of headers whose meaning is kept: publishers ask for the same again and again."""
+_MOST_LINES = 64
+"""Most headers, for the same."""
+_OF_A_RUN = frozenset(f"upstash-{of}workflow-runid" for of in ("", "callback-", "failure-callback-"))
+"""Headers that differ from run to run where all others are the same."""
+_ITS_RUN = "\0run"
+"""Stands for the id of the run where the meaning of headers is kept."""
 
 
 @dataclass(slots=True)
@@ -43,7 +51,8 @@ class _Source:
 def read_options(lines: Lines, query: Mapping[str, str] | None = None) -> Options:
     """Return what the headers of one message ask for.
 
-    A header wins over a query parameter of the same name; forwarded headers are merged name by name.
+    A header wins over a query parameter of the same name; forwarded headers are merged name by name. What headers mean is kept,
+    for any run: those of two runs differ in nothing but its id.
 
     Args:
         lines: header lines, names in lower case.
@@ -52,10 +61,43 @@ def read_options(lines: Lines, query: Mapping[str, str] | None = None) -> Option
     Raises:
         Refused: 400, naming the header.
     """
+    if query:
+        return _read(lines, query)
+    asked, run_id, size = [], "", 0
+    for name, value in lines:
+        if name == "upstash-header-forward":
+            return _read(lines)
+        if value and name in _OF_A_RUN:
+            run_id = run_id or value
+            asked.append((name, _ITS_RUN if value == run_id else value))
+        elif name.startswith("upstash-") or name == "content-type":
+            asked.append((name, value))
+        size += len(name) + len(value)
+    if size > _KEPT or len(asked) > _MOST_LINES or len(run_id) > LONGEST_ID:
+        return _read(lines)
+    options = _known(tuple(asked))
+    return _of_run(options, run_id) if run_id else options
+
+
+def _read(lines: Lines, query: Mapping[str, str] | None = None) -> Options:
     source = _sort(lines)
     if query:
         _fill(source, _sort(query.items()))
     return _options(source, "Upstash-", 0)
+
+
+_known = lru_cache(maxsize=1024)(_read)
+
+
+def _of_run(options: Options, run_id: str) -> Options:
+    """Return options that were read for any run as those of one."""
+    changed: dict[str, Any] = {}
+    if options.workflow is not None and options.workflow.run_id == _ITS_RUN:
+        changed["workflow"] = replace(options.workflow, run_id=run_id)
+    for name, callback in (("callback", options.callback), ("failure_callback", options.failure_callback)):
+        if callback is not None:
+            changed[name] = replace(callback, options=_of_run(callback.options, run_id))
+    return replace(options, **changed)
 
 
 def size_of(lines: Lines) -> int:
@@ -108,7 +150,7 @@ def _fill(source: _Source, weaker: _Source) -> None:
 def _options(source: _Source, prefix: str, depth: int) -> Options:
     asked: dict[str, Any] = {}
     for name, value in source.fields.items():
-        read = _READERS.get(name)
+        read = READERS.get(name)
         if read is not None:
             read(asked, value, prefix)
     headers = _headers(source, forward_all=bool(asked.pop("header_forward", False)))
@@ -120,7 +162,7 @@ def _options(source: _Source, prefix: str, depth: int) -> Options:
     if "workflow-runid" in source.fields or "workflow-init" in source.fields:
         asked["workflow"] = _workflow(source.fields, prefix)
     elif "feature-set" in source.fields and depth:
-        asked["workflow"] = Workflow(features=_list(source.fields["feature-set"]))
+        asked["workflow"] = Workflow(features=listed(source.fields["feature-set"]))
     return Options(**asked)
 
 
@@ -187,121 +229,13 @@ def _workflow(fields: Mapping[str, str], prefix: str) -> Workflow:
     if len(run_id) > LONGEST_ID:
         raise Refused(400, f"invalid header {prefix}Workflow-RunId: longer than {LONGEST_ID} characters")
     return Workflow(
-        init=_flag(f"{prefix}Workflow-Init", fields.get("workflow-init", "false")),
+        init=flag(f"{prefix}Workflow-Init", fields.get("workflow-init", "false")),
         run_id=run_id,
         url=check_url(f"header {prefix}Workflow-Url", url) if url else "",
-        created_at=_integer(f"{prefix}Workflow-CreatedAt", created_at) if created_at else None,
+        created_at=integer(f"{prefix}Workflow-CreatedAt", created_at) if created_at else None,
         sdk_version=fields.get("workflow-sdk-version", ""),
         call_type=fields.get("workflow-calltype", "step"),
-        invoke=_flag(f"{prefix}Workflow-Invoke", fields.get("workflow-invoke", "false")),
-        trigger_by_sdk=_flag(f"{prefix}Workflow-Trigger-By-Sdk", fields.get("workflow-trigger-by-sdk", "false")),
-        features=_list(fields.get("feature-set", "")),
+        invoke=flag(f"{prefix}Workflow-Invoke", fields.get("workflow-invoke", "false")),
+        trigger_by_sdk=flag(f"{prefix}Workflow-Trigger-By-Sdk", fields.get("workflow-trigger-by-sdk", "false")),
+        features=listed(fields.get("feature-set", "")),
     )
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (one.strip() for one in text.split(",")) if part)
-
-
-def _flag(name: str, text: str) -> bool:
-    lower = text.strip().lower()
-    if lower in ("true", "1"):
-        return True
-    if lower in ("false", "0"):
-        return False
-    raise Refused(400, f"invalid header {name}: expected true or false, found {text!r}")
-
-
-def _integer(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= _LARGEST_INTEGER):
-        raise Refused(400, f"invalid header {name}: expected a whole number, found {text!r}")
-    return int(text)
-
-
-def _duration(name: str, text: str) -> int:
-    try:
-        return duration.parse(text.strip())
-    except Refused as error:
-        raise Refused(400, f"invalid header {name}: {error.text}") from error
-
-
-def _seconds_or_duration(name: str, text: str) -> int:
-    """A bare number of seconds is what `context.call` of the workflow SDKs sends (workflow protocol 2.5)."""
-    return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) <= 10 else _duration(name, text)
-
-
-def _unix_seconds(name: str, text: str) -> int:
-    """Seconds since the epoch, a fraction allowed, as milliseconds."""
-    whole, _, fraction = text.partition(".")
-    if not (whole.isascii() and whole.isdigit() and len(whole) <= 12) or not (fraction or "0").isdigit():
-        raise Refused(400, f"invalid header {name}: expected seconds since the Unix epoch, found {text!r}")
-    return int(whole) * 1000 + int(f"{fraction:0<3}"[:3])
-
-
-def _method(name: str, text: str) -> str:
-    if text.upper() not in _METHODS:
-        raise Refused(400, f"invalid header {name}: expected GET, POST, PUT, PATCH or DELETE, found {text!r}")
-    return text.upper()
-
-
-def _deduplication_id(name: str, text: str) -> str:
-    if ":" in text:
-        raise Refused(400, "DeduplicationId cannot contain ':'")
-    if len(text) > 255 or not text.isprintable():
-        raise Refused(400, f"invalid header {name}: expected at most 255 printable characters")
-    return text
-
-
-def _identifier(name: str, text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise Refused(400, f"invalid header {name}: use letters, digits, '.', '_' and '-', at most 255 of them")
-    return text
-
-
-def _expression(_: str, text: str) -> str:
-    retry_delay.compile_expression(text)
-    return text
-
-
-def _cron(_: str, text: str) -> str:
-    cron.parse(text)
-    return text.strip()
-
-
-def _plain(_: str, text: str) -> str:
-    return text
-
-
-_Reader = Callable[[dict[str, Any], str, str], None]
-
-
-def _reader(option: str, header: str, read: Callable[[str, str], Any]) -> _Reader:
-    def put(asked: dict[str, Any], value: str, prefix: str) -> None:
-        asked[option] = read(f"{prefix}{header}", value)
-
-    return put
-
-
-_READERS: dict[str, _Reader] = {
-    header.lower(): _reader(option, header, read)
-    for header, option, read in (
-        ("Method", "method", _method),
-        ("Delay", "delay_ms", _duration),
-        ("Not-Before", "not_before", _unix_seconds),
-        ("Retries", "retries", _integer),
-        ("Retry-Delay", "retry_delay", _expression),
-        ("Timeout", "timeout_ms", _seconds_or_duration),
-        ("Callback", "callback", lambda name, text: check_url(f"header {name}", text)),
-        ("Failure-Callback", "failure_callback", lambda name, text: check_url(f"header {name}", text)),
-        ("Header-Forward", "header_forward", _flag),
-        ("Deduplication-Id", "deduplication_id", _deduplication_id),
-        ("Content-Based-Deduplication", "content_based_deduplication", _flag),
-        ("Flow-Control-Key", "flow_key", _plain),
-        ("Flow-Control-Value", "flow_value", _plain),
-        ("Label", "labels", lambda _, text: _list(text)),
-        ("Redact-Fields", "redact", lambda _, text: redaction.parse(text)),
-        ("Cron", "cron", _cron),
-        ("Schedule-Id", "schedule_id", _identifier),
-        ("Queue-Name", "queue_name", _identifier),
-    )
-}

@@ -1,14 +1,17 @@
 """Header lines become options (protocol 3)."""
 
+import random
+
 import pytest
 
 from ringback.errors import Refused
+from ringback.wire import headers
 from ringback.wire.headers import read_options
 from ringback.wire.options import FlowControl, Redaction
 
 
-def options(**headers: str) -> object:
-    return read_options([(name.replace("_", "-").lower(), value) for name, value in headers.items()])
+def options(**asked: str) -> object:
+    return read_options([(name.replace("_", "-").lower(), value) for name, value in asked.items()])
 
 
 def test_everything_at_once() -> None:
@@ -149,3 +152,44 @@ def test_a_workflow_message_is_recognised() -> None:
     assert (read.workflow.init, read.workflow.run_id) == (True, "wfr_1")
     assert read.workflow.features == ("LazyFetch", "InitialBody", "WF_DetectTrigger")
     assert read.headers == (("Upstash-Workflow-Sdk-Version", "1"),)
+
+
+NAMES = (
+    *(
+        "Workflow-RunId",
+        "Callback-Workflow-RunId",
+        "Failure-Callback-Workflow-RunId",
+        "Callback-Forward-Workflow-RunId",
+    ),
+    *("Workflow-Init", "Callback", "Failure-Callback", "Callback-Method", "Failure-Callback-Callback", "Feature-Set"),
+    *("Forward-Workflow-RunId", "Header-Forward", "Label", "Retries", "Callback-Workflow-Init"),
+)
+VALUES = {
+    "Callback": "https://a.example",
+    "Failure-Callback": "https://b.example",
+    "Failure-Callback-Callback": "https://c.example",
+    "Callback-Method": "put",
+    "Retries": "2",
+}
+
+
+def test_headers_mean_the_same_whether_the_like_were_read_before_or_not() -> None:
+    chance = random.Random(1)
+    hits = headers._known.cache_info().hits
+    for _ in range(5000):
+        chosen = chance.choices(NAMES, k=chance.randint(1, 9))
+        run_ids = chance.choices(["wfr_1", "wfr_2", f"wfr_{chance.random()}", ""], [6, 2, 6, 1], k=9)
+        flag = chance.choice(["true", "false"])
+        lines = [
+            (f"upstash-{name}".lower(), run_id if name.endswith("RunId") else VALUES.get(name, flag))
+            for name, run_id in zip(chosen, run_ids, strict=False)
+        ]
+        lines.insert(chance.randint(0, len(lines)), ("content-length", str(chance.randint(0, 9))))
+        assert read_options(lines) == headers._read(lines), lines
+    assert headers._known.cache_info().hits - hits > 400
+
+
+def test_the_like_of_what_was_read_is_refused_for_a_run_whose_id_is_too_long() -> None:
+    assert options(Upstash_Workflow_Init="true", Upstash_Workflow_RunId="r" * 512)
+    with pytest.raises(Refused, match="Upstash-Workflow-RunId: longer than 512"):
+        options(Upstash_Workflow_Init="true", Upstash_Workflow_RunId="r" * 513)
