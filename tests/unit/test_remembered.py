@@ -7,7 +7,7 @@ from ringback.broker.engine import sender
 from ringback.broker.records import Message
 from ringback.broker.rules import facets
 from ringback.broker.stores import rows, stretches
-from ringback.wire import cron, flow_control, headers
+from ringback.wire import batch, cron, flow_control, headers
 from ringback.wire.batch import read_batch
 from ringback.wire.destination import classify
 from ringback.wire.guard import Policy, literal_refusal
@@ -18,6 +18,7 @@ CACHES: tuple[Any, ...] = (
     classify,
     literal_refusal,
     cron.parse,
+    batch._known_options,
     headers._known,
     flow_control._known_limits,
     facets._known_facets,

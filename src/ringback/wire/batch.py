@@ -1,8 +1,8 @@
 """The items of a batch: several publishes in one JSON array (protocol 2.3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from functools import lru_cache
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -14,14 +14,18 @@ from ringback.wire.http import Headers
 from ringback.wire.options import Options
 from ringback.wire.unreadable import UNREADABLE
 
+_NULL = msgspec.Raw(b"null")
+_HEADERS = dict[str, str | list[str]] | None
+_OBJECT = msgspec.Meta(extra_json_schema=msgspec.json.schema(_HEADERS))
+
 
 class Item(Struct):
     """One item as it was sent."""
 
     destination: str | None = None
     url: str | None = None
-    headers: dict[str, str | list[str]] | None = None
-    body: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+    headers: Annotated[msgspec.Raw, _OBJECT] = msgspec.field(default_factory=lambda: _NULL)
+    body: msgspec.Raw = msgspec.field(default_factory=lambda: _NULL)
     queue: str | None = None
 
 
@@ -39,8 +43,7 @@ class Letter(Item, rename="camel"):
     retried: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BatchItem:
+class BatchItem(NamedTuple):
     """One publish of a batch."""
 
     destination: Destination
@@ -53,6 +56,9 @@ T = TypeVar("T")
 
 _ITEMS = msgspec.json.Decoder(list[Item])
 _LETTERS = msgspec.json.Decoder(list[Letter])
+_READ_HEADERS = msgspec.json.Decoder(_HEADERS)
+_KEPT = 4096
+"""Most bytes of an item's headers whose meaning is kept: the items of a batch and the steps of a run often have the same."""
 
 
 def read_batch(body: bytes) -> list[BatchItem]:
@@ -78,7 +84,7 @@ def read_items(items: Sequence[Item]) -> list[BatchItem]:
             found.append(
                 BatchItem(
                     classify(item.destination or item.url or ""),
-                    _options(item.headers or {}),
+                    _options(bytes(item.headers)),
                     _body(item.body),
                     item.queue or None,
                 )
@@ -100,10 +106,20 @@ def in_item(number: int, error: Refused) -> Refused:
     return Refused(error.status, f"item {number}: {error.text}", error.headers)
 
 
-def _options(headers: dict[str, str | list[str]]) -> Options:
-    lines = _lines(headers)
+def _options(headers: bytes) -> Options:
+    return _known_options(headers) if len(headers) <= _KEPT else _read_options(headers)
+
+
+def _read_options(headers: bytes) -> Options:
+    try:
+        lines = _lines(_READ_HEADERS.decode(headers) or {})
+    except UNREADABLE as error:
+        raise Refused(400, f"invalid headers: {error}") from error
     size_of(lines)
     return read_options(lines)
+
+
+_known_options = lru_cache(maxsize=1024)(_read_options)
 
 
 def _lines(headers: dict[str, str | list[str]]) -> Headers:

@@ -18,13 +18,15 @@ def traced(options: Options, request: Request) -> Options:
 
     A trace that the publisher forwards by hand wins; one that cannot be read is left out, as the standard says.
     """
-    parent = request.header("traceparent")
+    trace = request.once("trace", lambda: _trace(request))
+    if not trace or any(name.lower() == "traceparent" for name, _ in options.headers):
+        return options
+    return msgspec.structs.replace(options, headers=(*options.headers, *trace))
+
+
+def _trace(request: Request) -> tuple[tuple[str, str], ...]:
+    parent, state = request.header("traceparent"), request.header("tracestate")
     if parent is None or not _PARENT.fullmatch(parent):
-        return options
-    if any(name.lower() == "traceparent" for name, _ in options.headers):
-        return options
-    headers = (*options.headers, ("Traceparent", parent))
-    state = request.header("tracestate")
-    if state and len(state) <= _LONGEST_STATE:
-        headers = (*headers, ("Tracestate", state))
-    return msgspec.structs.replace(options, headers=headers)
+        return ()
+    told = ("Traceparent", parent)
+    return (told, ("Tracestate", state)) if state and len(state) <= _LONGEST_STATE else (told,)
