@@ -6,7 +6,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import start
 from ringback.broker.records import Delivery, Event, Lane, Message
 from ringback.broker.rules import lanes
-from ringback.broker.rules.facets import described, facets_of
+from ringback.broker.rules.facets import sort_of
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.clock import Instant
@@ -23,6 +23,7 @@ def accept(tx: Transaction, message: Message, moment: Moment, queue_made_at: Ins
         moment: time, ids and room.
         queue_made_at: when that queue was made, 0 where it cannot have been made anew.
     """
+    facets, described = sort_of(message, moment.now)
     created = Event(
         moment.new_id(),
         message.tenant,
@@ -30,7 +31,7 @@ def accept(tx: Transaction, message: Message, moment: Moment, queue_made_at: Ins
         "CREATED",
         moment.now,
         next_at=message.not_before,
-        facets=facets_of(message),
+        facets=facets,
     )
     held = tx.get(Lane, message.tenant, "queue", message.holds) if message.holds else None
     if held is not None and (held.deleting or queue_made_at not in (0, held.created_at)):
@@ -46,7 +47,7 @@ def accept(tx: Transaction, message: Message, moment: Moment, queue_made_at: Ins
         queued=held is not None,
         queue_made_at=_made_at(queue, held),
     )
-    tx.apply(Changes(put=[message, created, *described(message, moment.now)]))
+    tx.apply(Changes(put=[message, created, *described]))
     if held is not None:
         tx.apply(Changes(put=[replace(held, active=held.active + 1)]))
     if message.not_before > moment.now:

@@ -27,6 +27,12 @@ def described(message: Message, now: Instant) -> list[Record]:
     return _described(_of(message), now)
 
 
+def sort_of(message: Message, now: Instant) -> tuple[int, list[Record]]:
+    """Return both, for who wants both: `facets_of` and `described`."""
+    facets = _of(message)
+    return facets.id, _described(facets, now)
+
+
 def with_facets(run: Run) -> Run:
     """Return a run with the number of its facets: mostly those of its messages."""
     return replace(run, facets=_of_run(run).id)
