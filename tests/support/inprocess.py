@@ -48,6 +48,7 @@ class InProcess:
         respond: what the endpoint answers.
         room: most requests at once.
         per_host: most of them to one host, as many as there is room for without.
+        in_flight_bytes: how large their bodies may be together.
         sent: all requests it got, in order.
         held: while set, requests wait for it before they are answered.
         in_flight: requests that have not been answered.
@@ -59,6 +60,7 @@ class InProcess:
     limits: Limits = field(default_factory=Limits)
     room: int = 1000
     per_host: int | None = None
+    in_flight_bytes: int = 1 << 30
     llm_url: str = ""
     email_url: str = ""
     respond: Respond = lambda _: Outcome(200, [], b"ok")
@@ -82,6 +84,7 @@ class InProcess:
             email_url=self.email_url,
             in_flight=self.room,
             in_flight_per_host=self.room if self.per_host is None else self.per_host,
+            in_flight_bytes=self.in_flight_bytes,
             node_timeout_ms=self.node_timeout_ms,
         )
         self.broker = Broker(settings, self.store, self, lambda: self.at)

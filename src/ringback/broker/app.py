@@ -64,7 +64,13 @@ class Broker:
         self.desk = Desk(store, Ids(clock), clock, self._room)
         self.keyring = Keyring(settings.tenants)
         self.dispatcher = Dispatcher(
-            self.desk, sender, self.request, settings.in_flight, settings.in_flight_per_host, settings.limits
+            self.desk,
+            sender,
+            self.request,
+            settings.in_flight,
+            settings.in_flight_per_host,
+            settings.in_flight_bytes,
+            settings.limits,
         )
         self.scheduler = Scheduler(self.desk, self.dispatcher, settings.limits)
         self.counter = Counter(self.desk)
@@ -132,7 +138,7 @@ class Broker:
         return run_outbound(message, delivery, handed.run, handed.list, key, now, jti, self._limits)
 
     def _room(self) -> int:
-        return self.dispatcher.room()
+        return self.dispatcher.room_in_bytes()
 
     def _see(self, changes: Sequence[Changes]) -> None:
         applied = Applied(changes)

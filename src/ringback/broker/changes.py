@@ -35,6 +35,10 @@ class Handed(Struct):
     run: Run | None = None
     list: RunList | None = None
 
+    def size(self) -> int:
+        """Return how many bytes are held to send it, but for its headers."""
+        return len(self.message.body) + (0 if self.list is None else len(self.list.json))
+
 
 class Changes(Struct):
     """Everything one decision writes: all of it, or none.

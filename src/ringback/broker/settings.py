@@ -105,6 +105,7 @@ class Settings:
         email_url: address that the destination `api/email` stands for; none without it.
         in_flight: most attempts in flight at once.
         in_flight_per_host: most of them to one host.
+        in_flight_bytes: how many bytes their bodies may have together; one may go beyond.
         console: whether the web console is served beside the API, where its libraries are installed.
         node_timeout_ms: after how long others take over from a broker that is not heard of.
         encryption_keys: master keys that payloads are sealed with, the newest first; none leaves them readable.
@@ -122,6 +123,7 @@ class Settings:
     email_url: str = ""
     in_flight: int = 1000
     in_flight_per_host: int = 256
+    in_flight_bytes: int = 256 * 1024 * 1024
     node_timeout_ms: int = 15_000
     console: bool = True
     encryption_keys: tuple[bytes, ...] = field(default=(), repr=False)

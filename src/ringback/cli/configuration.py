@@ -77,6 +77,7 @@ def read_settings(environment: Mapping[str, str], file: Path | None = None) -> S
         in_flight=value["RINGBACK_IN_FLIGHT"],
         console=value["RINGBACK_CONSOLE"],
         in_flight_per_host=value["RINGBACK_IN_FLIGHT_PER_HOST"],
+        in_flight_bytes=value["RINGBACK_IN_FLIGHT_BYTES"],
         node_timeout_ms=max(_SHORTEST_NODE_TIMEOUT, value["RINGBACK_NODE_TIMEOUT"]),
         encryption_keys=value["RINGBACK_ENCRYPTION_KEYS"],
         log_level=value["RINGBACK_LOG_LEVEL"],

@@ -80,6 +80,12 @@ SETTINGS = (
     Setting("RINGBACK_IN_FLIGHT", positive, 1000, "Most attempts in flight at once."),
     Setting("RINGBACK_IN_FLIGHT_PER_HOST", positive, 256, "Most of them to one host."),
     Setting(
+        "RINGBACK_IN_FLIGHT_BYTES",
+        positive,
+        256 * 1024 * 1024,
+        "How many bytes their bodies may have together, before the next one waits; in memory they take about twice that.",
+    ),
+    Setting(
         "RINGBACK_NODE_TIMEOUT",
         milliseconds,
         15_000,

@@ -63,7 +63,16 @@ class Stage:
         self._places = Places()
         self._postman = Postman(self._places, self._clock, disturbance)
         anywhere = Policy(allow_private=True)
-        settings = Settings("", 0, Path("-"), (tenant,), destinations=anywhere, in_flight=ROOM, in_flight_per_host=ROOM)
+        settings = Settings(
+            "",
+            0,
+            Path("-"),
+            (tenant,),
+            destinations=anywhere,
+            in_flight=ROOM,
+            in_flight_per_host=ROOM,
+            in_flight_bytes=1 << 62,
+        )
         self._broker = KnowingBroker(settings, self._store, self._postman, self._clock)
         self._door = Door(self._broker, _note)
         self.planned = Planned(self._store, self._send_planned, disturbance)

@@ -39,6 +39,7 @@ def settings_in_force(call: Call) -> Answer:
             "accounts": len(told.tenants),
             "in_flight": told.in_flight,
             "in_flight_per_host": told.in_flight_per_host,
+            "in_flight_bytes": told.in_flight_bytes,
             "node_timeout_ms": told.node_timeout_ms,
             "console": told.console,
             "log_level": told.log_level,

@@ -43,6 +43,7 @@ class Dispatcher:
         in_flight: most attempts at once; what one transaction has leased beyond that waits here.
         limits: quotas for what follows from outcomes.
         per_host: most of them to one host; the rest wait here, so that a slow host keeps nobody else waiting.
+        in_bytes: how much of bodies and lists of runs is held here before nothing more is taken.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Dispatcher:
         request: Callable[[Handed], Outbound],
         in_flight: int,
         per_host: int,
+        in_bytes: int,
         limits: Limits,
     ) -> None:
         self._desk = desk
@@ -60,6 +62,8 @@ class Dispatcher:
         self._request = request
         self._limit = in_flight
         self._per_host = per_host
+        self._limit_in_bytes = in_bytes
+        self._bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._hosts: dict[str, int] = {}
         self._waiting: dict[str, deque[Handed]] = {}
@@ -80,10 +84,15 @@ class Dispatcher:
 
     def room(self) -> int:
         """Return how many more attempts can be taken."""
-        return 0 if self._draining else self._limit - len(self._held)
+        return 0 if self._draining or self._bytes >= self._limit_in_bytes else self._limit - len(self._held)
+
+    def room_in_bytes(self) -> int:
+        """Return how much more of bodies can be taken; nothing where no attempt can."""
+        return self._limit_in_bytes - self._bytes if self.room() > 0 else 0
 
     def submit(self, handed: Handed) -> None:
         """Attempt a message that is leased to this node."""
+        self._bytes += handed.size()
         self._held[handed.message.seq] = self._held.get(handed.message.seq, 0) + 1
         if len(self._tasks) >= self._limit:
             self._beyond.append(handed)
@@ -128,11 +137,13 @@ class Dispatcher:
     def _let_go_of_waiting(self) -> None:
         for waiting in (*self._waiting.values(), self._beyond):
             for handed in waiting:
-                self._let_go(handed.message.seq)
+                self._let_go(handed)
         self._waiting.clear()
         self._beyond.clear()
 
-    def _let_go(self, seq: int) -> None:
+    def _let_go(self, handed: Handed) -> None:
+        seq = handed.message.seq
+        self._bytes -= handed.size()
         left = self._held.pop(seq) - 1
         if left:
             self._held[seq] = left
@@ -149,11 +160,11 @@ class Dispatcher:
         self._hosts[host] = self._hosts.get(host, 0) + 1
         task = self._loop.create_task(self._attempt(handed))
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._finish(host, handed.message.seq, done))
+        task.add_done_callback(lambda done: self._finish(host, handed, done))
 
-    def _finish(self, host: str, seq: int, task: "asyncio.Task[None]") -> None:
+    def _finish(self, host: str, handed: Handed, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._let_go(seq)
+        self._let_go(handed)
         left = self._hosts[host] - 1
         if left:
             self._hosts[host] = left

@@ -30,7 +30,7 @@ class Desk:
         store: where records live.
         ids: makes fresh numbers.
         clock: tells the time.
-        room: how many more attempts this node could start now.
+        room: how many bytes of bodies this node could take into flight now; none where it can start no attempt at all.
 
     Attributes:
         node: this process among the nodes.
@@ -60,7 +60,8 @@ class Desk:
 
     def moment(self) -> Moment:
         """Return the circumstances of a decision made now."""
-        return Moment(self.clock(), self.ids.new, self.lease() if self._room() > 0 else None, self.run_lists.get)
+        room = self._room()
+        return Moment(self.clock(), self.ids.new, self.lease() if room > 0 else None, self.run_lists.get, room)
 
     def write(
         self,

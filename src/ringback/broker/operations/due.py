@@ -3,6 +3,7 @@
 from ringback.broker.changes import Changes
 from ringback.broker.operations import stretches
 from ringback.broker.operations.lanes import lane_keys, let_in, start
+from ringback.broker.operations.loading import load_fitting
 from ringback.broker.records import DeadLetter, Delivery, Event, Lane, Message, Run, Schedule, Waiter
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
@@ -10,7 +11,7 @@ from ringback.clock import Instant
 
 
 def start_due(tx: Transaction, room: int, since: Instant, moment: Moment) -> int:
-    """Start, or put in line, at most `room` messages whose time has come; return how many were due.
+    """Start, or put in line, at most `room` messages whose time has come and whose bodies fit; return how many there were.
 
     Args:
         tx: the transaction.
@@ -21,12 +22,11 @@ def start_due(tx: Transaction, room: int, since: Instant, moment: Moment) -> int
     """
     where = (Where("wake_at", "<=", moment.now), Where("wake_at", ">=", since))
     due = tx.claim(Delivery, Query(where, order=("wake_at",), limit=room))
-    tx.load((Message, (delivery.seq,)) for delivery in due)
-    messages = [tx.get(Message, delivery.seq) for delivery in due]
+    messages = load_fitting(tx, due, moment.room)
     tx.load(sorted({need for one in messages if one for need in lane_keys(one)}))
-    for delivery, message in zip(due, messages, strict=True):
+    for delivery, message in zip(due, messages, strict=False):  # the others stay as they are
         start_one(tx, delivery, message, moment)
-    return len(due)
+    return len(messages)
 
 
 def start_one(tx: Transaction, delivery: Delivery, message: Message | None, moment: Moment) -> None:

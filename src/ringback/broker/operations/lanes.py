@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
+from ringback.broker.operations.loading import load_fitting, size_of
 from ringback.broker.operations.runs.append import append_entry, load_delivery
 from ringback.broker.records import Delivery, Lane, LaneKind, Message
 from ringback.broker.rules import lanes
@@ -82,10 +83,14 @@ def line_of(lane: Lane, most: int) -> Query:
 
 
 def let_in(tx: Transaction, lane: Lane, moment: Moment, most: int = _UNBOUNDED) -> None:
-    """Let those in line pass, at most so many, in order, as long as the lane has room and this node has too."""
+    """Let those in line pass, at most so many, in order, as long as the lane has room and this node has too.
+
+    Where their bodies fill this node's room, the lane is looked at again when there is more.
+    """
     key = (lane.tenant, lane.kind, lane.name)
     lane = tx.get(Lane, *key) or lane  # letting somebody into another lane may have changed this one
-    while lane.waiting and moment.lease is not None:
+    left = moment.room
+    while lane.waiting and moment.lease is not None and left > 0:
         room = min(lanes.free(lane, moment.now), _AT_ONCE, most)
         if not room:
             break
@@ -93,10 +98,10 @@ def let_in(tx: Transaction, lane: Lane, moment: Moment, most: int = _UNBOUNDED) 
         if not waiting:
             lane = replace(lane, waiting=0)
             break
-        most -= len(waiting)
-        tx.load((Message, (delivery.seq,)) for delivery in waiting)
-        for delivery in waiting:
-            message = tx.get(Message, delivery.seq)
+        messages = load_fitting(tx, waiting, left)
+        most -= len(messages)
+        left -= size_of(messages)
+        for delivery, message in zip(waiting, messages, strict=False):  # the others stay in line
             tx.apply(Changes(put=[lanes.left(tx.get(Lane, *key) or lane)]))
             if message is None:  # there is nothing to be sent any more
                 tx.apply(Changes(drop=[delivery]))

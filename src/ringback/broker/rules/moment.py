@@ -20,9 +20,11 @@ class Moment(Struct, frozen=True):
         new_id: makes a fresh number.
         lease: the node that may start attempts at once, None while it has no room for more.
         list_of: what this node still knows of the list of a run.
+        room: how many bytes of bodies this node may still take into flight.
     """
 
     now: Instant
     new_id: NewId
     lease: int | None
     list_of: Callable[[int], RunList | None] = lambda _: None
+    room: int = 1 << 62

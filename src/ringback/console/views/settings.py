@@ -22,6 +22,7 @@ _GROUPS = {
     "Deliveries": (
         "in_flight",
         "in_flight_per_host",
+        "in_flight_bytes",
         "limits.timeout_ms",
         "limits.delay_ms",
         "limits.retries",
@@ -49,6 +50,8 @@ def grouped(told: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
 
 
 def _name(name: str) -> str:
+    if name == "in_flight_bytes":
+        return "Bodies in flight"
     text = name.rpartition(".")[2].removesuffix("_ms").removesuffix("_bytes").replace("_", " ")
     return text[:1].upper() + text[1:]
 
