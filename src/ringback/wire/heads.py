@@ -4,7 +4,7 @@ Publishers and endpoints send the same lines over and over, in full: one that ha
 Only a message that arrives whole and alone is found this way, by its head; all else is read by the parser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -12,8 +12,10 @@ T = TypeVar("T")
 _END = b"\r\n\r\n"
 _LONGEST = 2048
 """Most bytes of a head that is remembered."""
-_MOST = 512
-_MOST_SEEN = 4096
+_ROOM = 4 * 1024 * 1024
+"""Bytes of heads after which those that were not needed meanwhile are forgotten: ten thousand of usual length are kept."""
+_SEEN_ROOM = 8_192
+"""Heads of which it is known for as long that they came once; fewer than are kept, or some would be learned again and again."""
 
 
 class Heads(Generic[T]):
@@ -22,13 +24,13 @@ class Heads(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[T, int]] = {}
-        self._seen: set[int] = set()
+        self._known = _Lately[tuple[T, int]](_ROOM)
+        self._seen = _Lately[bool](_SEEN_ROOM)
 
     def find(self, data: bytes) -> tuple[T, bytes] | None:
         """Return what the head of a message says, and its body, if the message is all of `data` and its head is known."""
         start = data.find(_END, 0, _LONGEST) + 4
-        known = self._known.get(data[:start])
+        known = self._known.get(data[:start], start)
         if known is None or len(data) != start + known[1]:
             return None
         return known[0], data[start:]
@@ -45,11 +47,32 @@ class Heads(Generic[T]):
         if start < len(_END) or data[start:] != body:
             return
         head = data[:start]
-        if hash(head) not in self._seen:
-            if len(self._seen) >= _MOST_SEEN:
-                self._seen.clear()
-            self._seen.add(hash(head))
-            return
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[head] = said(), len(body)
+        if self._seen.get(hash(head), 1):
+            self._known.put(head, (said(), len(body)), start)
+        else:
+            self._seen.put(hash(head), True, 1)
+
+
+class _Lately(Generic[T]):
+    """Remembers what was needed lately: in two halves, of which the older is forgotten when the newer has no more room."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._new: dict[Hashable, T] = {}
+        self._old: dict[Hashable, T] = {}
+        self._used = 0
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
+
+    def get(self, key: Hashable, size: int) -> T | None:
+        value = self._new.get(key)
+        if value is None and (value := self._old.pop(key, None)) is not None:
+            self.put(key, value, size)
+        return value
+
+    def put(self, key: Hashable, value: T, size: int) -> None:
+        if self._used >= self._room:
+            self._old, self._new, self._used = self._new, {}, 0
+        self._new[key] = value
+        self._used += size

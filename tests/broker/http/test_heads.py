@@ -180,12 +180,27 @@ def test_a_head_is_known_when_it_has_come_twice() -> None:
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_is_remembered_is_bounded(times: int) -> None:
     heads = Heads[int]()
-    for number in range(10_000):
+    for number in range(50_000):
         for _ in range(times):
-            heads.learn(b"GET /%d HTTP/1.1\r\n\r\n" % number, b"", lambda: 1)
-        assert len(heads._known) <= 512
-        assert len(heads._seen) <= 4096
+            heads.learn(b"GET /%d HTTP/1.1\r\nX: %b\r\n\r\n" % (number, b"x" * 900), b"", lambda: 1)
+    assert len(heads._seen) <= 2 * 8192 + 2
+    assert len(heads._known) <= 2 * 4 * 1024 * 1024 / 900 + 2
+    assert (len(heads._known) > 4000) == (times > 1)
+
+
+def test_a_head_that_is_too_long_is_not_remembered() -> None:
+    heads = Heads[int]()
     long = b"GET / HTTP/1.1\r\nX: " + b"x" * 4096 + b"\r\n\r\n"
     for _ in range(3):
         heads.learn(long, b"", lambda: 1)
     assert heads.find(long) is None
+
+
+def test_heads_that_are_needed_stay() -> None:
+    heads = Heads[int]()
+    kept = b"GET /kept HTTP/1.1\r\n\r\n"
+    for number in range(30_000):
+        heads.learn(kept, b"", lambda: 7)
+        for _ in range(2):
+            heads.learn(b"GET /%d HTTP/1.1\r\nX: %b\r\n\r\n" % (number, b"x" * 900), b"", lambda: 1)
+        assert number == 0 or heads.find(kept) == (7, b"")

@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol, cast
 
 import httptools
@@ -67,6 +68,15 @@ class Listener(Protocol):
     streams: set[Streaming]
     heads: Heads[Request]
     stopping: bool
+
+
+def _line(name: bytes, value: bytes) -> tuple[str, str]:
+    return name.decode("latin-1").lower(), value.decode("latin-1")
+
+
+_known_line = lru_cache(maxsize=4096)(_line)
+"""Most lines of a head are those of others, and heads that are remembered share them."""
+_SHORT_LINE = 256
 
 
 class Connection(asyncio.Protocol):
@@ -167,10 +177,11 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line."""
-        self._grow_head(len(name) + len(value))
+        size = len(name) + len(value)
+        self._grow_head(size)
         if len(self._headers) >= self._limits.header_lines:
             raise Refused(431, f"too many headers, at most {self._limits.header_lines} are allowed")
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        self._headers.append(_known_line(name, value) if size <= _SHORT_LINE else _line(name, value))
 
     def on_headers_complete(self) -> None:
         """The head is complete; a client that waits for a word before it sends the body gets it."""
