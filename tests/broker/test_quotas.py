@@ -140,6 +140,12 @@ def test_who_called_is_told_by_proxies_we_trust_only(peer: str, header: str, exp
     assert caller(request, (ipaddress.ip_network("10.0.0.0/8"),)) == expected
 
 
+def test_an_address_that_the_caller_sends_is_not_believed_where_the_proxy_adds_a_line_of_its_own() -> None:
+    lines = [("x-forwarded-for", "198.51.100.66"), ("accept", "*/*"), ("x-forwarded-for", "203.0.113.7, 10.0.0.2")]
+    request = Request("GET", "/", lines, b"", "10.0.0.1")
+    assert caller(request, (ipaddress.ip_network("10.0.0.0/8"),)) == "203.0.113.7"
+
+
 async def test_what_is_too_long_for_an_address_or_an_id_is_refused_with_its_name(ringed: InProcess) -> None:
     url, run = f"{URL}/{'x' * 8192}", {"Upstash-Workflow-Init": "true", "Upstash-Workflow-RunId": "r" * 513}
     step = {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1}

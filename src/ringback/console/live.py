@@ -12,6 +12,8 @@ EVERY_S = 2.0
 LIFETIME_S = 600.0
 """A stream ends after this time; the browser opens another, and its session is looked at again."""
 MOST = 100
+_AT_ONCE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""nginx passes on at once what says so in its head, and waits for more of anything else."""
 
 
 class Live:
@@ -25,7 +27,7 @@ class Live:
         """Return a stream of what `fragment` makes, each time it is something else."""
         if self._watching >= MOST:
             return PlainTextResponse("too many pages are being watched", 503)
-        return StreamingResponse(self._events(fragment), media_type="text/event-stream")
+        return StreamingResponse(self._events(fragment), headers=_AT_ONCE, media_type="text/event-stream")
 
     async def _events(self, fragment: Callable[[], Awaitable[str]]) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()

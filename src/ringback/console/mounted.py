@@ -35,9 +35,7 @@ class Inside(httpx.AsyncBaseTransport):
         headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw]
         target = request.url.raw_path.decode("ascii")
         asked = _ASKED.get()
-        forwarded = asked.header("x-forwarded-for") if asked else None
-        if forwarded is not None:
-            headers.append(("x-forwarded-for", forwarded))
+        headers += [one for one in (asked.headers if asked else ()) if one[0] == "x-forwarded-for"]
         peer = asked.peer if asked else ""
         response = await self._answer(Request(request.method, target, headers, await request.aread(), peer))
         return httpx.Response(response.status, headers=response.headers, content=response.body)

@@ -147,8 +147,12 @@ def _check_role(role: Role, route: Route, request: Request) -> None:
 
 
 def caller(request: Request, trusted: tuple[Network, ...]) -> str:
-    """Return who called: behind proxies we trust, the last address in `X-Forwarded-For` that is not one of them."""
-    told = [part.strip() for part in (request.header("x-forwarded-for") or "").split(",")]
+    """Return who called: behind proxies we trust, the last address in `X-Forwarded-For` that is not one of them.
+
+    Some proxies write a line of their own below what the caller has sent: all lines together are the list.
+    """
+    lines = [value for name, value in request.headers if name == "x-forwarded-for"]
+    told = [part.strip() for line in lines for part in line.split(",")]
     found = request.peer
     while told and _is_within(found, trusted) and _address(told[-1]):
         found = told.pop()

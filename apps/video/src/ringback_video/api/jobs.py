@@ -62,7 +62,9 @@ def routes(studio: Studio, known: Any) -> APIRouter:
         """The job each time it changes, as server-sent events, until it has come to its end."""
         first = await run_in_threadpool(load_job, studio, job_id, caller.shop)
         return StreamingResponse(
-            _changes(studio, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            _changes(studio, first),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},  # nginx passes it on at once
         )
 
     return router
