@@ -82,7 +82,7 @@ class Api:
         return json_response(200, {"status": "ok"})
 
     def _call(self, request: Request) -> Answer:
-        match = request.once("match", lambda: self._router.find(request.method, request.target))
+        match = self._router.find(request.target, request.method)
         if match.route.public:
             tenant, role = self._anybody(match.names["user"]), _FULL
         else:

@@ -27,6 +27,7 @@ from ringback.broker.api.call import Answer, Call, Respond, json_response
 from ringback.broker.api.openapi import describe
 from ringback.errors import Refused
 from ringback.wire.batch import Item, Letter
+from ringback.wire.remembered import remembered
 
 
 class Route(NamedTuple):
@@ -160,8 +161,9 @@ class Router:
         for route in routes:
             segments = route.path.split("/")[2:]
             self._by_first.setdefault(segments[0].lower(), []).append((route, segments[1:]))
+        self.find = remembered(4096)(self._find)
 
-    def find(self, method: str, target: str) -> Match:
+    def _find(self, target: str, method: str) -> Match:
         """Return who answers.
 
         Raises:
