@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from ringback.broker.engine import dispatcher
+from ringback.cli.setting_list import SETTINGS
 from support.inprocess import READ_ONLY, InProcess, answering, until
 
 URL = "https://api.example.com/in"
@@ -74,6 +76,16 @@ async def test_dashboard_and_alerts_ask_for_figures_that_exist(ringed: InProcess
     names = set(re.findall(r"\b(?:ringback|process)_[a-z_]+\b", asked))
     assert names <= known, names - known
     assert json.loads((DEPLOY / "grafana" / "ringback.json").read_text())["panels"]
+
+
+def test_an_alert_that_wakes_somebody_says_what_to_do() -> None:
+    (group,) = yaml.safe_load((DEPLOY / "prometheus" / "ringback-alerts.yaml").read_text())["groups"]
+    waking = {one["alert"]: one for one in group["rules"] if one["labels"]["severity"] == "critical"}
+    assert set(waking) == {"RingbackDown", "RingbackBehind"}
+    for alert in waking.values():
+        named = set(re.findall(r"\b(?:RINGBACK|QSTASH)_[A-Z_]+\b", alert["annotations"]["description"]))
+        assert named
+        assert named <= {setting.name for setting in SETTINGS}
 
 
 async def test_ready_means_that_the_store_takes_jobs(ringed: InProcess) -> None:
