@@ -3,20 +3,12 @@
 import asyncio
 import contextlib
 import os
-from importlib.util import find_spec
 from typing import Any
 
 import click
 
+from ringback.cli.console_libraries import REMEDY, missing
 from ringback.cli.remote import find_broker
-
-_LIBRARIES = ("cron_descriptor", "cryptography", "jinja2", "starlette")
-REMEDY = "pip install 'ringback[console]'"
-
-
-def missing(*more: str) -> str | None:
-    """Return the first library of the console that is not installed, None if all are."""
-    return next((name for name in (*_LIBRARIES, *more) if find_spec(name) is None), None)
 
 
 @click.command()

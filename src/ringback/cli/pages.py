@@ -7,7 +7,7 @@ from typing import Any
 from ringback.broker.api.api import explain
 from ringback.broker.app import Service
 from ringback.broker.settings import Settings, Tenant
-from ringback.cli.console import REMEDY, missing
+from ringback.cli.console_libraries import REMEDY, missing
 from ringback.wire.http import Request, Response, Stream
 
 
