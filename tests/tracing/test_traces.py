@@ -94,6 +94,29 @@ def test_a_publish_its_attempts_and_the_endpoint_are_one_trace(monkeypatch: pyte
         assert request.headers["tracestate"] == "shop=7"
 
 
+def test_requests_that_are_the_same_are_spans_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as (address, spans), listening() as endpoint:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        broker = start()
+        try:
+            with httpx.Client(headers={"Authorization": f"Bearer {broker.token}"}) as client:
+                for _ in range(5):
+                    client.post(f"{broker.url}/v2/publish/{endpoint.url}/in", content=b"same").raise_for_status()
+            received = endpoint.wait_for(5)
+            eventually(lambda: len(spans) == 10)
+        finally:
+            broker.process.terminate()
+            broker.process.wait(20)
+            assert broker.process.stdout
+            broker.process.stdout.close()
+    publishes = {span.span_id for span in spans if span.name == "publish publish"}
+    attempts = {span.span_id: span.parent_span_id for span in spans if span.name != "publish publish"}
+    assert len(publishes) == 5
+    assert set(attempts.values()) == publishes
+    assert {one.headers["traceparent"].split("-")[2] for one in received} == {one.hex() for one in attempts}
+
+
 def test_without_an_exporter_the_publishers_trace_is_passed_on() -> None:
     with listening() as endpoint:
         broker = start()

@@ -1,7 +1,7 @@
 """HTTP requests and responses as plain values, and the names of their headers."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -21,7 +21,8 @@ class Request:
         headers: header lines in order of arrival, names in lower case.
         body: the whole body.
         peer: the address of the other end of the connection, without port.
-        worked_out: what follows from method, target and headers; requests with the same ones may share it.
+        worked_out: what follows from method, target and headers; requests with the same ones share it, so none of the three
+            may be changed: `with_headers` makes another request.
     """
 
     method: str
@@ -37,6 +38,10 @@ class Request:
             if key == name:
                 return value
         return None
+
+    def with_headers(self, headers: Headers) -> "Request":
+        """Return this request with other headers; what was worked out of the former ones does not count for it."""
+        return replace(self, headers=headers, worked_out={})
 
     def once(self, name: str, work: Callable[[], T]) -> T:
         """Return what follows from method, target and headers alone, and from nothing that changes; it is kept under a name."""

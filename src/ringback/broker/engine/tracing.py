@@ -51,9 +51,8 @@ class Tracing:
                 return respond(request)
             name = f"publish {request.target.split('/')[2]}"
             span = self._tracer.start_span(name, _propagator.extract(dict(request.headers)), SpanKind.PRODUCER)
-            request.headers = _joined(request.headers, span)
             try:
-                answer = respond(request)
+                answer = respond(request.with_headers(_joined(request.headers, span)))
             except BaseException as error:
                 _end(span, None, error)
                 raise
