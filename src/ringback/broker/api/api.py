@@ -121,17 +121,20 @@ class Api:
         Raises:
             Refused: 401 without a token that is known.
         """
-        token = ""
-        authorization = request.header("authorization")
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            token = token.strip() if scheme.lower() == "bearer" else ""
-        elif "qstash_token=" in request.target:
-            token = dict(parse_qsl(request.target.partition("?")[2])).get("qstash_token", "")
-        known = self._tenants.get(_fingerprint(token))
+        known = self._tenants.get(request.once("fingerprint", lambda: _fingerprint(_token(request))))
         if known is None:
             raise Refused(401, "unable to authenticate: invalid token")
         return known
+
+
+def _token(request: Request) -> str:
+    authorization = request.header("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+    if "qstash_token=" in request.target:
+        return dict(parse_qsl(request.target.partition("?")[2])).get("qstash_token", "")
+    return ""
 
 
 def _check_role(role: Role, route: Route, request: Request) -> None:
