@@ -22,6 +22,7 @@ _OF_A_SERVICE = ("RINGBACK_SERVICE_", "RINGBACK_PORT_")
 """How variables begin that Kubernetes gives to what runs beside a service named `ringback`."""
 _NOT_SHOWN = (encryption_keys, optional_secret, secret)
 """What reads secrets: an error must not show them."""
+_SHORTEST_SECRET = 16
 _SECRETS = tuple(setting.name for setting in SETTINGS if setting.read in (optional_secret, secret))
 
 
@@ -94,6 +95,16 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
             meant = get_close_matches(name, known, 1, cutoff=0.8)
             sentences.append(f"{name} is no setting" + (f"; {meant[0]} is one" if meant else ""))
     return sentences
+
+
+def short(settings: Settings) -> list[str]:
+    """Return a sentence for each account with a token or a signing key that could be guessed."""
+    return [
+        f"a token or a signing key of {tenant.name!r} has less than {_SHORTEST_SECRET} characters, and may be guessed;"
+        " `ringback secrets` makes better ones"
+        for tenant in settings.tenants
+        if min(map(len, (*tenant.tokens(), tenant.keys.current, tenant.keys.next))) < _SHORTEST_SECRET
+    ]
 
 
 def read_database(environment: Mapping[str, str], file: Path | None = None) -> Path | str:

@@ -12,7 +12,7 @@ import click
 from ringback.broker.operations.keys import random_word
 from ringback.broker.settings import KEY_BYTES
 from ringback.broker.stores.contract import StoreUnavailable
-from ringback.cli.configuration import SettingWrong, read_settings, unknown
+from ringback.cli.configuration import SettingWrong, read_settings, short, unknown
 from ringback.cli.running import explained, run
 
 
@@ -35,7 +35,7 @@ def serve(config: Path | None, host: str | None, port: int | None, db: str | Non
     environment = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
     try:
         settings = read_settings(environment, config)
-        for sentence in unknown(os.environ):
+        for sentence in (*unknown(os.environ), *short(settings)):
             click.echo(f"Warning: {sentence}", err=True)
         if isinstance(settings.database, Path):
             _look_at(settings.database)

@@ -60,7 +60,7 @@ SETTINGS = (
         "QSTASH_TOKEN",
         secret,
         None,
-        "The token clients send, of 16 characters or more; `ringback secrets` makes all three.",
+        "The token clients send; `ringback secrets` makes all three.",
     ),
     Setting("QSTASH_CURRENT_SIGNING_KEY", secret, None, "The key deliveries are signed with, until it is rotated."),
     Setting("QSTASH_NEXT_SIGNING_KEY", secret, None, "The key that takes its place on rotation, another one."),
