@@ -198,6 +198,7 @@ class Connection(asyncio.Protocol):
             return
         # The outcome is put together before the connection may be handed its next request.
         outcome = Outcome(self._status, self._headers, b"".join(self._body))
+        self._body, self._whole = [], b""  # a connection that is kept keeps nothing of it
         if keep and not self.closed:
             self.reusable = True
         else:
