@@ -16,7 +16,7 @@ from ringback.broker.rules import facets
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores import sql
-from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction, Where
+from ringback.broker.stores.contract import Need, Query, StoreUnavailable, Transaction, Where
 from ringback.broker.stores.postgres import green, schema, statements
 from ringback.broker.stores.postgres.connections import connect
 from ringback.broker.stores.postgres.store import PostgresStore
@@ -245,6 +245,25 @@ async def test_counts_are_exact_whatever_order_jobs_lock_in(two: tuple[PostgresS
     assert [lane.active for lane in lanes] == [200, 200]
 
 
+async def test_who_is_given_up_begins_again_with_all_that_it_has_asked_for(
+    two: tuple[PostgresStore, PostgresStore],
+) -> None:
+    """Of two that lock in opposite orders one is given up; what it waited for then it takes in the right order the next time."""
+    await two[0].write(lambda tx: tx.apply(Changes(put=[Lane("t", "flow", name) for name in "ab"])))
+    each_has_one = asyncio.Barrier(2)
+    begun_with: list[list[Need]] = []
+
+    def take(tx: Any, names: str) -> None:
+        begun_with.append([*tx.asked])
+        tx.get(Lane, "t", "flow", names[0])
+        if len(begun_with) <= 2:
+            green.wait(each_has_one.wait())
+        tx.get(Lane, "t", "flow", names[1])
+
+    await asyncio.gather(two[0].write(lambda tx: take(tx, "ab")), two[1].write(lambda tx: take(tx, "ba")))
+    assert begun_with == [[], [], [(Lane, ("t", "flow", "a")), (Lane, ("t", "flow", "b"))]]
+
+
 async def test_claims_skip_what_others_hold_or_wait_for_it(two: tuple[PostgresStore, PostgresStore]) -> None:
     put = Changes(put=[Delivery(seq, "t", seq, wake_at=seq) for seq in (1, 2, 3, 4)])
     await two[0].write(lambda tx: tx.apply(put))
@@ -318,6 +337,22 @@ async def test_a_changed_key_is_told_to_the_other_brokers(two: tuple[PostgresSto
     async with asyncio.timeout(20):
         assert await heard.get() == keys
     assert heard.empty()
+
+
+async def test_a_connection_that_is_lost_at_the_start_is_told_as_a_database_that_is_away(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen = asyncpg.Connection.add_listener
+
+    async def cut_off(self: Any, *of: Any) -> None:
+        self.terminate()
+        await listen(self, *of)
+
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", cut_off)
+    store = PostgresStore(postgres.fresh(), TIMEOUT)
+    with pytest.raises(StoreUnavailable, match="cannot listen to the other brokers: connection is closed"):
+        await store.open()
+    await store.close()
 
 
 async def test_a_lost_connection_to_listen_on_is_made_up_for(

@@ -17,7 +17,7 @@ import msgspec
 from ringback.broker.changes import Changes
 from ringback.broker.records import Record, SigningKeys
 from ringback.broker.stores.contract import Query, Store, StoreUnavailable
-from ringback.broker.stores.postgres.connections import LOST, end
+from ringback.broker.stores.postgres.connections import LOST, end, told
 from ringback.broker.stores.rows import CODECS, TABLES
 
 _log = logging.getLogger("ringback.postgres")
@@ -50,8 +50,15 @@ class Bell:
         self.wake: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
-        """Begin to listen."""
-        await self._listen()
+        """Begin to listen.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached.
+        """
+        try:
+            await self._listen()
+        except (*LOST, asyncpg.PostgresError) as error:
+            raise StoreUnavailable(f"cannot listen to the other brokers: {told(error)}") from error
         self._keep(self._stay())
 
     async def close(self) -> None:

@@ -106,16 +106,16 @@ class PostgresTransaction:
                 self._known[need] = self.assumed[key[0]] = own[key[0]]
             else:
                 missing[kind].add(key)
-        for kind in sorted(missing, key=_RANK.__getitem__):
-            keys = sorted(missing[kind])
+        order = {kind: sorted(missing[kind]) for kind in sorted(missing, key=_RANK.__getitem__)}
+        if self._lock:  # noted before: it may be with one of these that others are in the way
+            self.asked += [(kind, key) for kind, keys in order.items() if kind not in UNCHANGING for key in keys]
+        for kind, keys in order.items():
             lock = self._lock and kind not in UNCHANGING
             absent = self._load(kind, keys, "wait" if lock else "none")
             if absent and lock and kind not in NUMBERED and kind not in _OF_A_RUN:
                 locks = [statements.absent_lock(kind, key) for key in absent]
                 self._fetch(statements.LOCK_ABSENT, locks)
                 self._load(kind, absent, "at once")  # made meanwhile: waiting now would be out of order
-            if lock:
-                self.asked += [(kind, key) for key in keys]
 
     def find(self, kind: type[R], query: Query) -> list[R]:
         """See `Transaction.find`."""
