@@ -80,6 +80,10 @@ class Account:
                 self.rows[type(record)][key] = record
                 for book in self._books:
                     book.put(before, record)
+                if isinstance(record, Node) and isinstance(before, Node):
+                    hold(
+                        before.number == record.number, f"broker {record.number:x} takes the place of {before.number:x}"
+                    )
                 if isinstance(record, Delivery):
                     assert before is None or isinstance(before, Delivery)
                     self._moved(writer, before, record)

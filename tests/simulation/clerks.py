@@ -1,13 +1,15 @@
 """The clerks: they send what nobody takes, and the events that runs wait for."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ringback.broker.ids import position
 from ringback.broker.records import DeadLetter, Waiter
-from simulation.endpoints import EVENTS, HOOK, WAITING, submit
+from simulation.endpoints import EVENTS, HOOK, WAITING, event_of, submit
 from simulation.users import acknowledged
 
 if TYPE_CHECKING:
+    from simulation.node import Node
     from simulation.world import World
 
 
@@ -58,6 +60,20 @@ class Clerks:
         if await submit(node, run, more, world.new_body("payload").decode()):
             world.known.runs.append(run)
             world.tell(f"run {run} is acknowledged")
+            if world.chance.random() < 0.5:
+                await self._answer_twice(event_of(run))
+
+    async def _answer_twice(self, event: str) -> None:
+        """Wait until a run waits for an event, then send it twice at once, if possible by two brokers."""
+        world = self._world
+        for _ in range(160):
+            if any(event in key for key in world.account.rows[Waiter]):
+                break
+            await asyncio.sleep(0.05)
+        else:
+            return
+        for node in [node for node in world.nodes if node is not None][:2]:
+            world.ask(self._send(event, node))
 
     async def notify(self) -> None:
         """Send an event to all that wait for it, or to one run, for which it is kept; two may do so at once."""
@@ -67,13 +83,12 @@ class Clerks:
         waiting = [run for run in world.known.runs if WAITING in run]
         to_one = f"{chance.choice(waiting)}/" if waiting and chance.random() < 0.3 else ""
         for _ in range(chance.choice((1, 2))):
-            world.ask(self._send(to_one + event))
+            node = world.any_node()
+            if node is not None:
+                world.ask(self._send(to_one + event, node))
 
-    async def _send(self, event: str) -> None:
+    async def _send(self, event: str, node: "Node") -> None:
         world = self._world
-        node = world.any_node()
-        if node is None:
-            return
         answer = await node.call("POST", f"/v2/notify/{event}", b"it is time")
         if answer.status == 201:
             world.seen["an event woke a run"] += sum("waiter" in one for one in answer.json)

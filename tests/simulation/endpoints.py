@@ -80,24 +80,29 @@ class Endpoints:
             world.known.given_up.add(run)
             world.seen["an endpoint gave a run up"] += 1
             return Outcome(489, [*SDK, ("Upstash-NonRetryable-Error", "true")])
-        node = world.any_node()
-        if node is None:
-            return Outcome(0, error="no broker can be reached")
-        for _ in range(2 if roll > 0.8 else 1):
-            if listed > STEPS:
-                if (await node.call("DELETE", f"/v2/workflows/runs/{run}?cancel=false")).status == 503:
-                    return Outcome(500, list(SDK))
-            else:
-                step = {"stepId": listed, "stepName": f"s{listed}", "stepType": "Run", "out": "1", "concurrent": 1}
-                if WAITING in run and listed == 2:
-                    is_taken_in = await _wait(node, run, step)
-                else:
-                    is_taken_in = await submit(node, run, {}, json.dumps(step))
-                if not is_taken_in:
-                    return Outcome(500, list(SDK))
+        both = (self._submit(run, listed) for _ in range(2 if roll > 0.8 else 1))
+        if not all(await asyncio.gather(*both)):
+            return Outcome(500, list(SDK))
         world.seen["an endpoint submitted a step twice"] += roll > 0.8
         world.seen["an endpoint did its work and the answer was lost"] += roll > 0.95
         return Outcome(500, list(SDK)) if roll > 0.95 else Outcome(200, list(SDK), b"{}")
+
+    async def _submit(self, run: str, listed: int) -> bool:
+        """Submit the step that comes after those in the list, or the end; return whether that was acknowledged."""
+        node = self._world.any_node()
+        if node is None:
+            return False
+        if listed > STEPS:
+            return (await node.call("DELETE", f"/v2/workflows/runs/{run}?cancel=false")).status != 503
+        step = {"stepId": listed, "stepName": f"s{listed}", "stepType": "Run", "out": "1", "concurrent": 1}
+        if WAITING in run and listed == 2:
+            return await _wait(node, run, step)
+        return await submit(node, run, {}, json.dumps(step))
+
+
+def event_of(run: str) -> str:
+    """Return what a run waits for."""
+    return EVENTS[len(run) % 2]
 
 
 async def submit(node: "Node", run: str, more: dict[str, str], body: str) -> bool:
@@ -109,7 +114,7 @@ async def submit(node: "Node", run: str, more: dict[str, str], body: str) -> boo
 
 async def _wait(node: "Node", run: str, step: dict[str, object]) -> bool:
     """Let a step of a run wait for an event, for some seconds."""
-    event = EVENTS[len(run) % 2]
+    event = event_of(run)
     body = {
         "url": FLOW,
         "step": step | {"stepType": "Wait", "waitEventId": event},

@@ -38,6 +38,7 @@ class Ends(Book):
         elif isinstance(record, Event) and before is None:
             self._happened(record)
         elif isinstance(record, BulkCancel):
+            self._seen["a bulk cancel was carried on"] += record.canceled > self._under_way.get(record.pos, 0)
             self._counted += record.canceled - self._under_way.get(record.pos, 0)
             self._under_way[record.pos] = record.canceled
         elif isinstance(record, BulkAction):

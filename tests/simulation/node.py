@@ -48,6 +48,9 @@ class Node(InProcess):
         except TimeoutError:
             self.world.seen["an attempt took too long"] += 1
             outcome = Outcome(0, error="no complete response in time", timed_out=True)
+        except asyncio.CancelledError:
+            self.world.seen["an attempt was broken off, others may take it over"] += self.broker.desk.lease() is None
+            raise
         finally:
             await self.moves.wait()
         delivery = self.world.account.delivery(int(dict(outbound.headers)["Upstash-Message-Id"][4:], 16))

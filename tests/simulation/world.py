@@ -73,6 +73,7 @@ class World:
         self.waits_ms: tuple[int, ...] = (3_000, 3_000)
         self._bodies = 0
         self.nodes: list[Node | None] = [None] * brokers
+        self._starting = [asyncio.Lock() for _ in self.nodes]
         self._ever: list[Node] = []
         self.verdict: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.laws: Callable[[World], None] = lambda _: None
@@ -126,8 +127,11 @@ class World:
 
     async def start(self, number: int) -> None:
         """Start a broker, unless it runs or another one has the disk for itself."""
-        if self.nodes[number] is not None or (self.alone and self.leaving):
-            return
+        async with self._starting[number]:
+            if self.nodes[number] is None and not (self.alone and self.leaving):
+                await self._start(number)
+
+    async def _start(self, number: int) -> None:
         room = self.chance.choice((2, 5, 50))
         store = self.disk.store(shared=not self.alone)
         per_host = self.chance.choice((1, 2, room))

@@ -15,12 +15,19 @@ from typing import Any
 import asyncpg
 
 from ringback.broker.changes import Changes
+from ringback.broker.operations import nodes
+from ringback.broker.records import Node
+from ringback.broker.stores.postgres import store
+from ringback.broker.stores.postgres.statements import LOCK_ABSENT, absent_lock
 from simulation.postgres.backstage import Backstage
+from simulation.postgres.order import Order
 from simulation.postgres.session import Session, Step, lost
 from simulation.verdict import Broken
 
 _PACES = (0.001, 0.01, 0.03, 0.1)
 """Virtual seconds that a statement waits, about; all of one transaction are of the same kind, so that some dawdle."""
+_HESITATES, _HESITATES_S = 0.25, 0.8
+"""How likely it is that one who has looked what is there hesitates to take it, and for how many virtual seconds at most."""
 _PATIENCE_S = 10.0
 """Virtual seconds a statement waits for a lock, at most; as the store tells the server."""
 _IDLE_S = 2.0
@@ -29,6 +36,14 @@ _UNHEARD_S = 11.0
 """Virtual seconds after which a connection that says nothing is given up; as the store tells its driver."""
 _ANSWER_LOST = 0.002
 """How likely it is that a connection is lost between a commit and its answer."""
+_DOOR = absent_lock(Node, (nodes._DOOR,))
+_SAID = {
+    asyncpg.DeadlockDetectedError: "a deadlock was broken",
+    asyncpg.LockNotAvailableError: "a record was made by somebody else meanwhile and is locked",
+    asyncpg.DivisionByZeroError: "a lease that was believed in was gone",
+    asyncpg.QueryCanceledError: "a statement waited for a lock for too long",
+}
+"""What it means that the server has refused a statement."""
 
 
 class Gate:
@@ -38,6 +53,7 @@ class Gate:
         backstage: the server.
         chance: decides when.
         seen: how often what has happened.
+        order: in which order records are locked.
         on_durable: called after each commit with the session, what it wrote, and whether its broker hears of it.
     """
 
@@ -46,11 +62,13 @@ class Gate:
         backstage: Backstage,
         chance: random.Random,
         seen: Counter[str],
+        order: Order,
         on_durable: Callable[[Session, list[Changes], bool], None],
     ) -> None:
         self._backstage = backstage
         self._chance = chance
-        self._seen = seen
+        self.seen = seen
+        self.order = order
         self._on_durable = on_durable
         self._loop = asyncio.get_running_loop()
         self._aside: list[Step] = []
@@ -96,6 +114,7 @@ class Gate:
         if step is not None and step.task is None and step.is_commit and self._chance.random() < 0.5:
             self._perform(step, heard=False)
         session.is_cut = True
+        self.seen["a transaction was cut off in the middle"] += session.in_transaction and not self.calm
         self.sessions.remove(session)
         if session.idle is not None:
             session.idle.cancel()
@@ -125,6 +144,8 @@ class Gate:
 
     def _queue(self, step: Step) -> None:
         pause = self._chance.uniform(0, 2) * (step.session.pace or self._chance.choice(_PACES))
+        if "SKIP LOCKED" in step.statement and self._chance.random() < _HESITATES:
+            pause += self._chance.uniform(0, _HESITATES_S)
         self._loop.call_later(pause, self._come, step)
 
     def _come(self, step: Step) -> None:
@@ -158,14 +179,14 @@ class Gate:
         if step.task.done():
             self._finish(step, heard=heard)
         else:
-            self._seen["a statement waited for a lock"] += 1
+            self.seen["a statement waited for a lock"] += 1
+            self.seen["a broker waited at the door"] += step.statement == LOCK_ABSENT and step.values[1] == [_DOOR]
             self._aside.append(step)
             self._loop.call_later(_PATIENCE_S, self._time_out, step)
 
     def _time_out(self, step: Step) -> None:
         if step in self._aside:
             assert step.task is not None
-            self._seen["a statement waited for a lock for too long"] += 1
             self._backstage.cancel(step.session.real, step.task)
             self._follow()
 
@@ -174,19 +195,20 @@ class Gate:
         assert task is not None
         error = task.exception()
         was_commit = step.is_commit and error is None
-        if isinstance(error, asyncpg.DeadlockDetectedError):
-            session.deadlocks += 1
-            self._seen["a deadlock was broken"] += 1
-            self._seen["a transaction was in a deadlock again"] += session.deadlocks > 1
+        transaction = session.transaction
+        tries = transaction.tries if transaction is not None else 0
+        if error is not None:
+            session.in_the_way = isinstance(error, store._IN_THE_WAY)
+            self.seen[_SAID.get(type(error), f"the server said {type(error).__name__}")] += 1
+            self.seen["a transaction was held up again"] += session.in_the_way and tries > 0
         if step.statement in ("COMMIT", "ROLLBACK"):
             session.in_transaction = False
-        if step.statement == "COMMIT":
-            session.deadlocks = 0
         if was_commit:
+            self.seen["what was held up was tried again and is durable"] += tries > 0
             is_lost = heard and not self.calm and self._chance.random() < _ANSWER_LOST
             self._commit(session, heard=heard and not is_lost)
             if is_lost:
-                self._seen["an answer to a commit was lost"] += 1
+                self.seen["an answer to a commit was lost"] += 1
                 self.cut(session)
                 return
         session.step = None
@@ -199,7 +221,7 @@ class Gate:
         self._answer(step, error=error) if error else self._answer(step, result=task.result())
 
     def _hang_up(self, session: Session) -> None:
-        self._seen["a session stood idle in a transaction for too long"] += 1
+        self.seen["a session stood idle in a transaction for too long"] += 1
         self.cut(session)
 
     def _commit(self, session: Session, *, heard: bool) -> None:
@@ -249,7 +271,9 @@ class Gate:
             self._loop.call_later(self._chance.uniform(0, 0.05), self._tell, one, hear)
 
     def _tell(self, session: Session, hear: Callable[[], None]) -> None:
-        if not session.is_cut and not session.store.cut_off:
+        if session.is_cut or session.store.cut_off:
+            self.seen["a notice was lost"] += 1
+        else:
             hear()
 
     def _recycle(self, session: Session) -> None:

@@ -25,6 +25,9 @@ SKEW_MS = 1_000
 """Clocks are less wrong than on a disk: a transaction takes its time here, and what it writes are times of its beginning."""
 _WAITS_MS = (1_000,) * 5
 _STORE = "ringback.broker.stores.postgres.store"
+_PAGES = ("bulk.AT_ONCE", "removal.AT_ONCE", "removal.RUNS_AT_ONCE")
+_PAGE = 2
+"""Most that is canceled at once where a filter chooses: so few that many brokers carry it on."""
 
 Disturb = Callable[[World], None]
 
@@ -79,6 +82,8 @@ def lived(backstage: Backstage, seed: int, disturb: Disturb = lambda _: None) ->
     log.addHandler(trouble)
     with ExitStack() as patched:
         patched.callback(log.removeHandler, trouble)
+        for name in _PAGES:
+            patched.enter_context(patch(f"ringback.broker.operations.{name}", _PAGE))
         patched.enter_context(patch(f"{_STORE}.connect", connect))
         patched.enter_context(patch(f"{_STORE}.PostgresTransaction", Watched))
         patched.enter_context(patch(f"{_STORE}.schema.migrate", _is_migrated))

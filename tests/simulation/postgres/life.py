@@ -2,6 +2,7 @@
 
 import asyncio
 
+from ringback.broker.records import Node
 from simulation import histories, laws
 from simulation.clerks import Clerks
 from simulation.menders import Menders
@@ -28,15 +29,14 @@ _OFTEN = (
     *("notify", "publish_in_vain", "trigger_waiting", "send_many_again", "sweep") * 2,
     *("cancel", "mend_runs", "batch", "trigger"),
 )
-_NUMBERED = ("kill", "start", "terminate", "cut_off", "stop", "set_clock", "sever")
+_NUMBERED = ("kill", "succeed", "start", "terminate", "cut_off", "stop", "set_clock", "sever")
 _ACTS = (*_PEOPLE, *_OFTEN, *_NUMBERED, "crash", "wait")
 
 
 async def live(world: World, disk: Database) -> None:
     """Let this and that happen, then let everything end in peace."""
     people = {kind: kind(world) for kind in (Users, Senders, Owners, Clerks, Menders)}
-    for number in range(len(world.nodes)):
-        await world.start(number)
+    await _start(world)
     users, owners = people[Users], people[Owners]
     assert isinstance(users, Users)
     assert isinstance(owners, Owners)
@@ -50,6 +50,8 @@ async def live(world: World, disk: Database) -> None:
                 world.ask(getattr(people[_PEOPLE[act]], act)())
         elif act in ("crash", "wait"):
             await getattr(world, act)()
+        elif act == "succeed":
+            world.ask(_succeed(world, number, users))
         elif act in ("kill", "start", "set_clock"):
             await getattr(world, act)(number)
         elif act == "sever":
@@ -67,3 +69,24 @@ async def live(world: World, disk: Database) -> None:
     for number in range(len(world.nodes)):
         await world.kill(number)
     laws.at_rest(world)
+
+
+async def _start(world: World) -> None:
+    """Start all brokers at once; again where a connection was lost meanwhile, until there is one."""
+    while not any(world.nodes):
+        await asyncio.gather(*map(world.start, range(len(world.nodes))))
+
+
+async def _succeed(world: World, number: int, users: Users) -> None:
+    """Kill a broker, and start it again, and make use of it, just when the others have noticed."""
+    node = world.nodes[number]
+    if node is None:
+        return
+    await world.kill(number)
+    while any(one.number == node.number for one in world.account.rows[Node].values()):  # type: ignore[attr-defined]
+        await asyncio.sleep(0.01)
+        if not any(world.nodes):
+            break
+    await world.start(number)
+    for _ in range(4):
+        world.ask(users.publish())

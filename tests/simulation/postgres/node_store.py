@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from ringback.broker.changes import Changes
-from ringback.broker.records import Delivery
+from ringback.broker.records import Delivery, Node
 from ringback.broker.stores.contract import Need, StoreUnavailable, Transaction
 from ringback.broker.stores.memory import Rows
 from ringback.broker.stores.postgres import store as real_store
 from simulation import book
 from simulation.postgres.backstage import Backstage
 from simulation.postgres.gate import Gate
+from simulation.postgres.order import Order
 from simulation.postgres.session import Session, Step
 from simulation.process import Process
 from simulation.verdict import Broken
@@ -83,7 +84,7 @@ class Database:
         self.on_trouble: Callable[[SharedStore], None] = lambda _: None
         self.accuse: Callable[[Broken], None] = lambda _: None
         self.away = False
-        self.gate = Gate(backstage, chance, seen, self._durable)
+        self.gate = Gate(backstage, chance, seen, Order(self._accuse), self._durable)
         self._chance = chance
         self._seen = seen
         self._stores: dict[str, SharedStore] = {}
@@ -120,6 +121,9 @@ class Database:
         self._seen["a job was refused"] += 1
         if "too busy" in text or "refused" in text:
             self.accuse(Broken(f"a job was refused though the database is there: {text}"))
+
+    def _accuse(self, broken: Broken) -> None:
+        self.accuse(broken)
 
     def is_idle(self) -> bool:
         """Whether nothing waits for a lock."""
@@ -174,6 +178,8 @@ class Database:
 
     def _durable(self, session: Session, applied: list[Changes], heard: bool) -> None:
         store, number = session.store, session.number
+        joined = {one.number for changes in applied for one in changes.put if isinstance(one, Node)} - {number}
+        self._seen["a broker was taken for dead and began anew"] += bool(number and joined)
         leases = {one.lease for changes in applied for one in changes.put if isinstance(one, Delivery)}
         if store.number() in leases and number not in leases:
             number = store.number()  # it has begun anew meanwhile

@@ -1,18 +1,25 @@
 """A connection as the store sees it: each statement waits at a gate until it is let through."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
+from ringback.broker.records import Record, Waiter
+from ringback.broker.stores.contract import Need
+from ringback.broker.stores.postgres.statements import Lock
 from ringback.broker.stores.postgres.transaction import PostgresTransaction
 from simulation.postgres.backstage import Connection
+from simulation.postgres.order import Order
 
 if TYPE_CHECKING:
     from simulation.postgres.gate import Gate
     from simulation.postgres.node_store import SharedStore
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(eq=False)
@@ -42,13 +49,45 @@ class Step:
 
 
 class Watched(PostgresTransaction):
-    """A transaction that its connection knows: what it has applied is durable after the commit."""
+    """A transaction that its connection knows: what it has applied is durable after the commit.
+
+    Attributes:
+        tries: how many of the same jobs came before it that others were in the way of.
+        locked: what it has asked for and waited for, if need be, in this order.
+    """
 
     def __init__(self, connection: Any, *of: Any, **more: Any) -> None:
         super().__init__(connection, *of, **more)
-        connection.transaction = self
+        former, connection.transaction = connection.transaction, self
+        was_in_the_way, connection.in_the_way = connection.in_the_way, False
+        self.tries = former.tries + 1 if was_in_the_way else 0
+        self.locked: list[Need] = []
+        self._before: list[Need] = former.locked if was_in_the_way else []
+        self._laws: Order = connection.order
+        self._seen: Counter[str] = connection.seen
         connection.number = connection.store.number()
         connection.begun_at = asyncio.get_running_loop().time()
+
+    def get(self, kind: type[R], *key: Any) -> R | None:
+        """See `Transaction.get`."""
+        found = super().get(kind, *key)
+        self._seen["an event came for a wait that was over"] += found is None and kind is Waiter
+        return found
+
+    def load(self, needs: Iterable[Need]) -> None:
+        """See `Transaction.load`."""
+        first = len(self.locked)
+        try:
+            super().load(needs)
+        finally:
+            self._laws.taken(self.locked[first:])
+        before, self._before = self._before, []
+        self._laws.again([one for one in before if one not in self._known])
+
+    def _load(self, kind: type[Record], keys: list[tuple[Any, ...]], lock: Lock) -> list[tuple[Any, ...]]:
+        if lock == "wait":
+            self.locked += [(kind, key) for key in keys]
+        return super()._load(kind, keys, lock)
 
 
 class Session:
@@ -60,7 +99,7 @@ class Session:
         transaction: what the store does with it.
         number: what leases of the broker said when that began.
         begun_at: when that was, in seconds of the loop.
-        deadlocks: how many its transaction was in, one try after the other.
+        in_the_way: others were in the way of the transaction, so that it is tried again.
         in_transaction: the server has one open.
         tells: something is to be told to other connections with the commit.
         pace: how many virtual seconds a statement of this transaction waits, about.
@@ -75,8 +114,8 @@ class Session:
         self.transaction: Watched | None = None
         self.number = 0
         self.begun_at = 0.0
-        self.deadlocks = 0
-        self.in_transaction = self.tells = self.is_cut = False
+        self.in_transaction = self.tells = self.is_cut = self.in_the_way = False
+        self.seen, self.order = gate.seen, gate.order
         self.pace = 0.0
         self.step: Step | None = None
         self.idle: asyncio.TimerHandle | None = None
