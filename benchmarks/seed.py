@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ringback.broker.stores import sql
 from ringback.broker.stores.postgres.copying import copy
 from ringback.broker.stores.rows import CODECS, TABLES
 from ringback.broker.stores.sqlite import SqliteStore
+from ringback.broker.stores.together import Put
 from support.postgres import serving
 
 _AT_ONCE = 20_000
@@ -29,18 +31,19 @@ _LONGEST = 300.0
 
 def fill(path: Path, records: Iterable[Record]) -> None:
     """Make a database and write records into it."""
-    asyncio.run(_create(path))
+    asyncio.run(_open_once(path))
     connection = apsw.Connection(str(path))
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -400000")
-    put = {kind: sql.put_statement(table) for kind, table in TABLES.items()}
+    put = {kind: Put(partial(sql.put_statement, table)) for kind, table in TABLES.items()}
     left = iter(records)
     while batch := list(islice(left, _AT_ONCE)):
         with connection:
             for kind, rows in _by_kind(batch):
-                connection.executemany(put[kind], rows)
+                put[kind].write(connection, rows)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
+    asyncio.run(_open_once(path))  # a broker that wrote all this would have indexed it, too
 
 
 @contextmanager
@@ -80,7 +83,7 @@ def _wait_until_noted(ask: Callable[[str], int]) -> float:
     return time.perf_counter() - begun
 
 
-async def _create(path: Path) -> None:
+async def _open_once(path: Path) -> None:
     store = SqliteStore(path)
     await store.open()
     await store.close()

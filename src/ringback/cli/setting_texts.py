@@ -41,9 +41,9 @@ def address(text: str) -> str:
 
 
 def secret(text: str) -> str:
-    """Return a token or a signing key. White space, such as the end of a line in a file, would never match."""
-    if not all("!" <= letter <= "~" for letter in text):
-        raise ValueError("expected ASCII characters and no white space, as `ringback secrets` makes them")
+    """Return a token or a signing key. White space around it, such as the end of a line in a file, would never match."""
+    if text != text.strip() or not (text.isascii() and text.isprintable()):
+        raise ValueError("expected ASCII characters and no white space around them, as `ringback secrets` makes them")
     return text
 
 

@@ -19,6 +19,7 @@ from ringback.broker.records import Event
 from ringback.broker.stores.contract import Query
 from ringback.broker.stores.rows import CODECS, TABLES, Table
 from ringback.broker.stores.sql import Ask, index_name
+from ringback.broker.stores.together import Put
 
 BATCH = 20_000
 """Entries that are gathered; walking through as many takes some milliseconds."""
@@ -28,7 +29,7 @@ _MOST_LEFT = 3 * BATCH
 """Entries from which on all that is left is indexed before anything else is done."""
 _TABLE = TABLES[Event]
 _INDEX = index_name(_TABLE)
-_PUT = f"INSERT OR IGNORE INTO {_INDEX} (facets, state, pos) VALUES (?, ?, ?)"
+_PUT = Put(lambda rows: f"INSERT OR IGNORE INTO {_INDEX} (facets, state, pos) VALUES {', '.join(['(?, ?, ?)'] * rows)}")
 _REST = f"SELECT facets, state, pos FROM {_TABLE.name} WHERE pos > ?"
 _POS, _STATE, _FACETS = (CODECS[Event].names.index(name) for name in ("pos", "state", "facets"))
 
@@ -66,7 +67,7 @@ class DeferredIndex:
             entry = (row[_FACETS], row[_STATE], row[_POS])
             (self._added if entry[2] > self._target else late).append(entry)
         if late:
-            self._connection.executemany(_PUT, late)
+            _PUT.write(self._connection, late)
             self._sorts.update(one[0] for one in late if one[2] > self._upto)
 
     def remove(self, keys: Iterable[tuple[Any, ...]]) -> None:
@@ -83,7 +84,7 @@ class DeferredIndex:
             return
         some = self._batch[: -max(_STEP, 2 * len(self._added)) - 1 : -1]
         gone = self._gone | self._removed
-        self._connection.executemany(_PUT, [one for one in some if one[2] not in gone] if gone else some)
+        _PUT.write(self._connection, [one for one in some if one[2] not in gone] if gone else some)
         self._taken = len(some)
         if self._taken == len(self._batch):
             _note(self._connection, self._target)

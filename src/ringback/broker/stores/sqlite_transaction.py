@@ -1,7 +1,7 @@
 """One transaction on SQLite, as jobs see it."""
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from functools import partial
 from typing import Any, TypeVar
 
 import apsw
@@ -16,14 +16,12 @@ from ringback.broker.stores.later import Later
 from ringback.broker.stores.recent import LARGEST, Recent, Written, nothing_written
 from ringback.broker.stores.rows import TABLES, Codec
 from ringback.broker.stores.stretches import next_stretch
+from ringback.broker.stores.together import Put
 
 R = TypeVar("R", bound=Record)
 
 _GET = {kind: sql.get_statement(table) for kind, table in TABLES.items()}
-_PUT = {kind: sql.put_statement(table) for kind, table in TABLES.items()}
-_TOGETHER = 16
-"""Rows of one statement: the indexes of a table are opened once for all of them, which halves what an event costs."""
-_PUT_TOGETHER = {kind: sql.put_statement(table, _TOGETHER) for kind, table in TABLES.items()}
+_PUT = {kind: Put(partial(sql.put_statement, table)) for kind, table in TABLES.items()}
 _DROP = {kind: sql.drop_statement(table) for kind, table in TABLES.items()}
 
 
@@ -119,15 +117,8 @@ class SqliteTransaction:
                 if index:
                     index.remove(drops)
             if rows:
-                self._put(kind, rows)
+                _PUT[kind].write(self._connection, rows)
                 if kind is Run:
                     self.large += [(row[0],) for row in rows if len(row[-1]) > LARGEST]
                 if index:
                     index.add(rows)
-
-    def _put(self, kind: type[Record], rows: list[tuple[Any, ...]]) -> None:
-        alone = len(rows) % _TOGETHER
-        if alone:
-            self._connection.executemany(_PUT[kind], rows[:alone])
-        for at in range(alone, len(rows), _TOGETHER):
-            self._connection.execute(_PUT_TOGETHER[kind], tuple(chain.from_iterable(rows[at : at + _TOGETHER])))
