@@ -72,6 +72,7 @@ HAPPENINGS = (
     "an endpoint submitted a step twice",
     "an event was forgotten",
     "an unknown lease was found and given back",
+    "bodies filled the room they have",
     "many dead letters were begun again",
     "many dead letters were deleted",
     "many dead letters were sent again",

@@ -135,7 +135,9 @@ class World:
         room = self.chance.choice((2, 5, 50))
         store = self.disk.store(shared=not self.alone)
         per_host = self.chance.choice((1, 2, room))
-        node = Node(store, self.limits, room=room, per_host=per_host, node_timeout_ms=NODE_TIMEOUT_MS)
+        in_bytes = 20 if room == 5 else 1 << 30
+        timeout = NODE_TIMEOUT_MS
+        node = Node(store, self.limits, room=room, per_host=per_host, in_flight_bytes=in_bytes, node_timeout_ms=timeout)
         node.skew, node.world = self.chance.randrange(-self._skew_ms, self._skew_ms), self
         node.moves = asyncio.Event()
         node.moves.set()
@@ -270,6 +272,7 @@ class World:
     def _look_at(self, node: Node) -> None:
         self.seen["a message waited for its host"] += bool(node.broker.dispatcher._waiting)
         self.seen["a message waited for room"] += bool(node.broker.dispatcher._beyond)
+        self.seen["bodies filled the room they have"] += node.broker.dispatcher._bytes >= node.in_flight_bytes
 
     def _shake(self, node: Node) -> None:
         """Others may take this broker for dead from now on, and it may not know what it holds."""
