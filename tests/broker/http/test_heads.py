@@ -204,3 +204,9 @@ def test_heads_that_are_needed_stay() -> None:
         for _ in range(2):
             heads.learn(b"GET /%d HTTP/1.1\r\nX: %b\r\n\r\n" % (number, b"x" * 900), b"", lambda: 1)
         assert number == 0 or heads.find(kept) == (7, b"")
+
+
+async def test_bytes_behind_a_response_end_the_connection() -> None:
+    outcome, reusable = await answers([RESPONSES[-1]], Heads(), expects_body=True)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.body, reusable) == (200, b"ok", False)

@@ -58,8 +58,8 @@ class Connection(asyncio.Protocol):
         self.reusable = False
         self.closed = False
 
-    async def request(self, data: bytes, ends: Callable[[], float], *, expects_body: bool) -> Outcome:
-        """Write a request and wait for its response.
+    def request(self, data: bytes, ends: Callable[[], float], *, expects_body: bool) -> "asyncio.Future[Outcome]":
+        """Write a request; its response is to be waited for.
 
         Args:
             data: the request.
@@ -80,10 +80,7 @@ class Connection(asyncio.Protocol):
         self._waiter = self._loop.create_future()
         self._ends = ends
         self._transport.write(data)
-        try:
-            return await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def expire(self, now: float) -> None:
         """Give up waiting for a response whose time is over at `now`, in seconds of the loop's clock."""
@@ -132,8 +129,7 @@ class Connection(asyncio.Protocol):
             cause = error.__context__
             self._fail(cause if isinstance(cause, ResponseTooLarge) else ConnectionClosed(str(error), unanswered=False))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if self._waiter is not None and not self._waiter.done():
-                self._fail(ConnectionClosed("malformed HTTP response", unanswered=False))
+            self._fail(ConnectionClosed("malformed HTTP response", unanswered=False))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line of the response."""
@@ -194,7 +190,8 @@ class Connection(asyncio.Protocol):
         self._until_close = False
 
     def _complete(self, *, keep: bool = False) -> None:
-        if self._waiter is None or self._waiter.done():
+        waiter, self._waiter = self._waiter, None
+        if waiter is None or waiter.done():
             return
         # The outcome is put together before the connection may be handed its next request.
         outcome = Outcome(self._status, self._headers, b"".join(self._body))
@@ -203,9 +200,11 @@ class Connection(asyncio.Protocol):
             self.reusable = True
         else:
             self.close()
-        self._waiter.set_result(outcome)
+        waiter.set_result(outcome)
 
     def _fail(self, error: Exception) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
+        """Give the connection up, also where the response is complete and what is wrong came behind it."""
+        waiter, self._waiter = self._waiter, None  # an error holds those who waited, who hold the connection
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
         self.close()

@@ -131,29 +131,27 @@ class HttpSender:
         server that closes idle connections is no failure of the endpoint.
         """
         connection = self._kept(host)
-        if connection is not None:
+        is_new = connection is None
+        while True:
+            connection = connection or await self._connect(host, ends())
+            self._busy.add(connection)
+            if self._watch is None:
+                self._watch = self._loop.call_later(_LOOK_EVERY, self._expire)
             try:
-                return await self._over(host, connection, data, ends, expects_body=expects_body)
+                return await connection.request(data, ends, expects_body=expects_body)
             except ConnectionClosed as error:
-                if not error.unanswered:
+                if is_new or not error.unanswered:
                     raise
-        connection = await self._connect(host, ends())
-        return await self._over(host, connection, data, ends, expects_body=expects_body)
+            finally:
+                self._let_go(host, connection)
+            connection, is_new = None, True
 
-    async def _over(
-        self, host: _Host, connection: Connection, data: bytes, ends: _Ends, *, expects_body: bool
-    ) -> Outcome:
-        self._busy.add(connection)
-        if self._watch is None:
-            self._watch = self._loop.call_later(_LOOK_EVERY, self._expire)
-        try:
-            return await connection.request(data, ends, expects_body=expects_body)
-        finally:
-            self._busy.discard(connection)
-            if connection.reusable:
-                self._keep(host, connection)
-            else:
-                connection.close()
+    def _let_go(self, host: _Host, connection: Connection) -> None:
+        self._busy.discard(connection)
+        if connection.reusable:
+            self._keep(host, connection)
+        else:
+            connection.close()
 
     def _expire(self) -> None:
         """Look whose time is over. One timer for all: one for each request would cost a twentieth of what a message costs."""
