@@ -68,6 +68,7 @@ HAPPENINGS = (
     "an event was kept for a run",
     "an event woke a run",
     "an unknown lease was found and given back",
+    "bodies filled the room they have",
     "many dead letters were deleted",
     "many dead letters were sent again",
     "runs were canceled in bulk",
