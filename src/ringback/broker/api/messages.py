@@ -49,9 +49,10 @@ def _accept(call: Call, queue: str | None) -> Answer:
 
     def job(tx: Transaction, moment: Moment) -> Response:
         published = publish_now(tx, publication, call.settings.limits, moment)
-        answers = [_answer(one) for one in published]
+        if not publication.is_group:
+            return json_response(202 if published[0].deduplicated else 200, _answer(published[0]))
         status = 202 if all(one.deduplicated for one in published) else 200
-        return json_response(status, answers if publication.is_group else answers[0])
+        return json_response(status, [_answer(one) for one in published])
 
     return call.desk.write(job, publish_needs([publication]))
 

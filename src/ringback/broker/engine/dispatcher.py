@@ -84,11 +84,11 @@ class Dispatcher:
 
     def room(self) -> int:
         """Return how many more attempts can be taken."""
-        return 0 if self._draining or self._bytes >= self._limit_in_bytes else self._limit - len(self._held)
+        return self._limit - len(self._held) if self.room_in_bytes() > 0 else 0
 
     def room_in_bytes(self) -> int:
-        """Return how much more of bodies can be taken; nothing where no attempt can."""
-        return self._limit_in_bytes - self._bytes if self.room() > 0 else 0
+        """Return how much more of bodies can be taken; zero or less where no attempt can."""
+        return 0 if self._draining or len(self._held) >= self._limit else self._limit_in_bytes - self._bytes
 
     def submit(self, handed: Handed) -> None:
         """Attempt a message that is leased to this node."""
