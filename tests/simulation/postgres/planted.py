@@ -15,6 +15,7 @@ from ringback.broker.stores.rows import CODECS
 
 Patch = pytest.MonkeyPatch
 _DOOR = (Node, nodes._DOOR)
+_STATEMENTS_LATER = 20
 
 
 def reads_that_do_not_lock(patch: Patch) -> None:
@@ -135,7 +136,9 @@ class Careless:
         return None if of == _DOOR else self._tx.get(*of)
 
     def claim(self, kind: Any, query: Query, *, wait: bool = False) -> Any:
-        """Take what is there."""
+        """Take what is there, long after it was looked who is: others have the time to come."""
+        for _ in range(_STATEMENTS_LATER):
+            self._tx.count(Node)
         if self._claims:
             return self._tx.claim(kind, query, wait=wait)
         found = self._tx.find(kind, query)
