@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from ringback.broker import app
-from ringback.broker.changes import Changes
+from ringback.broker.changes import Changes, Handed
 from ringback.broker.engine import dispatcher, membership, unsettled
 from ringback.broker.ids import Ids
 from ringback.broker.operations import nodes
@@ -179,5 +179,10 @@ def a_turn_that_breaks_off(patch: Patch) -> None:
 
 def an_attempt_that_is_let_go_of_too_early(patch: Patch) -> None:
     """Of two leases that follow on each other at once, the end of the first counts for both."""
-    patch.setattr(dispatcher.Dispatcher, "_let_go", lambda self, seq: self._held.pop(seq, None))
+
+    def let_go(self: dispatcher.Dispatcher, handed: Handed) -> None:
+        self._bytes -= handed.size()
+        self._held.pop(handed.message.seq, None)
+
+    patch.setattr(dispatcher.Dispatcher, "_let_go", let_go)
     patch.setattr("ringback.broker.rules.settle.retry_wait", lambda *_: 0)  # so that they do
