@@ -5,6 +5,7 @@ from base64 import b64encode
 from binascii import Error as BadBase64
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -65,11 +66,20 @@ class Entry(NamedTuple):
     call_type: str = "step"
 
 
-_decode: Callable[[str], Any]
-try:
+_DECODER = json.JSONDecoder()
+
+
+def _plainly(text: str) -> Any:
+    """Read JSON without blanks around it: `json.loads` takes longer to look for them than to read a step."""
+    value, end = _DECODER.raw_decode(text)
+    if end < len(text):
+        raise ValueError("something stands behind it")
+    return value
+
+
+_decode: Callable[[str], Any] = _plainly
+with suppress(ImportError):
     from msgspec.json import decode as _decode
-except ImportError:
-    _decode = json.JSONDecoder().decode
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

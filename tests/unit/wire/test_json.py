@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringback.wire import steps
 from ringback.wire.steps import load
 
 VALUES = st.recursive(
@@ -45,6 +46,8 @@ def test_what_is_read_is_what_the_standard_library_reads(value: Any, ascii_only:
         assert answer(load, one) == answer(json.loads, one)
 
 
+@pytest.mark.parametrize("decode", [steps._decode, steps._plainly], ids=["msgspec", "without it"])
 @pytest.mark.parametrize("text", ODD, ids=lambda text: ascii(text[:20]))
-def test_odd_texts_are_read_the_same(text: str) -> None:
+def test_odd_texts_are_read_the_same(text: str, decode: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_decode", decode)
     assert answer(load, text) == answer(json.loads, text)
