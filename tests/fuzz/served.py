@@ -4,7 +4,7 @@ import asyncio
 import logging
 from functools import cache
 from threading import Thread
-from typing import Any, cast
+from typing import cast
 
 from ringback.broker.api.api import explain
 from ringback.broker.api.connection import Connection, ServerLimits
@@ -14,35 +14,9 @@ from ringback.broker.stores.memory import MemoryStore, Rows
 from ringback.wire.http import Outcome, Request, Response
 from simulation.virtual import VirtualLoop
 from support.inprocess import OTHER, TOKEN, InProcess, inprocess
+from support.transport import Transport
 
 _LIMITS = ServerLimits(head_bytes=4096, header_lines=20, body_bytes=4096)
-
-
-class _Transport:
-    """The other end of a connection, which reads everything."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-        self.closed = False
-
-    def get_extra_info(self, _: str) -> Any:
-        return ("192.0.2.1", 1)
-
-    def write(self, data: bytes) -> None:
-        self.sent += data
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        """It goes on."""
-
-    resume_reading = pause_reading
 
 
 class _Errors(logging.Handler):
@@ -72,11 +46,12 @@ async def answered_by_connection(data: bytes) -> None:
             tuple(bytes((one,)) for one in data[:300]),
         ):
             server = Server(respond, host="", port=0, explain=explain, limits=_LIMITS)
-            connection, transport = Connection(server), _Transport()
+            connection, transport = Connection(server), Transport()
             connection.connection_made(cast("asyncio.BaseTransport", transport))
             for piece in pieces:
                 connection.data_received(piece)
-            assert not transport.sent or transport.sent.startswith(b"HTTP/1.1 "), transport.sent[:80]
+            sent = b"".join(transport.sent)
+            assert not sent or sent.startswith(b"HTTP/1.1 "), sent[:80]
             connection.connection_lost(None)
     finally:
         log.removeHandler(errors)

@@ -21,7 +21,7 @@ from ringback.workflow.definition import ServeOptions
 from ringback.workflow.many import Endpoints
 from ringback.workflow.tracing import Tracing
 from support.endpoint import Answer, Received, eventually, listening
-from support.process import start
+from support.process import running
 from support.scripted_broker import ScriptedBroker
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -65,8 +65,7 @@ def test_a_publish_its_attempts_and_the_endpoint_are_one_trace(monkeypatch: pyte
     with collector() as (address, spans), listening(respond) as endpoint:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
-        broker = start()
-        try:
+        with running() as broker:
             headers = {
                 "Authorization": f"Bearer {broker.token}",
                 "Traceparent": PARENT,
@@ -76,11 +75,6 @@ def test_a_publish_its_attempts_and_the_endpoint_are_one_trace(monkeypatch: pyte
             message = httpx.post(f"{broker.url}/v2/publish/{endpoint.url}/in?secret=1", headers=headers).json()
             received = endpoint.wait_for(2)
             eventually(lambda: len(spans) == 3)
-        finally:
-            broker.process.terminate()
-            broker.process.wait(20)
-            assert broker.process.stdout
-            broker.process.stdout.close()
     assert {span.trace_id.hex() for span in spans} == {TRACE}
     publish, *attempts = sorted(spans, key=lambda span: span.start_time_unix_nano)
     assert (publish.name, publish.parent_span_id.hex()) == ("publish publish", "b7ad6b7169203331")
@@ -98,18 +92,12 @@ def test_requests_that_are_the_same_are_spans_of_their_own(monkeypatch: pytest.M
     with collector() as (address, spans), listening() as endpoint:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
-        broker = start()
-        try:
+        with running() as broker:
             with httpx.Client(headers={"Authorization": f"Bearer {broker.token}"}) as client:
                 for _ in range(5):
                     client.post(f"{broker.url}/v2/publish/{endpoint.url}/in", content=b"same").raise_for_status()
             received = endpoint.wait_for(5)
             eventually(lambda: len(spans) == 10)
-        finally:
-            broker.process.terminate()
-            broker.process.wait(20)
-            assert broker.process.stdout
-            broker.process.stdout.close()
     publishes = {span.span_id for span in spans if span.name == "publish publish"}
     attempts = {span.span_id: span.parent_span_id for span in spans if span.name != "publish publish"}
     assert len(publishes) == 5
@@ -118,18 +106,11 @@ def test_requests_that_are_the_same_are_spans_of_their_own(monkeypatch: pytest.M
 
 
 def test_without_an_exporter_the_publishers_trace_is_passed_on() -> None:
-    with listening() as endpoint:
-        broker = start()
-        try:
-            bearer = {"Authorization": f"Bearer {broker.token}", "Traceparent": PARENT}
-            items = [{"destination": f"{endpoint.url}/item"}]
-            httpx.post(f"{broker.url}/v2/batch", headers=bearer, json=items).raise_for_status()
-            assert endpoint.wait_for(1)[0].headers["traceparent"] == PARENT
-        finally:
-            broker.process.terminate()
-            broker.process.wait(20)
-            assert broker.process.stdout
-            broker.process.stdout.close()
+    with listening() as endpoint, running() as broker:
+        bearer = {"Authorization": f"Bearer {broker.token}", "Traceparent": PARENT}
+        items = [{"destination": f"{endpoint.url}/item"}]
+        httpx.post(f"{broker.url}/v2/batch", headers=bearer, json=items).raise_for_status()
+        assert endpoint.wait_for(1)[0].headers["traceparent"] == PARENT
 
 
 @pytest.mark.parametrize("value", ["", "nonsense", f"00-{TRACE}-short-01", PARENT.upper()])

@@ -13,6 +13,7 @@ from ringback.broker.engine.connection import Connection as Outgoing
 from ringback.broker.engine.connection import ConnectionClosed, Said
 from ringback.wire.heads import Heads
 from ringback.wire.http import Outcome, Request, Response
+from support.transport import Transport
 
 REQUESTS = [
     b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -64,33 +65,6 @@ class Counting(Heads[Any]):
         found = super().find(data)
         self.known += found is not None
         return found
-
-
-class Transport:
-    """The other end of a connection."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-        self.closed = False
-
-    def get_extra_info(self, _: str) -> tuple[str, int]:
-        return "192.0.2.1", 1
-
-    def write(self, data: bytes) -> None:
-        self.sent.append(data)
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        """It goes on."""
-
-    resume_reading = pause_reading
 
 
 def cut(data: bytes, chance: random.Random) -> Iterator[bytes]:
