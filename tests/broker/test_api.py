@@ -160,7 +160,7 @@ async def test_pages_of_events_and_letters_are_complete_and_without_repeats(ring
         ("flowControlKey=k", 1),
         ("callerIp=192.0.2.1", 4),
         ("callerIP=10.0.0.1", 0),
-        ("count=3", 3),
+        ("count=3", 4),
         ("toDate=1", 0),
     ],
 )
@@ -177,6 +177,11 @@ async def test_bulk_cancel_takes_what_the_filter_says(ringed: InProcess, query: 
     assert [action["total"] for action in actions] == [4 - expected, expected]
     one = await ringed.call("GET", f"/v2/bulkActions/{actions[0]['actionId']}")
     assert one.json["state"] == "FINISHED"
+
+
+async def test_the_language_models_of_the_hosted_service_are_refused_by_name(ringed: InProcess) -> None:
+    answer = await ringed.call("POST", "/llm/v1/chat/completions", {"model": "m", "messages": []})
+    assert (answer.status, "the LLM proxy is not available" in answer.json["error"]) == (404, True)
 
 
 async def test_keys_rotate_with_overlap(ringed: InProcess) -> None:

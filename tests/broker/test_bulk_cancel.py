@@ -48,6 +48,15 @@ async def test_many_are_canceled_in_steps_and_counted_together(ringed: InProcess
     assert (await ringed.call("GET", "/v2/bulkActions?state=IN_PROGRESS")).json == {"bulkActions": []}
 
 
+async def test_a_count_bounds_nothing_for_clients_send_one_and_do_not_call_again(ringed: InProcess) -> None:
+    await publish_many(ringed)
+    first = await ringed.call("DELETE", "/v2/messages?label=all&count=100&async=true")
+    second = await ringed.call("DELETE", "/v2/messages?label=all&async=true")
+    assert first.json["actionId"] == second.json["actionId"]
+    assert (await ringed.call("DELETE", "/v2/messages?label=all&count=1")).json == {"cancelled": MANY}
+    assert (await ringed.call("DELETE", "/v2/messages?count=100")).json == {"cancelled": 0}
+
+
 async def test_an_asynchronous_cancel_answers_at_once_and_shows_how_far_it_is(ringed: InProcess) -> None:
     await publish_many(ringed)
     answer = await ringed.call("DELETE", "/v2/messages?async=true")

@@ -10,6 +10,7 @@ from ringback.wire.destination import check_url
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
 _LARGEST_INTEGER = 2**53
 
 
@@ -50,9 +51,12 @@ def _duration(name: str, text: str) -> int:
         raise Refused(400, f"invalid header {name}: {error.text}") from error
 
 
-def _seconds_or_duration(name: str, text: str) -> int:
-    """A bare number of seconds is what `context.call` of the workflow SDKs sends (workflow protocol 2.5)."""
-    return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) <= 10 else _duration(name, text)
+def _timeout(name: str, text: str) -> int | None:
+    """A bare number of seconds is what `context.call` of the workflow SDKs sends (workflow protocol 2.5).
+
+    Nothing answers within no time: 0 asks for the longest time there is, as if no time-out had been given.
+    """
+    return _duration(name, f"{text}s" if _SECONDS.fullmatch(text) else text) or None
 
 
 def _unix_seconds(name: str, text: str) -> int:
@@ -115,7 +119,7 @@ READERS: dict[str, _Reader] = {  # by the name of a header in lower case, withou
         ("Not-Before", "not_before", _unix_seconds),
         ("Retries", "retries", integer),
         ("Retry-Delay", "retry_delay", _expression),
-        ("Timeout", "timeout_ms", _seconds_or_duration),
+        ("Timeout", "timeout_ms", _timeout),
         ("Callback", "callback", lambda name, text: check_url(f"header {name}", text)),
         ("Failure-Callback", "failure_callback", lambda name, text: check_url(f"header {name}", text)),
         ("Header-Forward", "header_forward", flag),

@@ -1,7 +1,6 @@
 """Parsers of the wire: the tables of the reference, the limits, and any other input at all."""
 
 import json
-import math
 
 import pytest
 from hypothesis import given
@@ -292,7 +291,13 @@ def test_no_headers_break_the_reader(lines: list[tuple[str, str]]) -> None:
 
 def test_a_fraction_of_a_second_counts_in_not_before() -> None:
     assert read_options([("upstash-not-before", "1700000001.25")]).not_before == 1_700_000_001_250
-    assert math.isclose((read_options([("upstash-timeout", "30")]).timeout_ms or 0) / 1000, 30)
+
+
+@pytest.mark.parametrize(
+    ("value", "ms"), [("30", 30_000), ("1.5", 1500), ("1m30s", 90_000), ("0", None), ("0s", None), ("0.0", None)]
+)
+def test_a_timeout_is_bare_seconds_too_and_nothing_is_no_limit_of_its_own(value: str, ms: int | None) -> None:
+    assert read_options([("upstash-timeout", value)]).timeout_ms == ms
 
 
 def test_what_is_too_long_is_refused_with_its_name() -> None:

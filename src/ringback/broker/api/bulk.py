@@ -1,5 +1,7 @@
 """Canceling many messages, and the record of having done so (protocol 2.6)."""
 
+from dataclasses import replace
+
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.ids import position
 from ringback.broker.operations import bulk
@@ -19,6 +21,7 @@ LONGEST = 60.0
 def cancel_many(call: Call) -> Answer:
     """Cancel messages by ids, by filters, or all."""
     filter_ = read_filter(call.query(), call.request.body, fields=CANCEL_FIELDS, strict=True)
+    filter_ = replace(filter_, count=None, cursor=None)  # so that a cancel with them joins the same without
     if filter_.ids is None:
         return _cancel_chosen(call, filter_)
     ids = filter_.ids

@@ -184,6 +184,8 @@ class Router:
         if allowed:
             expected = ", ".join(sorted(allowed))
             raise Refused(405, f"method {method} is not allowed here, use {expected}", (("Allow", expected),))
+        if version == "llm":
+            raise Refused(404, "the LLM proxy is not available on this server, publish to the provider's own address")
         raise Refused(404, f"there is nothing at {method} {path}")
 
 

@@ -2,6 +2,7 @@
 
 What a filter chooses is looked for beside the writers, and canceled a few hundred messages at a time, so that nothing else waits
 long. How far a cancel has come is written in the transaction that got it there: a crash loses nothing, and counts nothing twice.
+A `count` bounds nothing: clients send one with every call, and expect one call to cancel all there is.
 Newest first: the heads of queues go last, so that nothing is started only because what was before it was canceled.
 """
 
@@ -21,8 +22,7 @@ from ringback.errors import Refused
 from ringback.wire.filters import Filter
 
 AT_ONCE = 200
-"""Most messages that one transaction cancels of a filter without a count; bounds how long the loop is kept from other work."""
-_MOST_ASKED = 500
+"""Most messages that one transaction cancels; bounds how long the loop is kept from other work."""
 _MOST_UNDER_WAY = 1000
 
 
@@ -46,9 +46,8 @@ def choose(tx: Transaction, tenant: str, filter_: Filter) -> Choice:
     """Look for what a filter chooses; reads only."""
     newest = tx.find(Delivery, Query(order=("seq",), descending=True, limit=1))
     upto = newest[0].seq if newest else 0
-    most = AT_ONCE if filter_.count is None else min(max(1, filter_.count), _MOST_ASKED)
-    first = next_of(tx, tenant, filter_, upto, most)
-    if len(first) < most or filter_.count is not None:
+    first = next_of(tx, tenant, filter_, upto, AT_ONCE)
+    if len(first) < AT_ONCE:
         return Choice(first, True, upto, len(first))
     return Choice(first, False, upto, tx.count(Delivery, *_chosen_by(tenant, filter_)))
 
