@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -12,8 +13,15 @@ settings.register_profile("ringback", deadline=None, suppress_health_check=[Heal
 settings.load_profile("ringback")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests with the same id only one would be run where tests run side by side, and nobody would be told."""
+    twice = [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]
+    if twice:
+        raise pytest.UsageError(f"these ids belong to several tests: {', '.join(twice)}")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """One PostgreSQL server for the whole run; each test makes its own database."""
+    """One PostgreSQL server for all tests of this process; each test makes its own database."""
     with serving() as server:
         yield server
