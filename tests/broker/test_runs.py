@@ -417,6 +417,22 @@ async def test_79_event_ids_may_hold_anything(ringed: InProcess) -> None:
     assert (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json == []
 
 
+async def test_a_step_that_waits_when_its_run_is_canceled_is_still_called_by_its_name(ringed: InProcess) -> None:
+    await begin(ringed)
+    waiting = {
+        "url": URL,
+        "timeout": "7d",
+        "timeoutHeaders": {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]},
+        "step": {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1},
+    }
+    await ringed.call("POST", "/v2/wait/paid", waiting)
+    await ringed.call("DELETE", "/v2/workflows/runs?workflowRunIds=wfr_1")
+    shown = (await log(ringed))["steps"][1]["steps"][0]
+    assert (shown["stepName"], shown["stepType"], shown["state"]) == ("w", "Wait", "STEP_CANCELED")
+    assert (shown["waitEventId"], shown["waitTimeoutDuration"], shown["waitTimeout"]) == ("paid", "7d", False)
+    assert (await ringed.call("GET", "/v2/waiters/paid")).json == []
+
+
 async def test_results_on_the_response_need_no_request_of_their_own(ringed: InProcess) -> None:
     def respond(sent: Any) -> Outcome:
         number = len(json.loads(sent.body))

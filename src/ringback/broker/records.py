@@ -485,6 +485,7 @@ class Entry(Record, frozen=True, array_like=True):
         body: exactly as it was published.
         place: position in the list, None until its time has come.
         child: number of the run this step has invoked.
+        cut_short: the step's JSON, where it waited for an event when its run ended; it has no result.
     """
 
     run: int
@@ -494,6 +495,7 @@ class Entry(Record, frozen=True, array_like=True):
     body: bytes
     place: int | None = None
     child: int | None = None
+    cut_short: bytes = b""
 
 
 class Waiter(Record, frozen=True, array_like=True):

@@ -71,7 +71,9 @@ def fail_run(
 def _clear(tx: Transaction, run: Run, moment: Moment) -> None:
     """Remove what waits; what is in flight finds the run ended when it comes back, and its failure function is not of it."""
     of_run = Query((Where("run", "=", run.seq),), limit=_AT_ONCE)
-    tx.apply(Changes(drop=[*tx.find(Waiter, of_run), *tx.find(SavedEvent, of_run)]))
+    waiters = tx.find(Waiter, of_run)
+    cut_short = [entry for waiter in waiters if (entry := _cut_short(tx, waiter)) is not None]
+    tx.apply(Changes(put=cut_short, drop=[*waiters, *tx.find(SavedEvent, of_run)]))
     for delivery in tx.claim(Delivery, of_run, wait=True):
         message = tx.get(Message, delivery.seq)
         if delivery.lease is not None or (message is not None and message.kind == "failure"):
@@ -82,6 +84,14 @@ def _clear(tx: Transaction, run: Run, moment: Moment) -> None:
         leave(tx, delivery, moment)
         if message is not None:
             release(tx, message, delivery, moment, ended=True)
+
+
+def _cut_short(tx: Transaction, waiter: Waiter) -> Entry | None:
+    """A step that waits no more: its log tells what it waited for."""
+    entry = tx.get(Entry, waiter.run, runs.identity(waiter.step, waiter.seq))
+    if entry is None or entry.body:
+        return None
+    return replace(entry, cut_short=completed(waiter.step, {"waitEventId": waiter.event_id, "timeout": waiter.timeout}))
 
 
 def _tell_invoker(tx: Transaction, child: Run, limits: Limits, moment: Moment) -> None:

@@ -40,8 +40,8 @@ class RunHistory:
 
     def step_of(self, entry: Entry) -> bytes:
         """Return the JSON of an entry's step; one that waits for an event or a child has none of its own yet."""
-        if entry.body:
-            return entry.body
+        if entry.body or entry.cut_short:
+            return entry.body or entry.cut_short
         waiter, child = self.waiters.get(entry.identity), self.children.get(entry.child or 0)
         if waiter is not None:
             return waiter.step
