@@ -1,5 +1,6 @@
 """The API's door: tokens, tenants, unknown paths, errors, filters, pages, schedules."""
 
+import base64
 import json
 from typing import Any
 
@@ -260,3 +261,25 @@ async def test_redacted_parts_are_shown_as_hashes_everywhere(ringed: InProcess) 
         assert one["header"]["X-K"][0].startswith("REDACTED:")
     assert "secret" not in json.dumps(shown)
     assert ringed.sent[0].body == b"secret"
+
+
+async def test_what_is_redacted_is_not_shown_of_callbacks_either(ringed: InProcess) -> None:
+    headers = {"upstash_forward_x_k": "k-word", "upstash_failure_callback_forward_x_k": "k-word"}
+    ringed.respond = answering(500, 200)
+    message = await ringed.publish(
+        URL,
+        b"b-word",
+        upstash_redact_fields="header[x-k]",
+        upstash_retries="0",
+        upstash_callback=f"{URL}/any",
+        upstash_failure_callback=f"{URL}/failed",
+        **headers,
+    )
+    await ringed.broker.dispatcher.idle()
+    shown = [(await ringed.call("GET", path)).json for path in (f"/v2/messages/{message}", "/v2/dlq", "/v2/events")]
+    assert shown[0]["failureCallbackHeader"]["X-K"][0].startswith("REDACTED:")
+    assert "k-word" not in json.dumps(shown)
+    told = [json.loads(sent.body) for sent in ringed.sent[1:]]
+    assert [(one["sourceHeader"]["X-K"], base64.b64decode(one["sourceBody"])) for one in told] == [
+        (["k-word"], b"b-word")
+    ] * 2

@@ -368,6 +368,31 @@ async def test_75_redacted_runs_show_hashes_and_deliver_originals(ringed: InProc
     assert base64.b64decode(entries(ringed, 1)[0]["body"]) == b"secret"
 
 
+async def test_75_what_carries_the_payload_of_a_redacted_run_further_is_redacted_too(ringed: InProcess) -> None:
+    hidden = {"Upstash_Redact_Fields": "body,header[x-key]", "Upstash_Forward_X_Key": "k-word"}
+    told = {"Upstash_Failure_Callback": URL, "Upstash_Failure_Callback_Forward_X_Key": "k-word"}
+    await begin(ringed, body="secret", **hidden, **told, Upstash_Retries="0")
+    call = init() | {"Upstash-Workflow-Init": "false", "Upstash-Workflow-CallType": "toCallback"}
+    call |= {"Upstash-Callback": URL, "Upstash-Callback-Forward-Upstash-Workflow-StepId": "1", "Upstash-Delay": "1h"}
+    item = {
+        "destination": "https://vendor.example/",
+        "headers": call | {"Upstash-Forward-X-Key": "k-word"},
+        "body": "secret",
+    }
+    assert (await batch(ringed, item)).status == 200
+    shown = [(await log(ringed))["steps"]]
+    assert shown[0][1]["steps"][0]["callBody"].startswith("REDACTED:")
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    await batch(ringed, step(2))
+    await ringed.settle()
+    paths = ("/v2/workflows/logs", "/v2/workflows/dlq", "/v2/events", "/v2/workflows/events")
+    shown += [(await ringed.call("GET", path)).json for path in paths]
+    for word in ("k-word", "secret", base64.b64encode(b"secret").decode()):
+        assert word not in json.dumps(shown)
+    failure = json.loads(ringed.sent[-1].body)
+    assert (failure["sourceHeader"]["X-Key"], base64.b64decode(failure["sourceBody"])) == (["k-word"], b"secret")
+
+
 async def test_76_flow_control_limits_deliveries_over_runs(ringed: InProcess) -> None:
     import asyncio
 

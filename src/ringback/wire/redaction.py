@@ -53,5 +53,20 @@ def redacted_headers(headers: Iterable[tuple[str, str]], redaction: Redaction | 
     )
 
 
+def both(one: Redaction | None, other: Redaction | None) -> Redaction | None:
+    """Return what hides everything that either hides."""
+    if one is None or other is None or one == other:
+        return one or other
+    names = dict.fromkeys((*one.names, *other.names))
+    return Redaction(one.body or other.body, one.headers or other.headers, tuple(names))
+
+
+def of_report(own: Redaction | None, source: Redaction | None) -> Redaction | None:
+    """Return what is not to be shown of a message that reports of another: its body holds that one's body and headers."""
+    if source is None or source == Redaction():
+        return own
+    return both(both(own, source), Redaction(body=True))
+
+
 def _hidden(value: bytes) -> str:
     return f"REDACTED:{sha256(value).hexdigest()}"

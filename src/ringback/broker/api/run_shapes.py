@@ -10,7 +10,7 @@ from ringback.broker.operations.runs.history import RunHistory
 from ringback.broker.records import DeadLetter, Entry, FailureFunction, Message, Run, Waiter
 from ringback.broker.rules.callbacks import grouped
 from ringback.wire.options import Options
-from ringback.wire.redaction import redacted_body
+from ringback.wire.redaction import redacted_body, redacted_headers
 
 
 def run(history: RunHistory, trim: int | None = None) -> Shape:
@@ -85,7 +85,8 @@ def dead_letter(letter: DeadLetter, message: Message, record: Run, body: bytes) 
     callback = record.options.failure_callback
     if callback is not None:
         shape["failureCallback"] = callback.url
-        shape["failureCallbackHeader"] = grouped(callback.options.headers)
+        hidden_headers = redacted_headers(callback.options.headers, record.options.redact)
+        shape["failureCallbackHeader"] = grouped(hidden_headers)
     failure = record.failure
     if failure is not None:
         shape["failureFunctionState"] = failure.state

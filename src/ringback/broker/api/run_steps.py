@@ -241,7 +241,7 @@ def _call(history: RunHistory, entry: Entry) -> Shape:
             "callUrl": message.url,
             "callMethod": message.method,
             "callHeaders": grouped(redacted_headers(message.headers, message.redact)),
-            "callBody": message.body.decode("utf-8", "replace"),
+            "callBody": redacted_body(message.body, message.redact) or message.body.decode("utf-8", "replace"),
         }
     return shape | errors_of(attempt)
 

@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 from ringback.broker.ids import message_id, position
-from ringback.broker.records import DeadLetter, Event, HeaderLines, Message, Schedule
+from ringback.broker.records import DeadLetter, Event, Message, Schedule
 from ringback.broker.rules.callbacks import grouped
-from ringback.wire.options import Callback, FlowControl, Options
+from ringback.wire.options import Callback, FlowControl, Options, Redaction
 from ringback.wire.redaction import redacted_body, redacted_headers
 
 Shape = dict[str, Any]
@@ -71,8 +71,7 @@ def schedule(record: Schedule, default_retries: int) -> Shape:
     for name, value in (("delay", options.delay_ms), ("timeout", options.timeout_ms)):
         if value is not None:
             shape[name] = value // 1000
-    shape |= _callback("callback", "callbackHeader", options.callback)
-    shape |= _callback("failureCallback", "failureCallbackHeader", options.failure_callback)
+    shape |= _callbacks(options, "callbackHeader", "failureCallbackHeader")
     shape |= _present(queueName=record.queue, retryDelayExpression=options.retry_delay)
     shape |= {"callerIP": record.caller_ip, "callerIp": record.caller_ip}
     shape |= _labels(options) | flow_control(options.flow_control)
@@ -114,16 +113,16 @@ def text_or_base64(name: str, body: bytes) -> Shape:
         return {f"{name}Base64": base64.b64encode(body).decode()}
 
 
-def _callbacks(record: Message, header: str, failure_header: str) -> Shape:
-    return _callback("callback", header, record.callback) | _callback(
-        "failureCallback", failure_header, record.failure_callback
+def _callbacks(record: Message | Options, header: str, failure_header: str) -> Shape:
+    return _callback("callback", header, record.callback, record.redact) | _callback(
+        "failureCallback", failure_header, record.failure_callback, record.redact
     )
 
 
-def _callback(name: str, header: str, callback: Callback | None) -> Shape:
+def _callback(name: str, header: str, callback: Callback | None, redact: Redaction | None) -> Shape:
     if callback is None:
         return {}
-    headers: HeaderLines = callback.options.headers
+    headers = redacted_headers(callback.options.headers, redact)
     return {name: callback.url} | ({header: grouped(headers)} if headers else {})
 
 

@@ -10,6 +10,7 @@ from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import due_at
 from ringback.wire.http import Outcome
 from ringback.wire.options import Callback
+from ringback.wire.redaction import of_report
 
 
 def callback_message(
@@ -49,7 +50,7 @@ def callback_message(
         labels=options.labels or source.labels,
         flow=options.flow_control,
         caller_ip=source.caller_ip,
-        redact=options.redact,
+        redact=of_report(options.redact, source.redact),
         holds=source.queue or source.holds,
         fixed=options.not_before is not None,
     )

@@ -17,6 +17,7 @@ from ringback.errors import Refused
 from ringback.wire.batch import BatchItem, Item, read_items
 from ringback.wire.http import Outcome
 from ringback.wire.options import Callback
+from ringback.wire.redaction import of_report
 from ringback.wire.unreadable import UNREADABLE
 
 NOT_A_WORKFLOW = (
@@ -108,7 +109,9 @@ def call_result_message(
 ) -> Message:
     """Return the message that brings the answer of a third-party call to the endpoint."""
     message = step_message(run, callback.options, entry, limits, moment, seq=seq, kind="call_result")
-    return msgspec.structs.replace(message, url=callback.url, body=body)
+    return msgspec.structs.replace(
+        message, url=callback.url, body=body, redact=of_report(callback.options.redact, run.options.redact)
+    )
 
 
 def failure_message(
@@ -133,7 +136,7 @@ def failure_message(
         labels=run.options.labels,
         flow=options.flow_control or run.options.flow_control,
         caller_ip=run.caller_ip,
-        redact=run.options.redact,
+        redact=of_report(options.redact, run.options.redact),
         kind="failure",
         run=RunRef(run.seq),
         fixed=options.not_before is not None,

@@ -20,6 +20,7 @@ from ringback.errors import Refused
 from ringback.wire.headers import read_options, size_of
 from ringback.wire.http import Headers
 from ringback.wire.options import Options, Workflow
+from ringback.wire.redaction import both
 from ringback.wire.unreadable import UNREADABLE
 
 _STEP_ID = "Upstash-Workflow-Stepid"
@@ -250,4 +251,5 @@ def _call(tx: Transaction, publication: Publication, run: Run, limits: Limits, m
 def _as_call(message: Message, run: Run, identity: str, options: Options) -> Message:
     features = options.workflow.features if options.workflow else ()
     reference = RunRef(run.seq, identity, features, options.callback)
-    return replace(message, kind="call", callback=None, failure_callback=None, run=reference)
+    redact = both(message.redact, run.options.redact)
+    return replace(message, kind="call", callback=None, failure_callback=None, run=reference, redact=redact)
