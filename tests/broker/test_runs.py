@@ -374,6 +374,7 @@ async def test_75_what_carries_the_payload_of_a_redacted_run_further_is_redacted
     await begin(ringed, body="secret", **hidden, **told, Upstash_Retries="0")
     call = init() | {"Upstash-Workflow-Init": "false", "Upstash-Workflow-CallType": "toCallback"}
     call |= {"Upstash-Callback": URL, "Upstash-Callback-Forward-Upstash-Workflow-StepId": "1", "Upstash-Delay": "1h"}
+    call |= {"Upstash-Callback-Forward-Upstash-Workflow-Concurrent": "2"}
     item = {
         "destination": "https://vendor.example/",
         "headers": call | {"Upstash-Forward-X-Key": "k-word"},
@@ -382,6 +383,7 @@ async def test_75_what_carries_the_payload_of_a_redacted_run_further_is_redacted
     assert (await batch(ringed, item)).status == 200
     shown = [(await log(ringed))["steps"]]
     assert shown[0][1]["steps"][0]["callBody"].startswith("REDACTED:")
+    assert shown[0][1]["steps"][0]["concurrent"] == 2
     ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
     await batch(ringed, step(2))
     await ringed.settle()

@@ -237,6 +237,8 @@ def _call(history: RunHistory, entry: Entry) -> Shape:
         callback = message.run.callback if message.run else None
         names = dict(callback.options.headers) if callback else {}
         shape["stepName"] = names.get("Upstash-Workflow-Stepname", "")
+        concurrent = names.get("Upstash-Workflow-Concurrent", "")
+        shape["concurrent"] = int(concurrent) if concurrent.isascii() and concurrent.isdigit() else 1
         shape |= {
             "callUrl": message.url,
             "callMethod": message.method,

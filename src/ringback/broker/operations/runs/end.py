@@ -73,7 +73,7 @@ def _clear(tx: Transaction, run: Run, moment: Moment) -> None:
     of_run = Query((Where("run", "=", run.seq),), limit=_AT_ONCE)
     waiters = tx.find(Waiter, of_run)
     cut_short = [entry for waiter in waiters if (entry := _cut_short(tx, waiter)) is not None]
-    tx.apply(Changes(put=cut_short, drop=[*waiters, *tx.find(SavedEvent, of_run)]))
+    tx.apply(Changes(put=[*cut_short], drop=[*waiters, *tx.find(SavedEvent, of_run)]))
     for delivery in tx.claim(Delivery, of_run, wait=True):
         message = tx.get(Message, delivery.seq)
         if delivery.lease is not None or (message is not None and message.kind == "failure"):
