@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ringback.broker.engine import dispatcher
 from ringback.cli.setting_list import SETTINGS
-from support.inprocess import READ_ONLY, InProcess, answering, until
+from support.inprocess import READ_ONLY, InProcess, answering, inprocess, until
 
 URL = "https://api.example.com/in"
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -59,6 +59,17 @@ async def test_attempts_that_take_minutes_are_counted_with_their_time(
     told = await figures(ringed)
     assert (told["ringback_attempt_seconds_count"], told["ringback_attempt_seconds_sum"]) == (1, 100)
     assert told["ringback_events_total/ACTIVE"] == 1
+
+
+async def test_what_this_node_holds_is_told_with_its_limits() -> None:
+    async with inprocess(room=7, in_flight_bytes=5000) as ringed:
+        ringed.held = asyncio.Event()
+        for size in (1000, 2000):
+            await ringed.publish(URL, b"x" * size)
+        await ringed.settle()
+        told = await figures(ringed)
+        assert (told["ringback_attempts_held"], told["ringback_attempts_held_limit"]) == (2, 7)
+        assert (told["ringback_bytes_held"], told["ringback_bytes_held_limit"]) == (3000, 5000)
 
 
 async def test_without_a_token_nothing_is_told(ringed: InProcess) -> None:

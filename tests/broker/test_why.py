@@ -10,7 +10,7 @@ import pytest
 from ringback.client import diagnosis
 from ringback.testing import Answer, AsyncTestBroker
 from ringback.workflow import Context, RunOptions
-from support.inprocess import START, InProcess, answering
+from support.inprocess import START, InProcess, answering, inprocess
 
 URL = "https://endpoint.test/a"
 SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
@@ -97,6 +97,76 @@ async def test_what_is_in_flight_tells_for_how_long_and_until_when(ringed: InPro
     assert (cause["kind"], cause["until"]) == ("in flight", START + 15 * MINUTE)
     assert cause["text"].startswith("the message is in flight for 720 s")
     assert await names_of_stalled(ringed) == [message]
+
+
+FULL_OF_BYTES = "this broker has 2,000 bytes of bodies in flight, and RINGBACK_IN_FLIGHT_BYTES allows 2,000"
+FULL_OF_ATTEMPTS = "this broker has 2 attempts in flight, and RINGBACK_IN_FLIGHT allows 2"
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"), [({"in_flight_bytes": 2000}, FULL_OF_BYTES), ({"room": 2}, FULL_OF_ATTEMPTS)]
+)
+async def test_what_waits_for_room_names_the_setting_and_the_log_says_so_once_a_minute(
+    limits: dict[str, int], says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    flow = {"upstash_flow_control_key": "k", "upstash_flow_control_value": "parallelism=10"}
+    async with inprocess(**limits) as ringed:
+        ringed.held = asyncio.Event()
+        for _ in range(2):
+            await ringed.publish(URL, b"x" * 1000)
+        small, queued, keyed = (
+            await ringed.publish(URL),
+            await ringed.enqueue("q", URL),
+            await ringed.publish(URL, **flow),
+        )
+        later = await ringed.publish(URL, upstash_delay="1h")
+        with caplog.at_level(logging.WARNING, "ringback.engine"):
+            await ringed.broker.scheduler.tick()
+            assert not caplog.records  # a moment is no news
+            for _ in range(119):
+                ringed.at += SECOND
+                await ringed.broker.scheduler.tick()
+        assert [one.getMessage() for one in caplog.records] == [f"messages that are due wait for room: {says}"] * 2
+        for message in (small, queued, keyed):
+            cause = await why(ringed, message)
+            assert (cause["kind"], cause["text"], cause["since"]) == (
+                "no room",
+                f"the message is due, and {says}",
+                START,
+            )
+        assert (await why(ringed, later))["kind"] == "delayed"
+        ringed.at += 12 * MINUTE
+        assert small in await names_of_stalled(ringed)
+        ringed.held.set()
+        ringed.held = None
+        await ringed.settle()
+        assert (await why(ringed, small))["kind"] == "ended"
+
+
+async def test_what_waits_here_for_its_host_names_the_setting_too() -> None:
+    async with inprocess(per_host=1) as ringed:
+        ringed.held = asyncio.Event()
+        first, second = await ringed.publish(URL), await ringed.publish(URL)
+        await ringed.settle()
+        assert (await why(ringed, first))["kind"] == "in flight"
+        cause = await why(ringed, second)
+        assert cause["kind"] == "no room"
+        assert cause["text"] == (
+            "the message is due, and this broker has 1 attempts to endpoint.test in flight, as many as "
+            "RINGBACK_IN_FLIGHT_PER_HOST allows"
+        )
+
+
+async def test_a_full_broker_that_holds_nothing_back_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with inprocess(room=1) as ringed:
+        ringed.held = asyncio.Event()
+        await ringed.publish(URL)
+        await ringed.publish(URL, upstash_delay="1h")
+        with caplog.at_level(logging.WARNING, "ringback.engine"):
+            for _ in range(5):
+                ringed.at += MINUTE
+                await ringed.broker.scheduler.tick()
+        assert not caplog.records
 
 
 async def test_what_has_ended_tells_how(ringed: InProcess) -> None:

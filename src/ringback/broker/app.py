@@ -26,6 +26,7 @@ from ringback.broker.ids import Ids
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.set_back import last_sight
 from ringback.broker.records import Record
+from ringback.broker.rules.holding import Holding
 from ringback.broker.rules.request import outbound
 from ringback.broker.rules.run_request import run_outbound
 from ringback.broker.settings import Settings
@@ -61,7 +62,7 @@ class Broker:
         self.store = store
         self._limits = settings.limits
         self._tenants = settings.tenants
-        self.desk = Desk(store, Ids(clock), clock, self._room)
+        self.desk = Desk(store, Ids(clock), clock, self._room, self._holding)
         self.keyring = Keyring(settings.tenants)
         self.dispatcher = Dispatcher(
             self.desk,
@@ -139,6 +140,9 @@ class Broker:
 
     def _room(self) -> int:
         return self.dispatcher.room_in_bytes()
+
+    def _holding(self) -> Holding:
+        return self.dispatcher.holding()
 
     def _see(self, changes: Sequence[Changes]) -> None:
         applied = Applied(changes)

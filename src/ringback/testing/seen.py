@@ -9,6 +9,7 @@ from typing import Any
 from ringback.broker.ids import message_id
 from ringback.broker.operations.why import run_causes
 from ringback.broker.records import DeadLetter, Entry, Event, Run, RunState, State
+from ringback.broker.rules.holding import Holding
 from ringback.broker.stores.contract import Query, Where
 from ringback.broker.stores.memory import MemoryStore
 from ringback.clock import Clock
@@ -118,7 +119,7 @@ class SeenRun:
     def waits_for(self) -> str:
         """What it waits for, in words, or how it has ended."""
         run, now = self._run, self._clock()
-        return "; ".join(cause.text for cause in self._store.look(lambda tx: run_causes(tx, run, now)))
+        return "; ".join(cause.text for cause in self._store.look(lambda tx: run_causes(tx, run, now, Holding())))
 
     @property
     def _run(self) -> Run:

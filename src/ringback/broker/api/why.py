@@ -20,23 +20,23 @@ DEFAULT_LONGEST = "10m"
 def why(call: Call) -> Answer:
     """Say why a message or a run is not further than it is, or a schedule makes no message."""
     asked, tenant = call.names["id"], call.tenant.name
-    now = call.desk.clock()
+    now, holding = call.desk.clock(), call.desk.holding()
 
     def job(tx: Transaction) -> Response:
         seq = parse_message_id(asked)
         message = tx.get(Message, seq) if seq is not None else None
         if message is not None and message.tenant == tenant:
-            return json_response(
-                200, {"id": asked, "url": message.url, "causes": _all(message_causes(tx, message, now))}
-            )
+            causes = message_causes(tx, message, now, holding)
+            return json_response(200, {"id": asked, "url": message.url, "causes": _all(causes)})
         run = _run(tx, tenant, asked)
         if run is not None:
-            return json_response(200, {"id": asked, "url": run.url, "causes": _all(run_causes(tx, run, now))})
+            causes = run_causes(tx, run, now, holding)
+            return json_response(200, {"id": asked, "url": run.url, "causes": _all(causes)})
         schedule = tx.get(Schedule, tenant, asked)
         if schedule is None:
             raise Refused(404, f"there is no message, no run and no schedule {asked}")
-        causes = _all(schedule_causes(tx, schedule))
-        return json_response(200, {"id": asked, "url": schedule.destination, "causes": causes})
+        causes = schedule_causes(tx, schedule)
+        return json_response(200, {"id": asked, "url": schedule.destination, "causes": _all(causes)})
 
     return call.desk.read(job)
 
@@ -44,10 +44,10 @@ def why(call: Call) -> Answer:
 def list_stalled(call: Call) -> Answer:
     """List the messages and runs that have made no progress for so long, and the schedules that make no message, with causes."""
     longest = duration.parse(dict(call.query()).get("for") or DEFAULT_LONGEST)
-    now = call.desk.clock()
+    now, holding = call.desk.clock(), call.desk.holding()
 
     def job(tx: Transaction) -> Response:
-        found = [shape(one) for one in stalled(tx, call.tenant.name, longest, now)]
+        found = [shape(one) for one in stalled(tx, call.tenant.name, longest, now, holding)]
         found += [
             {"url": schedule.destination, "causes": _all(causes), "scheduleId": schedule.id}
             for schedule, causes in fruitless(tx, call.tenant.name)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from ringback.broker.operations.beginning import note_beginning
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import Event, Message
 from ringback.broker.rules.facets import facets_of
+from ringback.broker.rules.holding import Holding
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
@@ -89,6 +90,19 @@ class Dispatcher:
     def room_in_bytes(self) -> int:
         """Return how much more of bodies can be taken; zero or less where no attempt can."""
         return 0 if self._draining or len(self._held) >= self._limit else self._limit_in_bytes - self._bytes
+
+    def holding(self) -> Holding:
+        """Return what is in flight, what may be, and who waits here."""
+        behind_hosts = _numbers(handed for line in self._waiting.values() for handed in line)
+        return Holding(
+            len(self._held),
+            self._limit,
+            self._bytes,
+            self._limit_in_bytes,
+            self._per_host,
+            behind_hosts,
+            _numbers(self._beyond),
+        )
 
     def submit(self, handed: Handed) -> None:
         """Attempt a message that is leased to this node."""
@@ -241,6 +255,10 @@ class Dispatcher:
         job = partial(take_in, handed, begun, self._limits, outcome)
         if not await is_written(self._desk, handed, job, _NOT_TOGETHER):
             await settle_anyhow(self._desk, handed, begun, outcome, self._limits)
+
+
+def _numbers(waiting: Iterable[Handed]) -> frozenset[int]:
+    return frozenset(handed.message.seq for handed in waiting)
 
 
 def _begun(message: Message, desk: Desk) -> Event:

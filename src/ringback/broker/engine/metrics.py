@@ -17,6 +17,7 @@ from ringback.broker.operations.backlog import Backlog, count_backlog
 from ringback.broker.operations.desk import Desk
 from ringback.broker.records import Event, Run, State
 from ringback.broker.rules.counting import BOUNDS_MS
+from ringback.broker.rules.holding import Holding
 from ringback.wire.http import Request, Response
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,6 +31,15 @@ _GAUGES = {
     "paused": ("ringback_lanes_paused", "Queues and flow-control keys that are paused."),
     "schedules": ("ringback_schedules", "Schedules that are not paused."),
     "waiters": ("ringback_waiters", "Steps that wait for an event."),
+}
+_HELD = {
+    "attempts": ("ringback_attempts_held", "Attempts that this node has in flight."),
+    "most_attempts": ("ringback_attempts_held_limit", "Attempts that this node may have in flight."),
+    "size": ("ringback_bytes_held", "Bytes of bodies that this node has in flight."),
+    "most_bytes": (
+        "ringback_bytes_held_limit",
+        "Bytes of bodies in flight from which on this node begins nothing more.",
+    ),
 }
 
 
@@ -134,7 +144,7 @@ class MetricsPage:
         now = self._desk.clock()
         backlog = await self._desk.read(lambda tx: count_backlog(tx, now))
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Told([*self._metrics.families(), *_gauges(backlog)]))
+        registry.register(_Told([*self._metrics.families(), *_gauges(backlog), *_held(self._desk.holding())]))
         body = generate_latest(registry) + generate_latest(self._process)
         return Response(200, [("Content-Type", CONTENT_TYPE)], body)
 
@@ -152,6 +162,11 @@ def _gauges(backlog: Backlog) -> Iterable[Metric]:
         yield GaugeMetricFamily(name, text, getattr(backlog, field))
     text = "How long the first message has waited whose time has come."
     yield GaugeMetricFamily("ringback_oldest_due_seconds", text, backlog.oldest_due_ms / 1000)
+
+
+def _held(holding: Holding) -> Iterable[Metric]:
+    for field, (name, text) in _HELD.items():
+        yield GaugeMetricFamily(name, text, getattr(holding, field))
 
 
 def _counter(name: str, text: str, label: str, counts: Counter[str]) -> Metric:

@@ -6,6 +6,7 @@ from ringback.broker.changes import Applied
 from ringback.broker.engine.dispatcher import Dispatcher
 from ringback.broker.engine.follower import Follower
 from ringback.broker.engine.loop import LONGEST_SLEEP, Loop
+from ringback.broker.engine.shortage import Shortage
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.due import next_wake, open_lanes, start_due
 from ringback.broker.operations.nodes import recover
@@ -45,6 +46,8 @@ class Scheduler:
         self._limits = limits
         self._dispatcher = dispatcher
         self._behind = False
+        self._next: Instant | None = None
+        self._shortage = Shortage(desk.holding)
         self._floor = self._full_look_at = 0
         self.follower = Follower(desk)
         self.loop = Loop("scheduler", self.tick, desk.clock, _POLL if desk.store.shared else _LOOK)
@@ -58,7 +61,9 @@ class Scheduler:
                 self._dispatcher.submit(handed)
         times = [one.wake_at for kind in _TIMED for one in applied.put(kind) if one.wake_at is not None]
         if times:
-            self.loop.nudge(min(times))
+            soonest = min(times)
+            self._note(soonest)
+            self.loop.nudge(soonest)
         for progress in applied.put(Progress):
             self._dispatcher.keep_waiting(progress.message)
         self._pass_on(applied)
@@ -83,9 +88,11 @@ class Scheduler:
         most = min(_AT_ONCE, self._dispatcher.room())
         if most <= 0:
             self._behind = True
+            await self._tell_shortage()
             return None
 
         since = self._since()
+        self._next = None
 
         def job(tx: Transaction, moment: Moment) -> tuple[int, Instant | None]:
             begun = start_due(tx, most, since, moment) + open_lanes(tx, _AT_ONCE, moment)
@@ -101,12 +108,27 @@ class Scheduler:
             _log.exception("what is due cannot be begun together: it is begun one by one")
             return await self._one_by_one()
         self._looked(since, at, full=started >= most)
+        self._note(at)
         self._behind = at is not None and at <= self._desk.clock() and self._dispatcher.room() <= 0
         if self._behind:
+            await self._tell_shortage()
             return None
         now = self._desk.clock()
         held_by_others = self._desk.store.shared and not started and at is not None and at <= now
         return now + _PAUSE if held_by_others else at
+
+    def _note(self, at: Instant | None) -> None:
+        """Remember the earliest of what waits for its time."""
+        if at is not None and (self._next is None or at < self._next):
+            self._next = at
+
+    async def _tell_shortage(self) -> None:
+        """Say that what is due waits for room, unless other nodes have begun it meanwhile."""
+        now = self._desk.clock()
+        if self._desk.store.shared and self._shortage.is_news(self._next, now):
+            since = self._since()
+            self._next = await self._desk.read(lambda tx: next_wake(tx, since))
+        self._shortage.tell(self._next, now)
 
     async def _one_by_one(self) -> Instant:
         """Begin what is due, but for what cannot be; answer when to look again: there may be more."""

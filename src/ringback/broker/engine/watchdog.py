@@ -8,6 +8,7 @@ from ringback.broker.engine.loop import Loop
 from ringback.broker.ids import message_id
 from ringback.broker.operations.desk import Desk
 from ringback.broker.operations.why import Stalled, stalled
+from ringback.broker.rules.holding import Holding
 from ringback.broker.stores.contract import Transaction
 from ringback.clock import Instant
 
@@ -41,7 +42,7 @@ class Watchdog:
         self._due = now + _EVERY_MS
         seen: set[str] = set()
         for tenant in self._tenants:
-            found = await self._desk.read(partial(_look, tenant, now))
+            found = await self._desk.read(partial(_look, tenant, self._desk.holding(), now))
             seen |= {_name(one) for one in found}
             self._tell([one for one in found if _name(one) not in self._told])
         self._told = seen
@@ -54,8 +55,8 @@ class Watchdog:
             _log.warning("%d more make no progress: GET /v2/stalled lists them", len(news) - _MOST_TOLD)
 
 
-def _look(tenant: str, now: Instant, tx: Transaction) -> list[Stalled]:
-    return stalled(tx, tenant, _LONGEST_MS, now)
+def _look(tenant: str, holding: Holding, now: Instant, tx: Transaction) -> list[Stalled]:
+    return stalled(tx, tenant, _LONGEST_MS, now, holding)
 
 
 def _name(one: Stalled) -> str:

@@ -11,6 +11,7 @@ from ringback.broker.ids import Ids
 from ringback.broker.operations import nodes
 from ringback.broker.operations.run_lists import RunLists
 from ringback.broker.records import Node
+from ringback.broker.rules.holding import Holding
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Need, Store, Transaction
 from ringback.clock import Clock, elapsed
@@ -31,6 +32,7 @@ class Desk:
         ids: makes fresh numbers.
         clock: tells the time.
         room: how many bytes of bodies this node could take into flight now; none where it can start no attempt at all.
+        holding: what it has in flight, for those who ask.
 
     Attributes:
         node: this process among the nodes.
@@ -38,7 +40,9 @@ class Desk:
         sure_until: until when nobody takes this node for dead, in seconds of `elapsed`.
     """
 
-    def __init__(self, store: Store, ids: Ids, clock: Clock, room: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, ids: Ids, clock: Clock, room: Callable[[], int], holding: Callable[[], Holding] = Holding
+    ) -> None:
         self.store = store
         self.ids = ids
         self.clock = clock
@@ -46,6 +50,7 @@ class Desk:
         self.run_lists = RunLists()
         self.sure_until = math.inf
         self._room = room
+        self.holding = holding
 
     async def join(self) -> None:
         """Take a place among the nodes, with a number above all that were ever given."""

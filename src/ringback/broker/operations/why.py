@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ringback.broker.ids import first_id_at, instant_of
 from ringback.broker.records import ActiveRun, Delivery, Entry, Event, Lane, Message, Progress, Run, Waiter
+from ringback.broker.rules.holding import Holding
 from ringback.broker.rules.lanes import address, key_of
 from ringback.broker.rules.why import Cause, RunStanding, Standing, moment, why_message, why_run
 from ringback.broker.stores.contract import Query, Transaction, Where
@@ -35,17 +36,17 @@ class Stalled:
     causes: tuple[Cause, ...]
 
 
-def message_causes(tx: Transaction, message: Message, now: Instant) -> list[Cause]:
+def message_causes(tx: Transaction, message: Message, now: Instant, holding: Holding) -> list[Cause]:
     """Return what a message waits for, or how it ended."""
     delivery = tx.get(Delivery, message.seq)
     if delivery is not None:
-        return [why_message(_standing(tx, message, delivery), now)]
+        return [why_message(_standing(tx, message, delivery), now, holding)]
     last = _events(tx, message.seq)[-1:]
     at, state = (last[0].at, last[0].state) if last else (message.created_at, "ended")
     return [Cause("ended", f"it has ended as {state} at {moment(at)}", at)]
 
 
-def run_causes(tx: Transaction, run: Run, now: Instant) -> list[Cause]:
+def run_causes(tx: Transaction, run: Run, now: Instant, holding: Holding) -> list[Cause]:
     """Return what a run waits for, or how it ended."""
     of_run = Query((Where("run", "=", run.seq),), limit=_MOST_OPEN)
     messages = [
@@ -55,13 +56,13 @@ def run_causes(tx: Transaction, run: Run, now: Instant) -> list[Cause]:
     ]
     waiters = tx.find(Waiter, of_run)
     if messages or waiters or run.state != "RUN_STARTED":
-        return why_run(RunStanding(run, messages, waiters), now)
+        return why_run(RunStanding(run, messages, waiters), now, holding)
     entries = tx.find(Entry, Query((Where("run", "=", run.seq),), limit=10_000))
     children = [child for one in entries if one.child and not one.body and (child := tx.get(Run, one.child))]
-    return why_run(RunStanding(run, (), (), children, _moved_at(tx, run, entries)), now)
+    return why_run(RunStanding(run, (), (), children, _moved_at(tx, run, entries)), now, holding)
 
 
-def stalled(tx: Transaction, tenant: str, longest: int, now: Instant) -> list[Stalled]:
+def stalled(tx: Transaction, tenant: str, longest: int, now: Instant, holding: Holding) -> list[Stalled]:
     """Return the messages and runs that have made no progress for `longest` milliseconds.
 
     Args:
@@ -69,33 +70,35 @@ def stalled(tx: Transaction, tenant: str, longest: int, now: Instant) -> list[St
         tenant: whose.
         longest: how long nothing may happen.
         now: the time.
+        holding: what this node has in flight.
     """
     found: dict[tuple[int, str], Stalled] = {}
     for delivery in _suspects(tx, tenant, now - longest, now):
         message = tx.get(Message, delivery.seq)
         if message is None:
             continue
-        cause = why_message(_standing(tx, message, delivery), now)
+        cause = why_message(_standing(tx, message, delivery), now, holding)
         if cause.is_stalled(now, longest):
             run = tx.get(Run, delivery.run) if delivery.run else None
             one = Stalled(tenant, message.seq, run.run_id if run else "", message.url, (cause,))
             found[one.message, one.run_id] = one
     told = {one.run_id for one in found.values()}
     for run in _old_runs(tx, tenant, now - longest):
-        causes = tuple(cause for cause in run_causes(tx, run, now) if cause.is_stalled(now, longest))
+        causes = tuple(cause for cause in run_causes(tx, run, now, holding) if cause.is_stalled(now, longest))
         if causes and run.run_id not in told:
             found[0, run.run_id] = Stalled(tenant, 0, run.run_id, run.url, causes)
     return list(found.values())
 
 
 def _suspects(tx: Transaction, tenant: str, before: Instant, now: Instant) -> Iterable[Delivery]:
-    """Yield the first of each line, what is in flight for long, and the soonest of those that are tried again."""
+    """Yield the first of each line and of what is due, what is in flight for long, and the soonest that are tried again."""
     mine, due = Where("tenant", "=", tenant), Where("due_at", "<=", before)
     for lane in tx.find(Lane, Query((mine,), limit=_MOST_LOOKED_AT)):
         if lane.waiting:
             line = Where("lane", "=", address(lane.kind, lane.tenant, lane.name))
             yield from tx.find(Delivery, Query((line, due), order=("due_at",), limit=1))
     yield from tx.find(Delivery, Query((mine, Where("lease", "not null"), due), limit=_MOST_LOOKED_AT))
+    yield from tx.find(Delivery, Query((mine, Where("wake_at", "<=", before)), order=("wake_at",), limit=1))
     soon = (mine, Where("wake_at", "<=", now + 86_400_000))
     for delivery in tx.find(Delivery, Query(soon, order=("wake_at",), limit=_MOST_LOOKED_AT)):
         if delivery.retried:

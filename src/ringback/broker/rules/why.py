@@ -4,19 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import urlsplit
 
 from ringback.broker.ids import instant_of
 from ringback.broker.records import Delivery, Entry, Event, Lane, Message, Progress, Run, Waiter
+from ringback.broker.rules.holding import Holding
+from ringback.broker.rules.lanes import free
 from ringback.broker.rules.runs import read_step
 from ringback.clock import Instant
 
 CauseKind = Literal[
-    "ended", "delayed", "asleep", "retrying", "paused", "in line", "starting", "in flight", "event", "child", "nothing left",
-    "tick", "no message",
+    "ended", "delayed", "asleep", "retrying", "paused", "in line", "starting", "no room", "in flight", "event", "child",
+    "nothing left", "tick", "no message",
 ]  # fmt: skip
 
 _BY_DESIGN = frozenset({"ended", "delayed", "asleep", "event", "child"})
 
+_NOTHING = Holding()
 _NAMES = {"call_result": "the delivery of a call's answer", "failure": "the call of the failure function"}
 
 
@@ -86,14 +90,22 @@ class RunStanding:
     moved_at: Instant = 0
 
 
-def why_message(one: Standing, now: Instant) -> Cause:
-    """Return what a message waits for."""
+def why_message(one: Standing, now: Instant, holding: Holding = _NOTHING) -> Cause:
+    """Return what a message waits for.
+
+    Args:
+        one: where it stands.
+        now: the time.
+        holding: what this node has in flight, by which it may hold others back.
+    """
     message, delivery = one.message, one.delivery
     if one.lane is not None:
-        return _in_line(one, one.lane)
+        return _in_line(one, one.lane, now, holding)
     if delivery.lease is not None:
-        return _in_flight(one, now)
+        return _unsent(one, holding) or _in_flight(one, now)
     at = delivery.wake_at if delivery.wake_at is not None else delivery.due_at
+    if at <= now and holding.shortage():
+        return _no_room(one, at, holding)
     if delivery.retried:
         failed = f"{_what(one)} failed {_times(delivery.retried)}, last with {_failure(one.failure)}"
         left = message.retries - delivery.retried + 1
@@ -107,13 +119,13 @@ def why_message(one: Standing, now: Instant) -> Cause:
     return Cause("delayed", f"{_what(one)} was asked for not before {moment(at)}", message.created_at, at)
 
 
-def why_run(standing: RunStanding, now: Instant) -> list[Cause]:
+def why_run(standing: RunStanding, now: Instant, holding: Holding = _NOTHING) -> list[Cause]:
     """Return what a run waits for: one cause for each of its open ends, and never none."""
     run = standing.run
     if run.state != "RUN_STARTED":
         ended = run.ended_at or run.created_at
         return [Cause("ended", f"it has ended as {run.state} at {moment(ended)}", ended)]
-    causes = [why_message(one, now) for one in standing.messages]
+    causes = [why_message(one, now, holding) for one in standing.messages]
     causes += [_waits(waiter) for waiter in standing.waiters]
     causes += [
         Cause("child", f"it waits for the run {child.run_id} of {child.url} to end", child.created_at)
@@ -138,7 +150,7 @@ def moment(at: Instant) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _in_line(one: Standing, lane: Lane) -> Cause:
+def _in_line(one: Standing, lane: Lane, now: Instant, holding: Holding) -> Cause:
     what = f"queue {lane.name!r}" if lane.kind == "queue" else f"flow-control key {lane.name!r}"
     before = f"behind {one.ahead} others" if one.ahead else f"as the first of {lane.waiting}"
     since = one.delivery.due_at
@@ -149,11 +161,34 @@ def _in_line(one: Standing, lane: Lane) -> Cause:
         command = "queues resume" if lane.kind == "queue" else "flow resume"
         text = f"{what} is paused; {_what(one)} is in its line {before}"
         return Cause("paused", text, since, None, f"ringback {command} {lane.name}")
+    if one.ahead < free(lane, now) and holding.shortage():
+        return _no_room(one, since, holding)
     limit = f"{lane.active} of {lane.parallelism} at work" if lane.parallelism is not None else "limited by its rate"
     if lane.parallelism is None and lane.rate is not None:
         limit = f"{lane.rate_count} of {lane.rate} in {lane.period} s have started"
     held = f"; {one.holder}" if one.holder else ""
     return Cause("in line", f"{_what(one)} is in line for {what} {before} ({limit}){held}", since, lane.wake_at)
+
+
+def _no_room(one: Standing, since: Instant, holding: Holding) -> Cause:
+    """What is due and may start waits for others to end."""
+    text = f"{_what(one)} is due, and {holding.shortage()}"
+    return Cause("no room", text, since, None, "look for endpoints that take long, or raise the setting")
+
+
+def _unsent(one: Standing, holding: Holding) -> Cause | None:
+    """What is leased to this node may wait there for its host, or for any other attempt to end."""
+    seq, since = one.delivery.seq, one.delivery.due_at
+    if seq in holding.beyond and holding.shortage():
+        return _no_room(one, since, holding)
+    if seq not in holding.behind_hosts:
+        return None
+    host = urlsplit(one.message.url).netloc
+    text = (
+        f"{_what(one)} is due, and this broker has {holding.per_host:,} attempts to {host} in flight, as many as "
+        "RINGBACK_IN_FLIGHT_PER_HOST allows"
+    )
+    return Cause("no room", text, since, None, f"{host} takes long: look at its logs, or raise the setting")
 
 
 def _in_flight(one: Standing, now: Instant) -> Cause:
