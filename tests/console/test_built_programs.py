@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from ringback.console.views import builder
+from ringback.console.views import programs
+from ringback.console.views.wish import Wish, read_wish
 from support.endpoint import Endpoint, Received, listening
 from support.node import FOLDER, require_clients
 from support.process import BrokerProcess, running
@@ -32,13 +33,13 @@ class World:
     broker: BrokerProcess
     endpoint: Endpoint
 
-    def run(self, language: str, wish: builder.Wish) -> None:
+    def run(self, language: str, wish: Wish) -> None:
         """Run the program of a wish."""
         environment = {**os.environ, "QSTASH_TOKEN": self.broker.token}
         commands = {
-            "curl": ["bash", "-ec", builder.curl(wish, self.broker.url).replace("curl ", "curl -sSf ", 1)],
-            "python": [sys.executable, "-c", builder.python(wish, self.broker.url)],
-            "script": ["node", "--input-type=module", "-e", builder.typescript(wish, self.broker.url)],
+            "curl": ["bash", "-ec", programs.curl(wish, self.broker.url).replace("curl ", "curl -sSf ", 1)],
+            "python": [sys.executable, "-c", programs.python(wish, self.broker.url)],
+            "script": ["node", "--input-type=module", "-e", programs.typescript(wish, self.broker.url)],
         }
         folder = FOLDER if language == "script" else None
         done = subprocess.run(
@@ -65,9 +66,7 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_message_is_published_as_it_was_built(world: World, language: str) -> None:
-    wish = builder.read_wish(
-        {**WISH, "kind": ("publish",), "destination": (f"{world.endpoint.url}/publish-{language}",)}
-    )
+    wish = read_wish({**WISH, "kind": ("publish",), "destination": (f"{world.endpoint.url}/publish-{language}",)})
     world.run(language, wish)
     got = world.got(f"/publish-{language}")
     assert got.body.decode() == BODY
@@ -86,13 +85,13 @@ def test_a_message_is_published_as_it_was_built(world: World, language: str) -> 
 def test_a_message_is_enqueued_as_it_was_built(world: World, language: str) -> None:
     place = f"{world.endpoint.url}/enqueue-{language}"
     wish = {"kind": ("enqueue",), "queue": ("built",), "destination": (place,), "body": (BODY,), "retries": ("2",)}
-    world.run(language, builder.read_wish(wish))
+    world.run(language, read_wish(wish))
     assert world.got(f"/enqueue-{language}").body.decode() == BODY
 
 
 def test_a_schedule_is_made_as_it_was_built(world: World, language: str) -> None:
     wish = {**WISH, "kind": ("schedule",), "cron": ("0 0 1 1 *",), "schedule_id": (f"built-{language}",)}
-    world.run(language, builder.read_wish({**wish, "destination": (world.endpoint.url,)}))
+    world.run(language, read_wish({**wish, "destination": (world.endpoint.url,)}))
     with httpx.Client(base_url=world.broker.url, headers={"Authorization": f"Bearer {world.broker.token}"}) as api:
         made = api.get(f"/v2/schedules/built-{language}").json()
     assert (made["cron"], made["body"], made["retries"], made["label"]) == ("0 0 1 1 *", BODY, 2, "built")
@@ -100,7 +99,7 @@ def test_a_schedule_is_made_as_it_was_built(world: World, language: str) -> None
 
 def test_a_run_is_started_as_it_was_built(world: World, language: str) -> None:
     place = f"{world.endpoint.url}/trigger-{language}"
-    world.run(language, builder.read_wish({**WISH, "kind": ("trigger",), "destination": (place,)}))
+    world.run(language, read_wish({**WISH, "kind": ("trigger",), "destination": (place,)}))
     got = world.got(f"/trigger-{language}")
     assert got.headers["upstash-workflow-runid"].startswith("wfr_")
     assert got.headers["x-tenant"] == "shop-7"

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from ringback.console.guard import reason
-from ringback.console.views import attempts, builder, history, overview, plots, runs, schedules, settings, words
+from ringback.console.views import attempts, history, overview, plots, programs, runs, schedules, settings, words
+from ringback.console.views.wish import missing, read_wish
 
 NOW = 1_790_000_000_000
 BOUNDS = (10, 100)
@@ -143,7 +144,7 @@ def test_a_message_opens_in_the_builder_with_what_was_published() -> None:
     }
     query = attempts.builder_query(about, {**SENT, "attempts": [ATTEMPT]})
     assert query
-    wish = builder.read_wish(parse_qs(query))
+    wish = read_wish(parse_qs(query))
     assert (wish.kind, wish.destination, wish.queue, wish.body) == ("enqueue", SENT["url"], "invoices", "it's")
     assert (wish.headers, wish.content_type, dict(wish.options)) == (
         {"X-A": "1"},
@@ -247,22 +248,22 @@ WISH = {
     ],
 )
 def test_every_program_the_builder_shows_can_be_read(more: dict[str, tuple[str, ...]]) -> None:
-    wish = builder.read_wish(WISH | more)
-    assert builder.missing(wish) is None
-    compile(builder.python(wish, "http://broker.example"), "built", "exec")
-    assert "await client." in builder.typescript(wish, "http://broker.example")
-    parsed = subprocess.run(["bash", "-n"], input=builder.curl(wish, "http://broker.example"), text=True, check=False)
+    wish = read_wish(WISH | more)
+    assert missing(wish) is None
+    compile(programs.python(wish, "http://broker.example"), "built", "exec")
+    assert "await client." in programs.typescript(wish, "http://broker.example")
+    parsed = subprocess.run(["bash", "-n"], input=programs.curl(wish, "http://broker.example"), text=True, check=False)
     assert parsed.returncode == 0
 
 
 def test_the_builder_says_what_is_missing_or_wrong() -> None:
-    assert builder.missing(builder.read_wish({})) == "Name a destination."
-    assert builder.missing(builder.read_wish({"destination": ("a",), "kind": ("enqueue",)})) == "Name a queue."
-    limits = builder.read_wish({"destination": ("a",), "rate": ("5",)})
-    assert builder.missing(limits) == "Limits need a flow-control key."
+    assert missing(read_wish({})) == "Name a destination."
+    assert missing(read_wish({"destination": ("a",), "kind": ("enqueue",)})) == "Name a queue."
+    limits = read_wish({"destination": ("a",), "rate": ("5",)})
+    assert missing(limits) == "Limits need a flow-control key."
     for wrong in ({"retries": ("many",)}, {"headers": ("no colon",)}, {"kind": ("steal",)}, {"label": ("a\r\nb",)}):
         with pytest.raises(ValueError, match="expected"):
-            builder.read_wish({"destination": ("a",), **wrong})
+            read_wish({"destination": ("a",), **wrong})
 
 
 def test_only_this_site_may_send_forms() -> None:

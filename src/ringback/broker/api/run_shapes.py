@@ -3,8 +3,9 @@
 import base64
 
 from ringback.broker.api import shapes
-from ringback.broker.api.run_steps import errors_of, groups
+from ringback.broker.api.run_steps import groups
 from ringback.broker.api.shapes import Shape
+from ringback.broker.api.step_shapes import errors_of
 from ringback.broker.ids import message_id, position
 from ringback.broker.operations.runs.history import RunHistory
 from ringback.broker.records import DeadLetter, Entry, FailureFunction, Message, Run, Waiter

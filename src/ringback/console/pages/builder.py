@@ -4,16 +4,17 @@ from ringback.client.calls import Call, record, segment
 from ringback.client.diagnosis import look
 from ringback.client.management import enqueue, publish, set_schedule
 from ringback.console.screens import ROOT, Deed, Done, Screen, Section, Values, Visit
-from ringback.console.views import builder as views
+from ringback.console.views import programs
+from ringback.console.views.wish import KINDS, METHODS, OPTIONS, Wish, missing, path, read_wish, wire_headers
 from ringback.errors import Refused
 
 
 async def load(visit: Visit) -> Values:
     """The form, and the request it describes so far."""
-    problem, wish = "", views.Wish("publish", "")
+    problem, wish = "", Wish("publish", "")
     try:
-        wish = views.read_wish(visit.given)
-        problem = views.missing(wish) or ""
+        wish = read_wish(visit.given)
+        problem = missing(wish) or ""
     except ValueError as error:
         problem = str(error)
     broker = visit.broker
@@ -21,33 +22,33 @@ async def load(visit: Visit) -> Values:
         "wish": wish,
         "header_lines": visit.one("headers"),
         "problem": problem,
-        "kinds": views.KINDS,
-        "methods": views.METHODS,
-        "options": views.OPTIONS,
+        "kinds": KINDS,
+        "methods": METHODS,
+        "options": OPTIONS,
         "begun": bool(visit.given),
         "texts": {}
         if problem
         else {
-            "curl": views.curl(wish, broker),
-            "Python": views.python(wish, broker),
-            "TypeScript": views.typescript(wish, broker),
+            "curl": programs.curl(wish, broker),
+            "Python": programs.python(wish, broker),
+            "TypeScript": programs.typescript(wish, broker),
         },
     }
 
 
 async def send(visit: Visit) -> Done:
     """Send it."""
-    wish = views.read_wish(visit.given)
-    lack = views.missing(wish)
+    wish = read_wish(visit.given)
+    lack = missing(wish)
     if lack:
         raise ValueError(lack)
-    headers, body = views.wire_headers(wish), wish.body.encode()
+    headers, body = wire_headers(wish), wish.body.encode()
     headers.pop("Upstash-Cron", None)
     if wish.kind == "schedule":
         made = await visit.ask(set_schedule(wish.destination, wish.cron, body, headers))
         return Done("The schedule is made.", f"{ROOT}/schedules/{segment(made)}")
     if wish.kind == "trigger":
-        run = await visit.ask(Call("POST", views.path(wish), record, (), headers, body, repeatable=False))
+        run = await visit.ask(Call("POST", path(wish), record, (), headers, body, repeatable=False))
         return Done("The run has started.", f"{ROOT}/runs/{segment(run['workflowRunId'])}")
     if wish.kind == "enqueue":
         answer = await visit.ask(enqueue(wish.queue, wish.destination, body, headers))

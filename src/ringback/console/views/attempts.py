@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from ringback.console.views.builder import METHODS
+from ringback.console.views.wish import METHODS
 from ringback.console.views.words import body_of, size
 
 Shape = dict[str, Any]
