@@ -39,11 +39,11 @@ async def the_other_comes(ringed: InProcess) -> bool:
 async def test_a_step_that_could_not_be_completed_is_not_taken_in(ringed: InProcess, step: bytes) -> None:
     await begin(ringed)
     answer = await wait_for(ringed, step)
-    assert (answer.status, "invalid" in answer.json["error"]) == (400, True)
+    assert (answer.status, "invalid" in answer.json["error"]) == (412, True)
     headers = {"Upstash-Workflow-Init": "true", "Upstash-Workflow-RunId": "wfr_2", "Upstash-Workflow-Invoke": "true"}
     body = b'{"workflowRunId": "wfr_1", "step": ' + step + b"}"
     answer = await ringed.call("POST", "/v2/batch", [{"destination": URL, "headers": headers, "body": body.decode()}])
-    assert (answer.status, "invalid" in answer.json["error"]) == (400, True)
+    assert (answer.status, "invalid" in answer.json["error"]) == (412, True)
     assert await the_other_comes(ringed)
 
 

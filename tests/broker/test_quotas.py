@@ -159,4 +159,5 @@ async def test_what_is_too_long_for_an_address_or_an_id_is_refused_with_its_name
         ("PATCH", "/v2/topics/t", defaults, "invalid headers: larger than 65536 characters together"),
     ):
         answer = await ringed.call(method, target, body)
-        assert (answer.status, text in answer.json["error"]) == (400, True), answer
+        status = 412 if "event id" in text else 400  # SDKs take 400 of these for the end of their run
+        assert (answer.status, text in answer.json["error"]) == (status, True), answer

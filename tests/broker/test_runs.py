@@ -368,6 +368,38 @@ async def test_75_redacted_runs_show_hashes_and_deliver_originals(ringed: InProc
     assert base64.b64decode(entries(ringed, 1)[0]["body"]) == b"secret"
 
 
+@pytest.mark.parametrize(
+    ("target", "body", "status"),
+    [
+        ("batch", [{"destination": "https://vendor.example/", "headers": {"Upstash-Timeout": "soon"}}], 412),
+        ("batch", [{"destination": "ftp://vendor.example/", "headers": {}}], 412),
+        ("batch", [{"destination": URL, "headers": {"Upstash-Workflow-RunId": "wfr_none"}}], 400),
+        ("batch", [{"destination": URL, "headers": {"Upstash-Workflow-Init": "true", "Upstash-Delay": "soon"}}], 400),
+        ("wait/paid", {"url": URL, "timeout": "soon", "step": {"stepId": 1}}, 412),
+        ("wait/", {"url": URL, "step": {"stepId": 1}}, 412),
+        ("notify/", b"{}", 412),
+    ],
+)
+async def test_what_is_wrong_in_a_step_fails_the_run_where_400_would_be_taken_for_its_end(
+    ringed: InProcess, target: str, body: Any, status: int
+) -> None:
+    await begin(ringed)
+    of_step = init() | {"Upstash-Workflow-Init": "false"}
+    if isinstance(body, list):
+        body = [item | {"headers": of_step | item["headers"]} for item in body]
+    answer = await ringed.call("POST", f"/v2/{target}", body)
+    assert answer.status == status
+    assert (answer.json["error"] == ENDED) == ("wfr_none" in json.dumps(body) if isinstance(body, list) else False)
+
+
+async def test_a_publish_of_a_step_is_told_from_a_publish_that_starts_a_run(ringed: InProcess) -> None:
+    await begin(ringed)
+    for init_, invoke, status in (("false", "", 412), ("true", "true", 412), ("true", "", 400)):
+        headers = {"upstash_workflow_init": init_, "upstash_workflow_runid": "wfr_1", "upstash_workflow_invoke": invoke}
+        answer = await ringed.call("POST", f"/v2/publish/{URL}", b"{}", upstash_delay="soon", **headers)
+        assert (answer.status, "Upstash-Delay" in answer.json["error"]) == (status, True)
+
+
 async def test_75_what_carries_the_payload_of_a_redacted_run_further_is_redacted_too(ringed: InProcess) -> None:
     hidden = {"Upstash_Redact_Fields": "body,header[x-key]", "Upstash_Forward_X_Key": "k-word"}
     told = {"Upstash_Failure_Callback": URL, "Upstash_Failure_Callback_Forward_X_Key": "k-word"}

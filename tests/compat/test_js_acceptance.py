@@ -43,6 +43,13 @@ def test_calls_that_go_wrong_come_back_as_answers_and_fail_nothing(app: Workflow
     assert not [letter for letter in letters if letter["url"].startswith(app.url)]
 
 
+def test_a_call_that_cannot_be_made_fails_the_run_with_the_reason(app: Workflows) -> None:
+    run = ended(app, trigger(app, "wrong-call"))
+    (failed,) = run["steps"][-1]["steps"]
+    assert (run["workflowState"], failed["errors"][0]["status"]) == ("RUN_FAILED", 489)
+    assert "Upstash-Retry-Delay" in failed["errors"][0]["body"]
+
+
 def test_steps_that_are_awaited_later_are_one_group(app: Workflows) -> None:
     run = ended(app, trigger(app, "stacked-sleeps"))
     assert run["workflowRunResponse"] == '"xz"'

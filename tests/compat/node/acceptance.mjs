@@ -36,6 +36,9 @@ flow("hard-calls", async (context) => {
   const bytes = await context.call("bytes", { url: `${here.base}/bytes` });
   return [down.status, down.body, slow.status, bytes.status];
 });
+flow("wrong-call", async (context) => {
+  await context.call("wrong", { url: `${here.base}/echo`, retries: 1, retryDelay: "no expression" });
+});
 flow("stacked-sleeps", async (context) => {
   const first = context.sleep("first", 1);
   const second = context.run("second", () => 2);

@@ -1,6 +1,7 @@
 """Publishing, enqueueing, and looking at or canceling one message (protocol 2.1 to 2.5)."""
 
 from ringback.broker.api import schedules, shapes
+from ringback.broker.api.at_work import by_headers, by_items, visible, visibly
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import checked_destination, checked_name
 from ringback.broker.ids import message_id, parse_message_id
@@ -19,6 +20,7 @@ from ringback.wire.http import Response
 from ringback.wire.trace import traced
 
 
+@visibly(by_headers)
 def publish(call: Call) -> Answer:
     """Publish a message to a URL, a URL group or an `api/` destination (protocol 2.1)."""
     return _accept(call, None)
@@ -48,7 +50,10 @@ def _accept(call: Call, queue: str | None) -> Answer:
     )
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        published = publish_now(tx, publication, call.settings.limits, moment)
+        try:
+            published = publish_now(tx, publication, call.settings.limits, moment)
+        except Refused as error:
+            raise visible(error, request, by_headers) from error
         if not publication.is_group:
             return json_response(202 if published[0].deduplicated else 200, _answer(published[0]))
         status = 202 if all(one.deduplicated for one in published) else 200
@@ -57,6 +62,7 @@ def _accept(call: Call, queue: str | None) -> Answer:
     return call.desk.write(job, publish_needs([publication]))
 
 
+@visibly(by_items)
 def batch(call: Call) -> Answer:
     """Publish several messages: all are checked first, and stored together or not at all."""
     publications = [of_item(call, number, item) for number, item in enumerate(read_batch(call.request.body))]
@@ -67,7 +73,7 @@ def batch(call: Call) -> Answer:
             try:
                 published = publish_now(tx, publication, call.settings.limits, moment)
             except Refused as error:
-                raise _told(number, error) from error
+                raise visible(_told(number, error), call.request, by_items) from error
             shown = [_answer(one) for one in published]
             answers.append(shown if publication.is_group else shown[0])
         return json_response(200, answers)

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from ringback.broker.api import run_shapes
+from ringback.broker.api.at_work import always, visible, visibly
 from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.ids import message_id
 from ringback.broker.operations.runs import wait as waiting
@@ -30,6 +31,7 @@ class _WaitBody(Struct):
     headers: dict[str, list[str] | str] = msgspec.field(name="timeoutHeaders", default_factory=dict)
 
 
+@visibly(always)
 def wait(call: Call) -> Answer:
     """Let a step wait for an event."""
     body = call.json(_WaitBody)
@@ -48,6 +50,7 @@ def wait(call: Call) -> Answer:
     return call.desk.write(job)
 
 
+@visibly(always)
 def notify(call: Call) -> Answer:
     """Wake the steps that wait for an event, of all runs or of one."""
     text = _event_id(call)
@@ -63,7 +66,11 @@ def notify(call: Call) -> Answer:
             if run is None and first.startswith("wfr_"):
                 return json_response(201, [])
         limits = call.settings.limits
-        woken = waiting.notify(tx, call.tenant.name, _checked(event), call.request.body, run, limits, moment)
+        try:
+            event = _checked(event)
+        except Refused as error:
+            raise visible(error, call.request, always) from error
+        woken = waiting.notify(tx, call.tenant.name, event, call.request.body, run, limits, moment)
         return json_response(201, [_woken(one) for one in woken])
 
     return call.desk.write_anyhow(job)
