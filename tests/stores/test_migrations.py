@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.broker.stores.postgres import connections, schema
+from ringback.broker.stores.postgres.indexes import made_beside
 from ringback.broker.stores.postgres.schema import Migration
 from stores.test_upgrade import OLDER
 from support.endpoint import LIMIT
@@ -88,6 +91,74 @@ async def test_a_table_that_stays_in_use_is_told_and_nothing_is_changed(
             await schema.migrate(address)
     assert [one.number for one in await schema.pending(address)] == [number]
     await report.close()
+
+
+_INDEX = "CREATE INDEX CONCURRENTLY runs_of_next ON runs (seq) WHERE seq > 7; -- of the next release"
+_WAITS = (
+    "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY runs_of_next%'"
+    " AND wait_event = 'virtualxid'"
+)
+_IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ringback.runs_of_next'::regclass"
+
+
+@asynccontextmanager
+async def reading(address: str) -> AsyncIterator[None]:
+    """Hold what a report or a dump sees, for the length of a block."""
+    report = await asyncpg.connect(address)
+    async with report.transaction(isolation="repeatable_read"):
+        await report.fetch("SELECT count(*) FROM ringback.runs")
+        yield
+    await report.close()
+
+
+async def test_writers_go_on_while_an_index_is_made(postgres: Server, following: Next) -> None:
+    address = postgres.fresh()
+    await schema.migrate(address)
+    number = following(_INDEX)
+    broker = await asyncpg.connect(address)
+    await broker.execute("SET lock_timeout = '1s'")
+    async with reading(address):
+        migrating = asyncio.create_task(schema.migrate(address))
+        await until(broker, _WAITS)
+        await broker.execute("INSERT INTO ringback.runs (seq, record) VALUES (8, '')")
+        await broker.execute("UPDATE ringback.runs SET record = '.' WHERE seq = 8")
+        another = asyncio.create_task(schema.migrate(address))
+        await until(broker, "SELECT count(*) > 1 FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%'")
+        assert not migrating.done()
+    assert [one.number for one in await migrating] == [number]
+    assert await another == []
+    assert await broker.fetchval(_IS_VALID)
+    await broker.close()
+
+
+async def test_an_index_that_was_broken_off_is_made_anew(postgres: Server, following: Next) -> None:
+    address = postgres.fresh()
+    await schema.migrate(address)
+    number = following(_INDEX)
+    broker = await asyncpg.connect(address)
+    async with reading(address):
+        migrating = asyncio.create_task(schema.migrate(address))
+        await until(broker, _WAITS)
+        await broker.execute(f"SELECT pg_terminate_backend(({_WAITS}))")
+        with pytest.raises(StoreUnavailable, match="cannot migrate the database"):
+            await migrating
+    assert await broker.fetchval(_IS_VALID) is False
+    assert [one.number for one in await schema.pending(address)] == [number]
+    assert [one.number for one in await schema.migrate(address)] == [number]
+    assert await broker.fetchval(_IS_VALID)
+    await broker.close()
+
+
+def test_an_index_of_a_table_that_is_in_use_is_made_beside_the_work_on_it() -> None:
+    for one in schema.migrations():
+        made = set(re.findall(r"CREATE TABLE (\w+)", one.statements))
+        indexed = set(re.findall(r"CREATE (?:UNIQUE )?INDEX \w+\s+ON (\w+)", one.statements))
+        assert indexed <= made, f"{one.name}: CREATE INDEX CONCURRENTLY, or writers wait for the length of it"
+
+
+def test_indexes_that_are_made_beside_the_work_are_a_migration_of_their_own() -> None:
+    with pytest.raises(ValueError, match="does nothing else: ALTER TABLE runs ADD COLUMN a int"):
+        made_beside(f"{_INDEX}\nALTER TABLE runs ADD COLUMN a int;")
 
 
 def test_killed_before_any_statement_a_migration_on_postgresql_is_begun_again(postgres: Server) -> None:

@@ -10,14 +10,20 @@ import asyncpg
 from msgspec import Struct
 
 from ringback.broker.stores.contract import StoreUnavailable
+from ringback.broker.stores.postgres import indexes
 from ringback.broker.stores.postgres.connections import LONG, LOST, SCHEMA, connect, place, told
 
 _log = logging.getLogger("ringback.postgres")
 
 _DOOR = 7_411_904_512
 """Advisory lock that whoever migrates holds."""
+_KNOCK_S = 0.1
+"""Seconds after which somebody who waits for it asks again."""
 
-
+_MIGRATIONS = (
+    "CREATE TABLE migrations (number int PRIMARY KEY, name text NOT NULL, oldest int NOT NULL,"
+    " at timestamptz NOT NULL DEFAULT now())"
+)
 _TIMEOUT_MS = 15_000
 _LOCK_MS = 1000
 """How long a migration waits for a table, and everybody else for it."""
@@ -52,6 +58,7 @@ async def migrate(url: str, timeout_ms: int = _TIMEOUT_MS, upto: int | None = No
     """Bring a database up to date; return what was done.
 
     Each migration is one transaction: whoever is killed in between leaves whole ones behind, and the next run does the rest.
+    One that only makes indexes makes each by itself, beside the work of brokers; what was not finished is made anew.
     One that needs a table for itself, while a dump or a report holds it, asks for a moment only and then tries again: what
     waits behind it is the brokers' work.
 
@@ -98,7 +105,21 @@ async def pending(url: str) -> list[Migration]:
 
 
 async def _run(connection: "asyncpg.Connection[Any]", known: list[Migration]) -> list[Migration]:
+    await _come_in(connection)
     return [one for one in known if await _ran(connection, one)]
+
+
+async def _come_in(connection: "asyncpg.Connection[Any]") -> None:
+    """Wait until nobody else migrates; the end of the connection lets the next one in.
+
+    Whoever waits keeps no transaction open meanwhile: an index that is being made would wait for its end.
+    """
+    waits = False
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _DOOR):
+        if not waits:
+            _log.info("another process migrates the database; waiting until it is through")
+        waits = True
+        await asyncio.sleep(_KNOCK_S)
 
 
 async def _ran(connection: "asyncpg.Connection[Any]", one: Migration) -> bool:
@@ -107,8 +128,7 @@ async def _ran(connection: "asyncpg.Connection[Any]", one: Migration) -> bool:
     end = loop.time() + _PATIENCE_S
     while True:
         try:
-            async with connection.transaction():
-                return await _run_one(connection, one)
+            return await _run_one(connection, one)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
             if loop.time() > end:
                 raise StoreUnavailable(
@@ -120,22 +140,21 @@ async def _ran(connection: "asyncpg.Connection[Any]", one: Migration) -> bool:
 
 
 async def _run_one(connection: "asyncpg.Connection[Any]", one: Migration) -> bool:
-    if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _DOOR):
-        _log.info("another process migrates the database; waiting until it is through")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _DOOR)
     done = await _version(connection)
-    if done is None:
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        await connection.execute(
-            "CREATE TABLE migrations (number int PRIMARY KEY, name text NOT NULL, oldest int NOT NULL,"
-            " at timestamptz NOT NULL DEFAULT now())"
-        )
-    elif one.number <= done[0]:
+    if done is not None and one.number <= done[0]:
         return False
     _log.info("migration %s: %s", one.number, one.name)
-    await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
-    await connection.execute(one.statements)
-    await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", one.number, one.name, one.oldest)
+    beside = indexes.made_beside(one.statements)
+    for name, statement in beside.items():
+        await indexes.make(connection, name, statement)
+    async with connection.transaction():
+        if done is None:
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            await connection.execute(_MIGRATIONS)
+        if not beside:
+            await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+            await connection.execute(one.statements)
+        await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", one.number, one.name, one.oldest)
     return True
 
 
