@@ -11,7 +11,7 @@ import pytest
 from simulation import happenings
 from simulation.histories import lived
 
-SEEDS = int(os.environ.get("SEEDS", "120"))
+SEEDS = int(os.environ.get("SEEDS", "300"))
 SHOWN = 40
 HAPPENINGS = (
     *happenings.HAPPENINGS,
