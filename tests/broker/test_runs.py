@@ -99,6 +99,7 @@ async def test_16_a_retry_does_not_see_what_came_later(ringed: InProcess) -> Non
 async def test_19_to_23_headers_of_deliveries(ringed: InProcess) -> None:
     more = {"Upstash_Forward_X_Tenant": "acme", "Upstash_Label": "gold,eu", "Upstash_Forward_Content_Length": "999"}
     more |= {"Upstash_Forward_Upstash_Signature": "old", "Upstash_Forward_Upstash_Message_Id": "msg_old"}
+    more |= {"Upstash_Forward_Ringback_Accept_Result": "1"}  # from SDKs that send on whatever they were sent
     await begin(ringed, **more)
     await batch(ringed, step(1))
     await ringed.settle()
@@ -233,6 +234,19 @@ async def test_61_and_62_a_run_fails_with_its_dead_letter_and_failure_callback(r
     assert (failure["state"], failure["responseBody"]) == ("CALLBACK_SUCCESS", '{"result":"told"}')
     refused = await ringed.call("POST", f"/v2/workflows/dlq/callback/{run['dlqId']}")
     assert refused.status == 400
+
+
+async def test_an_sdk_that_knows_no_features_is_told_the_list_of_a_run_that_failed(ringed: InProcess) -> None:
+    headers = init(Upstash_Failure_Callback=URL, Upstash_Retries="0")
+    del headers["Upstash-Feature-Set"]
+    await batch(ringed, {"destination": URL, "headers": headers, "body": "the payload"})
+    await ringed.settle()
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    await batch(ringed, step(1, headers={"Upstash-Retries": "0"}))
+    await ringed.settle()
+    told = json.loads(base64.b64decode(json.loads(ringed.sent[2].body)["sourceBody"]))
+    assert [base64.b64decode(one["body"])[:11] for one in told] == [b"the payload", b'{"stepId": ']
+    assert told == entries(ringed, 1)
 
 
 async def test_64_a_failure_function_that_failed_is_called_again_on_request(ringed: InProcess) -> None:

@@ -245,3 +245,7 @@ def test_a_workflow_without_any_framework(broker: BrokerProcess) -> None:
         assert run["workflowRunResponse"] == '{"sum":3,"got":{"ü":1}}'  # type: ignore[index]
         # the handshake, the first delivery, two for each member of the group, one for each step after it
         assert httpx.get(plain.url).text == str(1 + 1 + 4 + 2)
+
+        httpx.post(f"{broker.url}/v2/publish/{plain.url}/before", headers=headers, json={"n": 7})
+        told = eventually(lambda: httpx.get(f"{plain.url}/told").json())
+        assert told == [{"n": 7}, 500, "bad 7"]

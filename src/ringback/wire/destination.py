@@ -1,7 +1,7 @@
 """Where a message goes: the raw tail of a request target, cut into destination and options (protocol 2.1)."""
 
 from typing import NamedTuple
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 from ringback.errors import Refused
 from ringback.wire.remembered import remembered
@@ -14,7 +14,7 @@ _BAD_SCHEME = "invalid destination url: endpoint has invalid scheme, add http://
 
 
 class Destination(NamedTuple):
-    """A URL exactly as it was written, or the name of a URL group."""
+    """A URL as it was written, with characters outside ASCII percent-encoded as in a request; or the name of a URL group."""
 
     text: str
     is_group: bool
@@ -58,7 +58,7 @@ def classify(text: str) -> Destination:
         raise Refused(400, f"invalid destination url: longer than {LONGEST} characters")
     lower = text[:10].lower()
     if lower.startswith(("http:/", "https:/")):
-        return Destination(_checked_url(_repaired(text)), is_group=False)
+        return Destination(_checked_url(_encoded(_repaired(text))), is_group=False)
     if lower.startswith(("http%3a", "https%3a")) or "://" in text:
         raise Refused(400, _BAD_SCHEME)
     if text == "api/llm":
@@ -69,7 +69,7 @@ def classify(text: str) -> Destination:
 
 
 def check_url(field: str, text: str) -> str:
-    """Return an absolute http or https URL as it was written.
+    """Return an absolute http or https URL as it was written, or percent-encoded outside ASCII.
 
     Raises:
         Refused: 400, naming the field.
@@ -91,6 +91,19 @@ def _repaired(text: str) -> str:
     return text if rest.startswith("//") else f"{scheme}:/{rest}"
 
 
+def _encoded(url: str) -> str:
+    """Write path and query as they will be requested: what is signed has to be what the receiver sees.
+
+    In a request target only ASCII comes in; in the JSON of a batch, and in headers, any character may.
+    """
+    if url.isascii():
+        return url
+    scheme, _, rest = url.partition("://")
+    start = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
+    tail = "".join(one if one.isascii() else quote(one, errors="surrogatepass") for one in rest[start:])
+    return f"{scheme}://{rest[:start]}{tail}"
+
+
 def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -101,6 +114,8 @@ def _checked_url(url: str) -> str:
         raise Refused(400, "invalid destination url: endpoint has no host")
     if port == 0:
         raise Refused(400, "invalid destination url: endpoint has an invalid port")
+    if len(url) > LONGEST:
+        raise Refused(400, f"invalid destination url: longer than {LONGEST} characters")
     if any(character <= " " or character == "\x7f" for character in url):
         raise Refused(400, "invalid destination url: endpoint has spaces or control characters")
     return url

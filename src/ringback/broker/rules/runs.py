@@ -68,7 +68,7 @@ def split_headers(headers: HeaderLines) -> tuple[HeaderLines, HeaderLines]:
     user: dict[str, str] = {}
     protocol: dict[str, str] = {}
     for name, value in headers:
-        if name in ("Content-Type", "Accept-Encoding"):
+        if name in ("Content-Type", "Accept-Encoding", "Ringback-Accept-Result"):
             continue
         if not name.startswith("Upstash-"):
             user[name] = value

@@ -6,6 +6,7 @@ from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
 from ringback.broker.operations.cancel import cancel_message, prepare
 from ringback.broker.operations.runs.append import all_entries
+from ringback.broker.operations.runs.end import source_of
 from ringback.broker.operations.runs.ingest import new_run_id
 from ringback.broker.records import DeadLetter, Entry, FailureFunction, Message, Run
 from ringback.broker.rules import runs
@@ -68,11 +69,11 @@ def rerun_failure_function(tx: Transaction, letter: DeadLetter, limits: Limits, 
     Raises:
         Refused: 400 unless it has failed.
     """
-    run, entries = _failed(tx, letter)
+    run, _ = _failed(tx, letter)
     failed, callback = tx.get(Message, letter.message), runs.failure_callback(run)
     if run.failure is None or run.failure.state != "CALLBACK_FAIL" or failed is None or callback is None:
         raise Refused(400, "the failure function of this run has not failed")
-    report = failure_message(run, callback, failed, letter, entries[0].body, limits, moment)
+    report = failure_message(run, callback, failed, letter, source_of(tx, run, callback), limits, moment)
     run = replace(run, failure=FailureFunction(report.seq, "CALLBACK_INPROGRESS"))
     tx.apply(Changes(put=[run]))
     accept(tx, report, moment)

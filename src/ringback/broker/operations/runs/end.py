@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
 from ringback.broker.operations.lanes import leave, release
+from ringback.broker.operations.runs.append import all_entries
 from ringback.broker.operations.runs.ingest import submit
 from ringback.broker.records import (
     ActiveRun,
@@ -26,9 +27,11 @@ from ringback.broker.records import (
 from ringback.broker.rules import runs
 from ringback.broker.rules.facets import facets_of
 from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.run_list import listed
 from ringback.broker.rules.run_settle import failure_message
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
+from ringback.wire.options import Callback
 from ringback.wire.unreadable import UNREADABLE
 
 _AT_ONCE = 10_000
@@ -61,11 +64,23 @@ def fail_run(
     callback = runs.failure_callback(run)
     if callback is None:
         return
-    first = tx.get(Entry, run.seq, "init")
-    report = failure_message(run, callback, message, letter, first.body if first else b"", limits, moment)
+    report = failure_message(run, callback, message, letter, source_of(tx, run, callback), limits, moment)
     failed = tx.get(Run, run.seq) or run
     tx.apply(Changes(put=[replace(failed, failure=FailureFunction(report.seq, "CALLBACK_INPROGRESS"))]))
     accept(tx, report, moment)
+
+
+def source_of(tx: Transaction, run: Run, callback: Callback) -> bytes:
+    """Return what a failure function is told the run was about: its payload; its list for SDKs of before `InitialBody` (4.2).
+
+    A run that was started by URL and never confirmed has told no features; whoever hears of its failure reads payloads.
+    """
+    workflow = callback.options.workflow
+    features = (workflow.features if workflow else ()) or run.features
+    if run.confirmed and "InitialBody" not in features:
+        return listed(all_entries(tx, run.seq)).json
+    first = tx.get(Entry, run.seq, "init")
+    return first.body if first else b""
 
 
 def _clear(tx: Transaction, run: Run, moment: Moment) -> None:
