@@ -1,8 +1,6 @@
 """BullMQ in six versions that write and work on queues, and imports of them."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 
 from ringback.client import Transport
@@ -18,6 +15,7 @@ from ringback.importing.bullmq.importing import Import
 from ringback.importing.bullmq.moving import Patience
 from ringback.importing.bullmq.redis_queue import RedisQueue
 from ringback.importing.bullmq.wishes import Wishes
+from support.npm import require_packages
 
 NODE = Path(__file__).parents[1] / "importing" / "node"
 VERSIONS = ("bullmq1", "bullmq3", "bullmq4", "bullmq512", "bullmq581", "bullmq6")
@@ -64,14 +62,8 @@ class BullMQ:
 
 
 def require_bullmq() -> None:
-    """Install the versions where they are missing; skip in the open where there is no Node.js, fail in CI."""
-    if shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("Node.js is missing: BullMQ cannot be run")
-        pytest.skip("Node.js is missing: BullMQ is not run")
-    if not (NODE / "node_modules" / "bullmq6").exists():
-        command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-        subprocess.run(command, cwd=NODE, check=True, timeout=110)
+    """Install the versions where they are missing."""
+    require_packages(NODE, "BullMQ")
 
 
 @dataclass

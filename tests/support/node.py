@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from support.endpoint import eventually
+from support.npm import require_packages
 from support.process import BrokerProcess
 
 ENDED = ("RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED")
@@ -21,14 +20,8 @@ FOLDER = Path(__file__).parents[1] / "compat" / "node"
 
 
 def require_clients() -> None:
-    """Install the clients where they are missing; skip in the open where there is no Node.js, fail in CI."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("Node.js is missing: the official JavaScript clients cannot be run")
-        pytest.skip("Node.js is missing: the official JavaScript clients are not run")
-    if not (FOLDER / "node_modules" / "pyright").exists():
-        command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-        subprocess.run(command, cwd=FOLDER, check=True, timeout=110)
+    """Install the clients where they are missing."""
+    require_packages(FOLDER, "the official JavaScript clients")
 
 
 def run_script(name: str, environment: dict[str, str]) -> dict[str, Any]:
