@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ringback.cli.commands import ringback as commands
 from support.bullmq import BullMQ, require_bullmq
 from support.endpoint import Endpoint, listening
 from support.process import BrokerProcess, running
@@ -81,3 +83,17 @@ def test_a_broker_that_does_not_answer_is_status_3(redis_server: RedisServer) ->
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3
     assert "run the same command again to go on" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://shop:secret@db.example/bull", "queues that BullMQ 6 keeps in PostgreSQL are not read"),
+        ("shop:secret@db.example", "--redis: expected a URL with redis://, rediss://, unix://"),
+    ],
+)
+def test_what_is_no_redis_is_refused_by_name_and_its_password_not_told(url: str, told: str) -> None:
+    refused = CliRunner().invoke(commands, ["import", "bullmq", "--redis", url])
+    assert refused.exit_code == 1
+    assert told in refused.output
+    assert "secret" not in refused.output

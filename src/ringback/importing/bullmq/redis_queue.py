@@ -10,6 +10,7 @@ from ringback.importing.bullmq.jobs import FIELDS, Job, Place, is_marker, read_j
 from ringback.importing.bullmq.repeats import Repeat, read_repeat
 
 CHUNK = 500
+_SCHEMES = ("redis", "rediss", "unix")
 _LISTS = ("wait", "paused", "active")
 
 
@@ -19,6 +20,11 @@ def connect(url: str) -> "redis.Redis":
     Raises:
         ValueError: the URL is none of Redis.
     """
+    scheme = url.partition("://")[0]
+    if scheme in ("postgres", "postgresql"):
+        raise ValueError("--redis: queues that BullMQ 6 keeps in PostgreSQL are not read: expected a URL with redis://")
+    if scheme not in _SCHEMES:
+        raise ValueError(f"--redis: expected a URL with {', '.join(f'{one}://' for one in _SCHEMES)}")
     return redis.Redis.from_url(
         url, decode_responses=True, encoding_errors="surrogateescape", socket_timeout=60, socket_connect_timeout=10
     )
