@@ -370,6 +370,33 @@ async def test_70_and_71_resume_keeps_results_and_restart_does_not(ringed: InPro
     assert (await ringed.call("POST", f"/v2/workflows/dlq/resume/{ids[0]}")).status == 404
 
 
+def planned(ringed: InProcess) -> list[list[int]]:
+    """Return which planned steps are in the list of each delivery."""
+    bodies = [[json.loads(base64.b64decode(one["body"])) for one in json.loads(sent.body)[1:]] for sent in ringed.sent]
+    return [[one["targetStep"] for one in body if "targetStep" in one] for body in bodies]
+
+
+async def test_a_step_that_slept_when_its_run_failed_sleeps_on_when_it_is_resumed(ringed: InProcess) -> None:
+    await begin(ringed, Upstash_Retries="0")
+    stop = [*BOTH, ("Upstash-NonRetryable-Error", "true")]
+    ringed.respond = lambda sent: Outcome(489 if len(json.loads(sent.body)) > 1 else 200, list(stop), b"{}")
+    await batch(ringed, step(0, target=1), step(0, target=2, headers={"Upstash-Delay": "60s"}))
+    ends_at = ringed.at + 60_000
+    await ringed.settle()
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    letter = (await log(ringed))["dlqId"]
+    ringed.sent.clear()
+    await ringed.turn(10_000)
+    run = (await ringed.call("POST", f"/v2/workflows/dlq/resume/{letter}")).json["workflowRunId"]
+    await ringed.settle()
+    assert planned(ringed) == [[1]]
+    await batch(ringed, step(1, run, concurrent=2))
+    await ringed.turn(ends_at - ringed.at - 1)
+    assert planned(ringed) == [[1], [1]]
+    await ringed.turn(1)
+    assert planned(ringed) == [[1], [1], [1, 2]]
+
+
 async def test_75_redacted_runs_show_hashes_and_deliver_originals(ringed: InProcess) -> None:
     await begin(ringed, body="secret", Upstash_Redact_Fields="body", Upstash_Retries="0")
     ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")

@@ -41,25 +41,32 @@ def resume(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits
     """Go on with a failed run where it failed, under a new id: what has a result keeps it.
 
     What was delivered but never led on is delivered again: the last entry, every planned step without its result, and the entry
-    before a third-party call whose answer never came.
+    before a third-party call whose answer never came. What slept, and had no place in the list yet, sleeps on.
 
     Raises:
         Refused: 400 where its list is not kept any more.
     """
     old, entries = _failed(tx, letter)
-    entries = _with_kept_results(tx, old, entries)
-    results = {entry.identity[1:] for entry in entries if entry.identity.startswith("r")}
+    beside = _beside(tx, old)
+    entries += [entry for entry in beside if entry.child]  # of children that ended after their parent failed (2.9)
+    ahead = [entry for entry in beside if not entry.child and entry.call_type == "step"]
+    results = {entry.identity[1:] for entry in (*entries, *ahead) if entry.identity.startswith("r")}
     # a call without its result is made anew: its traces would make the new one a duplicate
     kept = [entry for entry in entries if entry.call_type == "step" or _call_step(entry) in results]
     run = replace(_renewed(old, changed, moment), entries=len(kept))
     tx.apply(Changes(put=runs.beginning(run, moment.now), drop=[letter]))
-    frontier = _frontier(kept, results)
+    frontier = _frontier(kept, results, ahead)
     for number, entry in enumerate(kept):
         seq = moment.new_id()
         tx.apply(Changes(put=[Entry(run.seq, entry.identity, seq, entry.call_type, entry.body, number, entry.child)]))
         if entry.identity in frontier:
             message = runs.step_message(run, changed, entry.identity, limits, moment, seq=seq)
             accept(tx, message, moment)
+    for entry in ahead:
+        seq = moment.new_id()
+        message = runs.step_message(run, changed, entry.identity, limits, moment, seq=seq)
+        tx.apply(Changes(put=[Entry(run.seq, entry.identity, seq, entry.call_type, entry.body)]))
+        accept(tx, _not_sooner(message, tx.get(Message, entry.message)), moment)
     return run
 
 
@@ -127,19 +134,27 @@ def _renewed(old: Run, changed: Options, moment: Moment) -> Run:
     return with_facets(renewed)
 
 
-def _with_kept_results(tx: Transaction, old: Run, entries: list[Entry]) -> list[Entry]:
-    """Children that ended after their parent failed have left their results beside the list (2.9)."""
+def _beside(tx: Transaction, old: Run) -> list[Entry]:
+    """Return what was submitted and has no place in the list, oldest first; a step that only waits has nothing to go on with."""
     beside = tx.find(Entry, Query((Where("run", "=", old.seq), Where("place", "null")), order=("message",)))
-    return entries + [entry for entry in beside if entry.body and entry.child]
+    return [entry for entry in beside if entry.body]
+
+
+def _not_sooner(message: Message, before: Message | None) -> Message:
+    """A sleep ends when it would have ended."""
+    if before is None or before.not_before <= message.not_before:
+        return message
+    return replace(message, not_before=before.not_before, fixed=before.fixed)
 
 
 def _call_step(entry: Entry) -> str:
     return entry.identity.lstrip("fc")
 
 
-def _frontier(entries: list[Entry], results: set[str]) -> set[str]:
-    """Return the entries whose delivery has to be made again."""
+def _frontier(entries: list[Entry], results: set[str], ahead: list[Entry]) -> set[str]:
+    """Return the entries whose delivery has to be made again; the last one has led on where something ahead is newer."""
     plans = {
         entry.identity for entry in entries if entry.identity.startswith("p") and entry.identity[1:] not in results
     }
-    return plans or {entries[-1].identity}
+    has_led_on = any(entry.message > entries[-1].message for entry in ahead)
+    return plans or (set() if has_led_on else {entries[-1].identity})
