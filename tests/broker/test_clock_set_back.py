@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from ringback.broker.changes import Changes
 from ringback.broker.engine import follower
 from ringback.broker.engine.loop import Loop
-from ringback.broker.records import Lane
+from ringback.broker.records import Lane, Node, Schedule
 from ringback.broker.rules import lanes
-from ringback.broker.stores.contract import StoreUnavailable
+from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction
 from ringback.broker.stores.sqlite import SqliteStore
-from support.inprocess import START, InProcess, answering, inprocess
+from support.inprocess import OTHER, START, TOKEN, InProcess, answering, inprocess
 
 HOURS = 3 * 3_600_000
 URL = "https://app.example/"
@@ -101,6 +103,52 @@ async def test_a_schedule_of_each_day_does_not_fire_twice_for_one_tick() -> None
         assert len(ringed.sent) == 1
         await ringed.turn(day)
         assert len(ringed.sent) == 2
+
+
+async def test_very_many_schedules_and_keys_are_brought_forward_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[int] = []
+    async with reopened(tmp_path, START) as ringed:
+        for number in range(25):
+            for token in (TOKEN, OTHER):
+                to = f"/v2/schedules/{URL}{token}-{number}"
+                await ringed.call("POST", to, token=token, Upstash_Cron="0 * * * *")
+            flow = {"Upstash_Flow_Control_Key": f"key {number}", "Upstash_Flow_Control_Value": "rate=1,period=60s"}
+            for _ in range(2):
+                await ringed.publish(f"{URL}{number}", **flow)
+        await ringed.settle()
+        ringed.sent.clear()
+        monkeypatch.setattr(follower, "_AT_ONCE", 10)
+        ringed.broker.watchers.append(
+            lambda applied: changed.append(len(applied.put(Schedule)) + len(applied.put(Lane)))
+        )
+        ringed.at -= HOURS
+        await ringed.broker.scheduler.tick()
+        assert max(changed) <= 10
+        assert sum(changed) == 3 * 25
+        await ringed.turn(61_000)
+        assert sorted(one.url for one in ringed.sent) == sorted(f"{URL}{number}" for number in range(25))
+        await ringed.turn(3_600_000)
+        ticks = [one.url for one in ringed.sent[25:]]
+        assert sorted(ticks) == sorted(f"{URL}{token}-{number}" for number in range(25) for token in (TOKEN, OTHER))
+
+
+async def test_a_schedule_whose_time_zone_is_gone_holds_nothing_up_when_the_clock_is_set_back() -> None:
+    async with inprocess() as ringed:
+        for name in ("lost", "tick"):
+            await ringed.call("POST", f"/v2/schedules/{URL}{name}", Upstash_Cron="0 * * * *", Upstash_Schedule_Id=name)
+
+        def lose(tx: Transaction, _: object) -> None:
+            schedule = tx.get(Schedule, "one", "lost")
+            assert schedule is not None
+            tx.apply(Changes(put=[replace(schedule, cron="CRON_TZ=Atlantis/Poseidonis 0 * * * *")]))
+
+        await ringed.broker.desk.write(lose)
+        await ringed.settle()
+        ringed.at -= HOURS
+        await ringed.turn(3_600_000)
+        assert [one.url for one in ringed.sent] == [f"{URL}tick"]
 
 
 async def test_a_rate_lets_the_next_ones_through_after_its_period() -> None:
@@ -227,6 +275,29 @@ async def test_a_broker_that_is_killed_while_it_brings_forward_what_waits_goes_o
         await after.publish(f"{URL}49", Upstash_Deduplication_Id="49")
         await after.turn(2_000)
         assert len(after.sent) == 52
+
+
+async def test_a_broker_that_is_killed_between_two_schedules_brings_the_others_forward_after_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number:02}" for number in range(25)]
+    async with reopened(tmp_path, START) as before:
+        for name in names:
+            await before.call("POST", f"/v2/schedules/{URL}{name}", Upstash_Cron="0 * * * *", Upstash_Schedule_Id=name)
+        await before.settle()
+        before.at -= HOURS
+        monkeypatch.setattr(follower, "_AT_ONCE", 10)
+        killed_after(before, 5, monkeypatch)
+        with pytest.raises(_Killed):
+            await before.broker.scheduler.tick()
+        (node,) = await before.broker.desk.read(lambda tx: tx.find(Node, Query()))
+        assert node.set_back is not None
+        assert node.set_back.after_key == ("one", names[9])
+        killed = files_of_killed(tmp_path, "killed")
+        monkeypatch.undo()
+    async with reopened(killed, START - HOURS) as after:
+        await after.turn(3_600_000)
+        assert sorted(one.url for one in after.sent) == [f"{URL}{name}" for name in names]
 
 
 async def test_while_what_waited_is_brought_forward_a_retry_that_was_just_planned_keeps_its_time(

@@ -547,7 +547,7 @@ class SetBack(Struct, frozen=True):
         before: newest number when it was right last: whatever has a lower one was made before it was set back.
         noted, noted_at: newest number when that was noticed, and what the clock said: whatever was made between the two tells
             by its time.
-        stage, after: which kind is being looked at, and up to where.
+        stage, after, after_key: which kind is being looked at, and up to where: a time, a number, or a key.
     """
 
     by: int
@@ -556,6 +556,7 @@ class SetBack(Struct, frozen=True):
     noted_at: int
     stage: int = 0
     after: int = 0
+    after_key: tuple[str, ...] = ()
 
 
 class Node(Record, frozen=True, array_like=True):

@@ -3,7 +3,7 @@
 import logging
 
 from ringback.broker.operations.desk import Desk
-from ringback.broker.operations.set_back import Sight, follow, follow_more, note_sight
+from ringback.broker.operations.set_back import Sight, follow_more, note_sight
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 
@@ -50,12 +50,10 @@ class Follower:
         await self._catch_up()
 
     async def _note(self, seen: Sight, before: Sight | None) -> None:
-        """Write down what the clock says, and bring forward what there is little of; the rest follows some at a time."""
+        """Write down what the clock says; what waits follows some at a time."""
 
-        def job(tx: Transaction, moment: Moment) -> None:
-            set_back = note_sight(tx, self._desk.node, seen, before)
-            if set_back is not None:
-                follow(tx, set_back, moment)
+        def job(tx: Transaction, _: Moment) -> None:
+            note_sight(tx, self._desk.node, seen, before)
 
         if before is not None:
             by = (before.at - seen.at) // 1000

@@ -8,6 +8,7 @@ broker was down is not counted: what waits comes after a start no later than it 
 than it should.
 """
 
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
@@ -18,10 +19,12 @@ from ringback.broker.rules import lanes
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.clock import Instant
+from ringback.errors import Refused
 from ringback.wire import cron
 from ringback.wire.duration import parse as duration_ms
 
 R = TypeVar("R", Waiter, Dedup)
+K = TypeVar("K", Schedule, Lane)
 
 _ALL = 100_000
 
@@ -41,7 +44,7 @@ def last_sight(tx: Transaction) -> Sight:
     return max(told, key=lambda sight: sight.number)
 
 
-def note_sight(tx: Transaction, node: Node, seen: Sight, before: Sight | None = None) -> SetBack | None:
+def note_sight(tx: Transaction, node: Node, seen: Sight, before: Sight | None = None) -> None:
     """Write down what the clock says.
 
     Args:
@@ -49,34 +52,16 @@ def note_sight(tx: Transaction, node: Node, seen: Sight, before: Sight | None = 
         node: whose clock it is.
         seen: what it says.
         before: what it said before, if it was set back since: what waits is to be brought forward.
-
-    Returns:
-        What is to be followed, if it was set back.
     """
     set_back = before and SetBack(before.at - seen.at, before.number, seen.number, seen.at)
     known = tx.get(Node, node.slot)
     if known is not None and known.number == node.number:
         noted = replace(known, seen=seen.number, seen_at=seen.at, set_back=set_back or known.set_back)
         tx.apply(Changes(put=[noted]))
-    return set_back
-
-
-def follow(tx: Transaction, one: SetBack, moment: Moment) -> None:
-    """Bring forward what there is little of: schedules and periods of lanes.
-
-    A schedule never fires for a tick that it has fired for; those that were made meanwhile stay as they are.
-    """
-    for schedule in tx.find(Schedule, Query((Where("wake_at", ">", moment.now),), limit=_ALL)):
-        last = max(moment.now, (schedule.wake_at or 0) - one.by - 1)
-        tx.apply(Changes(put=[replace(schedule, wake_at=cron.parse(schedule.cron).next_at(last))]))
-    for lane in tx.find(Lane, Query(limit=_ALL)):
-        if lane.period_at > moment.now:
-            begun = replace(lane, period_at=_earlier(lane.period_at, one.by, moment))
-            tx.apply(Changes(put=[lanes.alarmed(begun, moment.now)]))
 
 
 def follow_more(tx: Transaction, node: Node, most: int, moment: Moment) -> bool:
-    """Bring forward some more of what there may be much of; how far it has come is written down with it.
+    """Bring forward some more of what waits; how far it has come is written down with it.
 
     Args:
         tx: the transaction.
@@ -91,13 +76,42 @@ def follow_more(tx: Transaction, node: Node, most: int, moment: Moment) -> bool:
     if known is None or known.number != node.number or known.set_back is None:
         return False
     one = known.set_back
-    steps = (_some_waiters, _some_dedups, _some_deliveries)
+    steps = (_some_waiters, _some_dedups, _some_deliveries, _some_schedules, _some_lanes)
     after = steps[one.stage](tx, one, most, moment)
-    left: SetBack | None = replace(one, stage=one.stage + 1, after=0) if after is None else replace(one, after=after)
-    if left is not None and left.stage == len(steps):
-        left = None
+    left: SetBack | None = one
+    if after is None:
+        left = replace(one, stage=one.stage + 1, after=0, after_key=()) if one.stage + 1 < len(steps) else None
+    elif isinstance(after, int):
+        left = replace(one, after=after)
+    else:
+        left = replace(one, after_key=after)
     tx.apply(Changes(put=[replace(known, set_back=left)]))
     return left is not None
+
+
+def _some_schedules(tx: Transaction, one: SetBack, most: int, moment: Moment) -> tuple[str, ...] | None:
+    """Bring forward schedules; return the key of the last one, None when that was all.
+
+    A schedule never fires for a tick that it has fired for; those that were made meanwhile stay as they are, and those whose
+    time zone is gone, which their tick tells of.
+    """
+    found = _after(tx, Schedule, ("tenant", "id"), one.after_key, most)
+    for schedule in found:
+        if schedule.wake_at is not None and schedule.wake_at > moment.now:
+            last = max(moment.now, schedule.wake_at - one.by - 1)
+            with suppress(Refused):
+                tx.apply(Changes(put=[replace(schedule, wake_at=cron.parse(schedule.cron).next_at(last))]))
+    return (found[-1].tenant, found[-1].id) if len(found) == most else None
+
+
+def _some_lanes(tx: Transaction, one: SetBack, most: int, moment: Moment) -> tuple[str, ...] | None:
+    """Bring forward periods of queues and keys; return the key of the last one, None when that was all."""
+    found = _after(tx, Lane, ("tenant", "kind", "name"), one.after_key, most)
+    for lane in found:
+        if lane.period_at > moment.now:
+            begun = replace(lane, period_at=_earlier(lane.period_at, one.by, moment))
+            tx.apply(Changes(put=[lanes.alarmed(begun, moment.now)]))
+    return (found[-1].tenant, found[-1].kind, found[-1].name) if len(found) == most else None
 
 
 def _some_waiters(tx: Transaction, one: SetBack, most: int, moment: Moment) -> int | None:
@@ -130,6 +144,18 @@ def _some_deliveries(tx: Transaction, one: SetBack, most: int, moment: Moment) -
             at = _earlier(delivery.wake_at, one.by, moment)
             tx.apply(Changes(put=[replace(delivery, due_at=at, wake_at=at)]))
     return found[-1].seq if len(found) == most else None
+
+
+def _after(tx: Transaction, kind: type[K], columns: tuple[str, ...], after: tuple[str, ...], most: int) -> list[K]:
+    """Return the next records in the order of their keys: first those that have most of it in common with the last one."""
+    found: list[K] = []
+    for depth in reversed(range(max(1, len(after)))):
+        where = [Where(column, "=", value) for column, value in zip(columns[:depth], after, strict=False)]
+        if after:
+            where.append(Where(columns[depth], ">", after[depth]))
+        query = Query(tuple(where), order=columns[depth:], limit=most - len(found))
+        found += tx.find(kind, query) if query.limit else []
+    return found
 
 
 def _next(tx: Transaction, kind: type[R], column: str, after: Instant, most: int) -> tuple[list[R], Instant | None]:
