@@ -71,6 +71,23 @@ async def test_a_run_is_found_by_one_of_its_messages_however_many_are_newer(ring
         assert (await ringed.call("GET", asked + "msg_unknown")).json["runs"] == []
 
 
+async def test_changes_of_state_are_told_page_by_page_and_none_is_left_out(ringed: InProcess) -> None:
+    for number in range(5):
+        await begin(ringed, f"wfr_{number}", Upstash_Label="told")
+        await batch(ringed, step(1, f"wfr_{number}"))
+    path, cursor, lines, sizes = "/v2/workflows/events?label=told&count=3", "", [], []
+    while cursor or not lines:
+        page = (await ringed.call("GET", f"{path}&cursor={cursor}" if cursor else path)).json
+        lines, cursor = [*lines, *page["events"]], page["cursor"]
+        sizes.append(len(page["events"]))
+    # a run tells of its start, of its payload, of its step, and of what is done now
+    assert (sum(sizes), len({line["workflowRunId"] for line in lines}), sizes[0]) == (20, 5, 4)
+    assert {(line["label"], *line["labels"]) for line in lines} == {("told", "told")}
+    done = (await ringed.call("GET", "/v2/workflows/events?state=STEP_SUCCESS&label=told")).json["events"]
+    assert {line["state"] for line in done} == {"STEP_SUCCESS"}
+    assert len(done) == 10
+
+
 async def test_15_to_17_a_delivery_carries_its_own_list_byte_for_byte(ringed: InProcess) -> None:
     await begin(ringed, body='{ "odd" : "é\\u00e9" }')
     submitted = step(1)

@@ -122,4 +122,10 @@ def _group(kind: str, steps: list[Shape]) -> Shape:
 
 
 def _public(group: Shape) -> Shape:
-    return {"type": group["type"], "steps": group["steps"]}
+    """Members of a group are shown in the order of the code, whenever each was submitted."""
+    steps = (
+        sorted(group["steps"], key=lambda step: step.get("stepId", 0))
+        if group["type"] == "parallel"
+        else group["steps"]
+    )
+    return {"type": group["type"], "steps": steps}

@@ -29,6 +29,7 @@ from ringback.wire.trace import traced
 
 _MOST_RUNS = 10
 _MOST_EVENTS = 1000
+_MOST_RUNS_OF_EVENTS = 100
 _WISHES: dict[str | None, Wish] = {"false": "finish", "true": "cancel", None: "cancel if active"}
 
 
@@ -139,21 +140,30 @@ def logs(call: Call) -> Answer:
 
 
 def events(call: Call) -> Answer:
-    """List runs by `groupBy`, as the logs do, or one line for each change of a state."""
+    """List runs by `groupBy`, as the logs do, or one line for each change of a state.
+
+    A page of lines holds whole runs: as many as make up `count` lines, and at least one.
+    """
     grouping = dict(call.query()).get("groupBy")
     if grouping == "workflowRunId":
         return logs(call)
     if grouping:
         raise Refused(400, f"invalid groupBy {grouping!r}: expected workflowRunId")
     filter_ = read_filter(call.query(), b"", fields=RUN_FIELDS, strict=False)
-    query = _query(call.tenant.name, filter_, 100)
+    count = min(_MOST_EVENTS if filter_.count is None else max(1, filter_.count), _MOST_EVENTS)
+    query, trim = _query(call.tenant.name, filter_, _MOST_RUNS_OF_EVENTS), read_trim(call)
+    states = {state for name, value in call.query() if name == "state" for state in value.split(",") if state}
 
     def job(tx: Transaction) -> Response:
-        found = _found(tx, query, filter_)
-        lines = [line for run in found[:100] for line in _lines(run_shapes.run(load_history(tx, run)))]
+        lines: list[dict[str, object]] = []
+        found, told = _found(tx, query, filter_), 0
+        while told < min(len(found), _MOST_RUNS_OF_EVENTS) and len(lines) < count:
+            changes = _lines(run_shapes.run(load_history(tx, found[told]), trim))
+            lines += [line for line in changes if not states or line["state"] in states]
+            told += 1
         lines.sort(key=lambda line: int(line["time"]), reverse=True)  # type: ignore[call-overload]
-        cursor = position(found[99].seq) if len(found) > 100 else ""
-        return json_response(200, {"cursor": cursor, "events": lines[:_MOST_EVENTS]})
+        cursor = position(found[told - 1].seq) if told < len(found) else ""
+        return json_response(200, {"cursor": cursor, "events": lines})
 
     return call.desk.read(job)
 
@@ -164,7 +174,7 @@ def _lines(run: Shape) -> list[dict[str, object]]:
         "workflowRunId": run["workflowRunId"],
         "workflowUrl": run["workflowUrl"],
         "workflowCreatedAt": run["workflowRunCreatedAt"],
-    }
+    } | {name: run[name] for name in ("label", "labels") if name in run}
     lines: list[dict[str, object]] = [told | {"time": run["workflowRunCreatedAt"], "state": "RUN_STARTED"}]
     for group in run["steps"]:
         for step in group["steps"]:
