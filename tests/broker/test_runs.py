@@ -511,6 +511,24 @@ async def test_77_tokens_are_asked_for(ringed: InProcess, method: str, target: s
         assert (await ringed.call(method, target, token=READ_ONLY)).status == 403
 
 
+@pytest.mark.parametrize("run_id", ["wfr_a?b", "wfr_a#b", "wfr_a%2Fb", "wfr_a\\b", "wfr_a//b", "wfr_a/"])
+async def test_a_run_id_that_is_lost_in_an_address_is_refused_at_the_start(ringed: InProcess, run_id: str) -> None:
+    answer = await batch(ringed, {"destination": URL, "headers": init(run_id), "body": "x"})
+    assert (answer.status, "Upstash-Workflow-RunId" in answer.json["error"]) == (400, True)
+
+
+async def test_a_run_id_may_have_slashes_where_it_stands_in_addresses(ringed: InProcess) -> None:
+    await begin(ringed, "wfr_order/7")
+    assert len((await ringed.call("GET", "/v2/workflows/runs/wfr_order/7")).json) == 1
+    hook = await ringed.call("POST", "/v2/workflows/hooks/one/wfr_order/7/evt_1", b"ring", token=None)
+    assert hook.status == 200
+    told = await ringed.call("POST", "/v2/notify/wfr_order/7/paid/in/full", b"yes")
+    assert [one["workflowRunId"] for one in told.json] == ["wfr_order/7"]
+    assert (await ringed.call("POST", "/v2/notify/wfr_other/7/paid", b"yes")).json == []
+    ended = await ringed.call("DELETE", "/v2/workflows/runs/wfr_order%2F7?cancel=false", b'"done"')
+    assert (ended.status, (await log(ringed, "wfr_order/7"))["workflowRunResponse"]) == (200, '"done"')
+
+
 async def test_79_event_ids_may_hold_anything(ringed: InProcess) -> None:
     await begin(ringed)
     waiting = {

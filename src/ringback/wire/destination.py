@@ -14,7 +14,7 @@ _BAD_SCHEME = "invalid destination url: endpoint has invalid scheme, add http://
 
 
 class Destination(NamedTuple):
-    """A URL as it was written, with characters outside ASCII percent-encoded as in a request; or the name of a URL group."""
+    """A URL as it was written, blanks and what is outside ASCII percent-encoded; or the name of a URL group."""
 
     text: str
     is_group: bool
@@ -94,13 +94,13 @@ def _repaired(text: str) -> str:
 def _encoded(url: str) -> str:
     """Write path and query as they will be requested: what is signed has to be what the receiver sees.
 
-    In a request target only ASCII comes in; in the JSON of a batch, and in headers, any character may.
+    In a request target only ASCII comes in, and no blanks; in the JSON of a batch, and in headers, any character may.
     """
-    if url.isascii():
+    if url.isascii() and " " not in url:
         return url
     scheme, _, rest = url.partition("://")
     start = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
-    tail = "".join(one if one.isascii() else quote(one, errors="surrogatepass") for one in rest[start:])
+    tail = "".join(one if one.isascii() and one != " " else quote(one, errors="surrogatepass") for one in rest[start:])
     return f"{scheme}://{rest[:start]}{tail}"
 
 

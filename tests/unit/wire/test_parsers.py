@@ -203,6 +203,7 @@ def test_the_tail_of_a_publish(tail: str, destination: str, options: dict[str, s
         ("my-group", ("my-group", True)),
         ("https://ex.com/ž%20/x?q=ü&r=%C3%BC", ("https://ex.com/%C5%BE%20/x?q=%C3%BC&r=%C3%BC", False)),
         ("https://ex.com?q=ž", ("https://ex.com?q=%C5%BE", False)),
+        ("https://ex.com/a b?c d", ("https://ex.com/a%20b?c%20d", False)),
     ],
 )
 def test_destinations(text: str, expected: tuple[str, bool]) -> None:

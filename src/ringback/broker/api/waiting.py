@@ -23,6 +23,8 @@ from ringback.wire import duration
 from ringback.wire.headers import LONGEST_ID
 from ringback.wire.http import Response, canonical
 
+_MOST_SLASHES = 16
+
 
 class _WaitBody(Struct):
     step: msgspec.Raw
@@ -54,17 +56,9 @@ def wait(call: Call) -> Answer:
 def notify(call: Call) -> Answer:
     """Wake the steps that wait for an event, of all runs or of one."""
     text = _event_id(call)
-    first, slash, rest = text.partition("/")
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        run, event = None, text
-        if slash and rest:
-            active = tx.get(ActiveRun, call.tenant.name, first)
-            run = tx.get(Run, active.run) if active else None
-            if run is not None or first.startswith("wfr_"):
-                event = rest
-            if run is None and first.startswith("wfr_"):
-                return json_response(201, [])
+        run, event = _of_a_run(tx, call.tenant.name, text)
         limits = call.settings.limits
         try:
             event = _checked(event)
@@ -74,6 +68,17 @@ def notify(call: Call) -> Answer:
         return json_response(201, [_woken(one) for one in woken])
 
     return call.desk.write_anyhow(job)
+
+
+def _of_a_run(tx: Transaction, tenant: str, text: str) -> tuple[Run | None, str]:
+    """Tell apart `{run}/{event}` and an event for all: ids of both may hold slashes, and only what is active is a run."""
+    ends = [at for at, one in enumerate(text[:-1]) if one == "/"][:_MOST_SLASHES]
+    for end in ends:
+        active = tx.get(ActiveRun, tenant, text[:end])
+        run = tx.get(Run, active.run) if active else None
+        if run is not None:
+            return run, text[end + 1 :]
+    return None, text
 
 
 def waiters(call: Call) -> Answer:

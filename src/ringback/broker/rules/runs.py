@@ -1,5 +1,6 @@
 """Runs: what a trigger makes, what identifies a step, and which settings each of their messages gets (workflow protocol 1)."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -25,13 +26,24 @@ _DEEPER = 100
 """Levels of nesting that are kept free for whoever reads a step from within more calls."""
 _JSON = ("Content-Type", "application/json")
 _UNKNOWN_SDK = "Upstash-Workflow-Unknown-Sdk"
+_ADDRESSABLE = re.compile(r"[^/?#%\\]+(?:/[^/?#%\\]+)*")
 _INVOKE_COUNT = "Upstash-Workflow-Invoke-Count"
 
 
 def new_run(
     tenant: str, workflow: Workflow, url: str, options: Options, caller_ip: str, moment: Moment, *, confirmed: bool
 ) -> Run:
-    """Return the run that a trigger makes, before it has any entry."""
+    """Return the run that a trigger makes, before it has any entry.
+
+    Raises:
+        Refused: 400 for an id that is lost in the addresses which SDKs put it in, so that the run could not be ended; 412 for one
+            that is invoked too deep.
+    """
+    if not _ADDRESSABLE.fullmatch(workflow.run_id):
+        raise Refused(
+            400,
+            "invalid header Upstash-Workflow-RunId: '?', '#', '%', '\\' and empty segments are lost in addresses",
+        )
     user, protocol = split_headers(options.headers)
     counted = dict(protocol).get(_INVOKE_COUNT, "0")
     count = int(counted) if counted.isascii() and counted.isdigit() and len(counted) < 6 else 0
