@@ -71,6 +71,15 @@ def log_in(client: TestClient, key: dict[str, str]) -> httpx.Response:
     return client.post("/login", data={"key": key["Authorization"].removeprefix("Bearer ")}, headers=SAME)
 
 
+def test_what_becomes_of_a_job_is_told_through_proxies_at_once(studio: Studio, client: TestClient) -> None:
+    flowers = shop(studio, "flowers")
+    [job] = jobs(studio, "flowers", status="done")
+    told = client.get(f"/api/jobs/{job}/events", headers=flowers)
+    assert told.headers["content-type"].startswith("text/event-stream")
+    assert told.text.count("data: ") == 1
+    assert (told.headers["x-accel-buffering"], told.headers["cache-control"]) == ("no", "no-store")
+
+
 def test_without_a_key_nothing_of_a_shop_is_shown(studio: Studio, client: TestClient) -> None:
     [job] = jobs(studio, "demo-shop")
     asked = [client.get(path) for path in ("/api/jobs", f"/api/jobs/{job}", f"/api/jobs/{job}/events")]
