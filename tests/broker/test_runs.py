@@ -9,54 +9,12 @@ import pytest
 
 from ringback.wire.http import Outcome
 from support.inprocess import READ_ONLY, InProcess
-
-URL = "https://shop.example/wf/order"
-BOTH = [("Upstash-Workflow-Sdk-Version", "1"), ("Upstash-workflow-sdk", "v1.3.2")]
-FEATURES = "LazyFetch,InitialBody,WF_DetectTrigger,WF_TriggerOnConfig"
-ENDED = "failed to publish to url: can not append to a a cancelled workflow"
+from support.runs import BOTH, ENDED, FEATURES, URL, batch, begin, entries, init, log, step
 
 
 @pytest.fixture(autouse=True)
 def _workflow_endpoint(ringed: InProcess) -> None:
     ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
-
-
-def init(run_id: str = "wfr_1", **more: str) -> dict[str, str]:
-    return {
-        "Upstash-Workflow-Init": "true",
-        "Upstash-Workflow-RunId": run_id,
-        "Upstash-Workflow-Url": URL,
-        "Upstash-Feature-Set": FEATURES,
-        "Upstash-Forward-Upstash-Workflow-Sdk-Version": "1",
-    } | {name.replace("_", "-"): value for name, value in more.items()}
-
-
-def step(number: int, run_id: str = "wfr_1", target: int | None = None, **more: Any) -> dict[str, Any]:
-    body = {"stepId": number, "stepName": f"s{target or number}", "stepType": "Run", "out": "1", "concurrent": 1}
-    if target is not None:
-        body |= {"stepId": 0, "targetStep": target, "concurrent": 2}
-    headers = init(run_id) | {"Upstash-Workflow-Init": "false"} | more.pop("headers", {})
-    return {"destination": URL, "headers": headers, "body": json.dumps(body | more), "queue": None}
-
-
-async def batch(ringed: InProcess, *items: dict[str, Any]) -> Any:
-    return await ringed.call("POST", "/v2/batch", list(items))
-
-
-async def begin(ringed: InProcess, run_id: str = "wfr_1", body: Any = "payload", **headers: str) -> Any:
-    answer = await batch(ringed, {"destination": URL, "headers": init(run_id, **headers), "body": body})
-    assert answer.status == 200, answer
-    await ringed.settle()
-    return answer.json[0]
-
-
-async def log(ringed: InProcess, run_id: str = "wfr_1") -> dict[str, Any]:
-    runs = (await ringed.call("GET", f"/v2/workflows/logs?workflowRunId={run_id}")).json["runs"]
-    return dict(runs[0])
-
-
-def entries(ringed: InProcess, number: int) -> list[dict[str, str]]:
-    return list(json.loads(ringed.sent[number].body))
 
 
 async def test_a_run_is_found_by_one_of_its_messages_however_many_are_newer(ringed: InProcess) -> None:
@@ -69,23 +27,6 @@ async def test_a_run_is_found_by_one_of_its_messages_however_many_are_newer(ring
             "wfr_oldest"
         ]
         assert (await ringed.call("GET", asked + "msg_unknown")).json["runs"] == []
-
-
-async def test_changes_of_state_are_told_page_by_page_and_none_is_left_out(ringed: InProcess) -> None:
-    for number in range(5):
-        await begin(ringed, f"wfr_{number}", Upstash_Label="told")
-        await batch(ringed, step(1, f"wfr_{number}"))
-    path, cursor, lines, sizes = "/v2/workflows/events?label=told&count=3", "", [], []
-    while cursor or not lines:
-        page = (await ringed.call("GET", f"{path}&cursor={cursor}" if cursor else path)).json
-        lines, cursor = [*lines, *page["events"]], page["cursor"]
-        sizes.append(len(page["events"]))
-    # a run tells of its start, of its payload, of its step, and of what is done now
-    assert (sum(sizes), len({line["workflowRunId"] for line in lines}), sizes[0]) == (20, 5, 4)
-    assert {(line["label"], *line["labels"]) for line in lines} == {("told", "told")}
-    done = (await ringed.call("GET", "/v2/workflows/events?state=STEP_SUCCESS&label=told")).json["events"]
-    assert {line["state"] for line in done} == {"STEP_SUCCESS"}
-    assert len(done) == 10
 
 
 async def test_15_to_17_a_delivery_carries_its_own_list_byte_for_byte(ringed: InProcess) -> None:
@@ -414,18 +355,6 @@ async def test_a_step_that_slept_when_its_run_failed_sleeps_on_when_it_is_resume
     assert planned(ringed) == [[1], [1], [1, 2]]
 
 
-async def test_75_redacted_runs_show_hashes_and_deliver_originals(ringed: InProcess) -> None:
-    await begin(ringed, body="secret", Upstash_Redact_Fields="body", Upstash_Retries="0")
-    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
-    await batch(ringed, step(1, out="hidden"))
-    await ringed.settle()
-    shown = json.dumps([await log(ringed), (await ringed.call("GET", "/v2/workflows/dlq")).json])
-    assert "secret" not in shown
-    assert "hidden" not in shown
-    assert "REDACTED:" in shown
-    assert base64.b64decode(entries(ringed, 1)[0]["body"]) == b"secret"
-
-
 @pytest.mark.parametrize(
     ("target", "body", "status"),
     [
@@ -456,33 +385,6 @@ async def test_a_publish_of_a_step_is_told_from_a_publish_that_starts_a_run(ring
         headers = {"upstash_workflow_init": init_, "upstash_workflow_runid": "wfr_1", "upstash_workflow_invoke": invoke}
         answer = await ringed.call("POST", f"/v2/publish/{URL}", b"{}", upstash_delay="soon", **headers)
         assert (answer.status, "Upstash-Delay" in answer.json["error"]) == (status, True)
-
-
-async def test_75_what_carries_the_payload_of_a_redacted_run_further_is_redacted_too(ringed: InProcess) -> None:
-    hidden = {"Upstash_Redact_Fields": "body,header[x-key]", "Upstash_Forward_X_Key": "k-word"}
-    told = {"Upstash_Failure_Callback": URL, "Upstash_Failure_Callback_Forward_X_Key": "k-word"}
-    await begin(ringed, body="secret", **hidden, **told, Upstash_Retries="0")
-    call = init() | {"Upstash-Workflow-Init": "false", "Upstash-Workflow-CallType": "toCallback"}
-    call |= {"Upstash-Callback": URL, "Upstash-Callback-Forward-Upstash-Workflow-StepId": "1", "Upstash-Delay": "1h"}
-    call |= {"Upstash-Callback-Forward-Upstash-Workflow-Concurrent": "2"}
-    item = {
-        "destination": "https://vendor.example/",
-        "headers": call | {"Upstash-Forward-X-Key": "k-word"},
-        "body": "secret",
-    }
-    assert (await batch(ringed, item)).status == 200
-    shown = [(await log(ringed))["steps"]]
-    assert shown[0][1]["steps"][0]["callBody"].startswith("REDACTED:")
-    assert shown[0][1]["steps"][0]["concurrent"] == 2
-    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
-    await batch(ringed, step(2))
-    await ringed.settle()
-    paths = ("/v2/workflows/logs", "/v2/workflows/dlq", "/v2/events", "/v2/workflows/events")
-    shown += [(await ringed.call("GET", path)).json for path in paths]
-    for word in ("k-word", "secret", base64.b64encode(b"secret").decode()):
-        assert word not in json.dumps(shown)
-    failure = json.loads(ringed.sent[-1].body)
-    assert (failure["sourceHeader"]["X-Key"], base64.b64decode(failure["sourceBody"])) == (["k-word"], b"secret")
 
 
 async def test_76_flow_control_limits_deliveries_over_runs(ringed: InProcess) -> None:
@@ -550,22 +452,6 @@ async def test_79_event_ids_may_hold_anything(ringed: InProcess) -> None:
     result = json.loads(base64.b64decode(entries(ringed, 1)[1]["body"]))
     assert base64.b64decode(result["out"]) == b'{"paid":1}'
     assert (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json == []
-
-
-async def test_a_step_that_waits_when_its_run_is_canceled_is_still_called_by_its_name(ringed: InProcess) -> None:
-    await begin(ringed)
-    waiting = {
-        "url": URL,
-        "timeout": "7d",
-        "timeoutHeaders": {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]},
-        "step": {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1},
-    }
-    await ringed.call("POST", "/v2/wait/paid", waiting)
-    await ringed.call("DELETE", "/v2/workflows/runs?workflowRunIds=wfr_1")
-    shown = (await log(ringed))["steps"][1]["steps"][0]
-    assert (shown["stepName"], shown["stepType"], shown["state"]) == ("w", "Wait", "STEP_CANCELED")
-    assert (shown["waitEventId"], shown["waitTimeoutDuration"], shown["waitTimeout"]) == ("paid", "7d", False)
-    assert (await ringed.call("GET", "/v2/waiters/paid")).json == []
 
 
 async def test_results_on_the_response_need_no_request_of_their_own(ringed: InProcess) -> None:

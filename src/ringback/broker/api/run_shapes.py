@@ -135,7 +135,7 @@ def _trimmed(group: Shape, trim: int | None) -> Shape:
     if trim is None:
         return group
     for step in group["steps"]:
-        for name in ("out", "callBody", "callResponseBody"):
+        for name in ("out", "callBody", "callResponseBody", "invokedWorkflowRunBody"):
             if name in step:
                 step[name] = step[name][:trim] if trim >= 0 else ""
     return group

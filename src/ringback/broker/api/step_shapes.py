@@ -3,12 +3,16 @@
 Source: workflow protocol 6.
 """
 
+import base64
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from ringback.broker.api.shapes import Shape
 from ringback.broker.ids import instant_of, message_id
 from ringback.broker.operations.runs.history import Attempted, RunHistory
-from ringback.broker.records import Entry, Event, Waiter
+from ringback.broker.records import Entry, Event, Message, Waiter
 from ringback.broker.rules.callbacks import grouped
 from ringback.broker.rules.runs import Step
 from ringback.wire import duration
@@ -33,7 +37,7 @@ def init_shape(history: RunHistory, entry: Entry) -> Shape:
     headers = (("Content-Type", "application/json"), ("Upstash-Workflow-Sdk-Version", "1"), *record.headers)
     hidden = redacted_body(entry.body, record.options.redact)
     attempt = history.attempts.get(entry.message)
-    return {
+    shape: Shape = {
         "stepName": "init",
         "stepType": "Initial",
         "callType": "step",
@@ -45,6 +49,7 @@ def init_shape(history: RunHistory, entry: Entry) -> Shape:
         "retries": attempt.message.retries if attempt else 0,
         "headers": grouped(redacted_headers(headers, record.options.redact)),
     }
+    return shape | _retry_delay(attempt)
 
 
 def step_shape(history: RunHistory, entry: Entry, step: Step | None) -> Shape:
@@ -64,8 +69,11 @@ def step_shape(history: RunHistory, entry: Entry, step: Step | None) -> Shape:
     }
     if entry.identity.startswith("r"):
         shape["stepId"] = int(entry.identity[1:])
+    shape |= _retry_delay(attempt)
     if step is not None:
         shape |= _of_type(history, entry, step, attempt)
+        if step.type == "Call" and is_result:
+            shape |= _called(history, entry.identity[1:])
     waiter = history.waiters.get(entry.identity)
     if waiter is not None:
         shape |= _waiting(waiter)
@@ -115,11 +123,10 @@ def _is_asleep(attempt: Attempted | None) -> bool:
 def call_shape(history: RunHistory, entry: Entry) -> Shape:
     """Return a third-party call that its step waits for."""
     attempt = history.attempts.get(entry.message)
-    answered = any(one.identity == f"f{entry.identity}" for one in history.entries)
     shape: Shape = {
         "stepName": "",
         "stepType": "Call",
-        "callType": "fromCallback" if answered else "toCallback",
+        "callType": "fromCallback" if f"f{entry.identity}" in history.calls else "toCallback",
         "messageId": message_id(entry.message),
         "concurrent": 1,
         "state": "STEP_PROGRESS" if history.run.state == "RUN_STARTED" else "STEP_CANCELED",
@@ -136,13 +143,45 @@ def call_shape(history: RunHistory, entry: Entry) -> Shape:
         shape["stepName"] = names.get("Upstash-Workflow-Stepname", "")
         concurrent = names.get("Upstash-Workflow-Concurrent", "")
         shape["concurrent"] = int(concurrent) if concurrent.isascii() and concurrent.isdigit() else 1
-        shape |= {
-            "callUrl": message.url,
-            "callMethod": message.method,
-            "callHeaders": grouped(redacted_headers(message.headers, message.redact)),
-            "callBody": redacted_body(message.body, message.redact) or message.body.decode("utf-8", "replace"),
-        }
-    return shape | errors_of(attempt)
+        shape |= _request(message)
+    return shape | _answer(history, f"f{entry.identity}") | _retry_delay(attempt) | errors_of(attempt)
+
+
+def _called(history: RunHistory, step_id: str) -> Shape:
+    """Return what was called for a result, and what the answer was."""
+    call = history.calls.get(f"c{step_id}")
+    attempt = history.attempts.get(call.message) if call else None
+    return (_request(attempt.message) if attempt else {}) | _answer(history, f"fc{step_id}")
+
+
+def _request(message: Message) -> Shape:
+    return {
+        "callUrl": message.url,
+        "callMethod": message.method,
+        "callHeaders": grouped(redacted_headers(message.headers, message.redact)),
+        "callBody": redacted_body(message.body, message.redact) or message.body.decode("utf-8", "replace"),
+    }
+
+
+class _Told(Struct):
+    """What the endpoint was told of a call (workflow protocol 2.5)."""
+
+    status: int
+    header: dict[str, list[str]]
+    body: str
+
+
+def _answer(history: RunHistory, identity: str) -> Shape:
+    entry = history.calls.get(identity)
+    if entry is None:
+        return {}
+    told = msgspec.json.decode(entry.body, type=_Told)
+    body = base64.b64decode(told.body)
+    return {
+        "callResponseStatus": told.status,
+        "callResponseHeaders": told.header,
+        "callResponseBody": redacted_body(body, history.run.options.redact) or body.decode("utf-8", "replace"),
+    }
 
 
 def _waiting(waiter: Waiter) -> Shape:
@@ -158,13 +197,20 @@ def _child(history: RunHistory, entry: Entry) -> Shape:
     child = history.children.get(entry.child or 0)
     if child is None:
         return {}
+    redact = child.options.redact
+    payload = history.payloads.get(child.seq, b"")
     return {
         "stepType": "Invoke",
         "invokedWorkflowRunId": child.run_id,
         "invokedWorkflowUrl": child.url,
         "invokedWorkflowCreatedAt": child.created_at,
-        "invokedWorkflowRunHeaders": grouped(child.headers),
+        "invokedWorkflowRunBody": redacted_body(payload, redact) or payload.decode("utf-8", "replace"),
+        "invokedWorkflowRunHeaders": grouped(redacted_headers(child.headers, redact)),
     }
+
+
+def _retry_delay(attempt: Attempted | None) -> Shape:
+    return {"retryDelay": attempt.message.retry_delay} if attempt and attempt.message.retry_delay else {}
 
 
 def errors_of(attempt: Attempted | None) -> Shape:

@@ -27,12 +27,19 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """A run with everything that is shown of it."""
+    """A run with everything that is shown of it.
+
+    Attributes:
+        children, payloads: the runs it has invoked, and what each was started with, by number.
+        calls: the traces of its third-party calls, by identity.
+    """
 
     run: Run
     entries: list[Entry]
     attempts: dict[int, Attempted]
     children: dict[int, Run]
+    payloads: dict[int, bytes]
+    calls: dict[str, Entry]
     invoker: Run | None
     progress: dict[int, Progress]
     waiters: dict[str, Waiter]
@@ -58,11 +65,14 @@ def load_history(tx: Transaction, run: Run) -> RunHistory:
     tx.load((kind, (seq,)) for seq in messages for kind in (Message, Delivery))
     attempts = {seq: found for seq in messages if (found := _attempted(tx, seq)) is not None}
     children = {entry.child: child for entry in entries if entry.child and (child := tx.get(Run, entry.child))}
+    tx.load((Entry, (child, "init")) for child in children)
+    payloads = {child: first.body for child in children if (first := tx.get(Entry, child, "init")) is not None}
+    calls = {entry.identity: entry for entry in entries if entry.call_type != "step"}
     invoker = tx.get(Run, run.invoker.run) if run.invoker else None
     progress = {one.message: one for one in tx.find(Progress, Query((of_run,)))}
     waiters = {identity(one.step, one.seq): one for one in tx.find(Waiter, Query((of_run,)))}
     letter = tx.get(DeadLetter, run.dead_letter) if run.dead_letter else None
-    return RunHistory(run, entries, attempts, children, invoker, progress, waiters, letter)
+    return RunHistory(run, entries, attempts, children, payloads, calls, invoker, progress, waiters, letter)
 
 
 def _attempted(tx: Transaction, seq: int) -> Attempted | None:
