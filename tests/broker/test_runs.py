@@ -223,9 +223,10 @@ async def test_64_a_failure_function_that_failed_is_called_again_on_request(ring
     assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_SUCCESS"
 
 
+@pytest.mark.parametrize("by_its_message", [False, True], ids=["by its run", "by its message"])
 @pytest.mark.parametrize("where", ["waiting", "in line", "in flight"])
 async def test_a_failure_function_that_is_given_up_is_called_no_more_and_holds_nothing(
-    ringed: InProcess, where: str
+    ringed: InProcess, where: str, by_its_message: bool
 ) -> None:
     key = {"Upstash_Flow_Control_Key": "k", "Upstash_Flow_Control_Value": "parallelism=1"}
     stop = [*BOTH, ("Upstash-NonRetryable-Error", "true")]
@@ -238,9 +239,14 @@ async def test_a_failure_function_that_is_given_up_is_called_no_more_and_holds_n
         if where == "in line":
             await ringed.publish("https://shop.example/other", **key)
         await ringed.turn(60_000)
-    sent, letter = len(ringed.sent), (await log(ringed))["dlqId"]
-    assert (await ringed.call("DELETE", f"/v2/workflows/dlq/callback/{letter}")).status == 302
-    assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_CANCELED"
+    sent, run = len(ringed.sent), await log(ringed)
+    letter = run["dlqId"]
+    if by_its_message:
+        assert (await ringed.call("DELETE", f"/v2/messages/{run['failureFunction']['messageId']}")).status == 202
+    else:
+        assert (await ringed.call("DELETE", f"/v2/workflows/dlq/callback/{letter}")).status == 302
+    if not by_its_message or where != "in flight":
+        assert (await log(ringed))["failureFunction"]["state"] == "CALLBACK_CANCELED"
     if ringed.held is not None:
         ringed.held.set()
         ringed.held = None

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import leave, release
+from ringback.broker.operations.runs.settle import give_up_function
 from ringback.broker.operations.settle import settle_needs
 from ringback.broker.records import Delivery, Event, Message
 from ringback.broker.rules.facets import described, facets_of
@@ -47,3 +48,5 @@ def end_canceled(tx: Transaction, message: Message | None, delivery: Delivery, m
     leave(tx, delivery, moment)
     if message is not None:
         release(tx, message, delivery, moment, ended=True)
+        if message.kind == "failure":
+            give_up_function(tx, message)

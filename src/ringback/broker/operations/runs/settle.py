@@ -9,7 +9,7 @@ from ringback.broker.operations.publication import Publication
 from ringback.broker.operations.runs.append import place
 from ringback.broker.operations.runs.end import end_run, fail_run
 from ringback.broker.operations.runs.ingest import ingest
-from ringback.broker.records import Delivery, Entry, FailureFunction, Message, Run
+from ringback.broker.records import Delivery, Entry, FailureFunction, FailureState, Message, Run
 from ringback.broker.rules import run_settle
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.settle import Settled, settle
@@ -115,14 +115,21 @@ def _settle_failure_function(
     if settled.letter is None and outcome.header("Upstash-Workflow-Failure-Callback-Notfound"):
         tx.apply(Changes(put=[replace(run, failure=None)]))
         return
-    failure = FailureFunction(
-        message.seq,
-        "CALLBACK_SUCCESS" if settled.letter is None else "CALLBACK_FAIL",
-        outcome.status,
-        tuple(outcome.headers),
-        outcome.body,
-    )
+    state: FailureState = "CALLBACK_SUCCESS"
+    if settled.letter is not None:
+        state = "CALLBACK_FAIL"
+    elif not 200 <= outcome.status < 300:
+        state = "CALLBACK_CANCELED"  # by the message that calls it, which is therefore not tried again
+    failure = FailureFunction(message.seq, state, outcome.status, tuple(outcome.headers), outcome.body)
     tx.apply(Changes(put=[replace(run, failure=failure)]))
+
+
+def give_up_function(tx: Transaction, message: Message) -> None:
+    """The message that calls the failure function of a run was canceled: the function is called no more."""
+    run = tx.get(Run, message.run.run) if message.run else None
+    function = None if run is None else run.failure
+    if run is not None and function is not None and function.message == message.seq:
+        tx.apply(Changes(put=[replace(run, failure=replace(function, state="CALLBACK_CANCELED"))]))
 
 
 def _write(tx: Transaction, message: Message, delivery: Delivery, settled: Settled, moment: Moment) -> None:
