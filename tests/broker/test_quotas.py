@@ -7,8 +7,9 @@ import pytest
 
 from ringback.broker.api.api import caller
 from ringback.broker.settings import Limits
-from ringback.wire.http import Request
+from ringback.wire.http import Outcome, Request
 from support.inprocess import OTHER, InProcess, inprocess
+from support.runs import BOTH, begin
 
 URL = "https://api.example.com/in"
 SMALL = Limits(
@@ -47,6 +48,15 @@ async def test_what_one_message_may_ask_for(
         assert (await small.call("POST", target, **(fits | more))).status == 200  # type: ignore[arg-type]
         refused = await small.call("POST", target, **(too_much | more))  # type: ignore[arg-type]
         assert (refused.status, refused.json) == (412, {"error": text})
+
+
+async def test_an_event_is_no_larger_than_a_message_whoever_sends_it(small: InProcess) -> None:
+    small.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    await begin(small)
+    for target, token in (("/v2/notify/wfr_1/paid", "token-one"), ("/v2/workflows/hooks/one/wfr_1/evt_1", None)):
+        assert (await small.call("POST", target, b"x" * 10, token=token)).status < 300
+        refused = await small.call("POST", target, b"x" * 11, token=token)
+        assert (refused.status, "maxMessageSize" in refused.json["error"]) == (412, True)
 
 
 async def test_a_not_before_too_far_away(small: InProcess) -> None:

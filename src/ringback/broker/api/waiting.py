@@ -16,6 +16,7 @@ from ringback.broker.operations.runs.ingest import active_run, options_of
 from ringback.broker.records import ActiveRun, Run
 from ringback.broker.rules.callbacks import grouped
 from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.publish import check_size
 from ringback.broker.rules.runs import checked_step
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
@@ -56,6 +57,7 @@ def wait(call: Call) -> Answer:
 def notify(call: Call) -> Answer:
     """Wake the steps that wait for an event, of all runs or of one."""
     text = _event_id(call)
+    check_size(call.request.body, call.settings.limits)
 
     def job(tx: Transaction, moment: Moment) -> Response:
         run, event = _of_a_run(tx, call.tenant.name, text)
@@ -95,6 +97,7 @@ def waiters(call: Call) -> Answer:
 def hook(call: Call) -> Answer:
     """Take a third party's call of the address that a run has given it."""
     tenant, run_id = call.names["user"], call.names["run"]
+    check_size(call.request.body, call.settings.limits)
     event, captured = _checked(call.names["event"]), msgspec.json.encode(_captured(call))
 
     def job(tx: Transaction, moment: Moment) -> Response:

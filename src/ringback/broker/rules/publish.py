@@ -49,10 +49,15 @@ def due_at(options: Options, now: Instant) -> Instant:
     return now + (options.delay_ms or 0)
 
 
-def check_quotas(options: Options, body: bytes, limits: Limits, now: Instant) -> None:
-    """Raise Refused with status 412 where a valid option is above a limit."""
+def check_size(body: bytes, limits: Limits) -> None:
+    """Raise Refused with status 412 where a body is larger than messages may be."""
     if len(body) > limits.body_bytes:
         raise Refused(412, f"quota maxMessageSize exceeded, current limit: {limits.body_bytes}")
+
+
+def check_quotas(options: Options, body: bytes, limits: Limits, now: Instant) -> None:
+    """Raise Refused with status 412 where a valid option is above a limit."""
+    check_size(body, limits)
     if options.retries is not None and options.retries > limits.retries:
         raise Refused(412, f"quota maxRetries exceeded, current limit: {limits.retries}")
     if due_at(options, now) - now > limits.delay_ms:
