@@ -2,7 +2,15 @@
 
 from ringback.broker.api import run_letters, shapes
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.letters import changed_options, in_asked_order, known_letter, next_cursor, not_found
+from ringback.broker.api.letters import (
+    changed_options,
+    in_asked_order,
+    known_letter,
+    next_cursor,
+    not_found,
+    walk_cursor,
+    walked,
+)
 from ringback.broker.api.messages import of_item
 from ringback.broker.ids import message_id, position
 from ringback.broker.operations import dead_letters
@@ -106,14 +114,15 @@ def retry_many(call: Call) -> Answer:
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        page = dead_letters.still_there(tx, dead_letters.find(tx, call.tenant.name, filter_))
+        walk = walked(filter_, moment)
+        page = dead_letters.still_there(tx, dead_letters.find(tx, call.tenant.name, walk))
         if filter_.ids and not page.letters:
             raise Refused(404, f"none of the {len(filter_.ids)} dead letters was found")
         made = [
             dead_letters.retry(tx, one, changed, call.settings.limits, moment) for one in in_asked_order(page, filter_)
         ]
         responses = [{"messageId": message_id(seq)} for seq in made if seq is not None]
-        return json_response(201, {"responses": responses, "cursor": ""} | _cursor(page))
+        return json_response(201, {"responses": responses, "cursor": walk_cursor(page, walk)})
 
     return call.desk.write_anyhow(job)
 

@@ -1,9 +1,13 @@
 """What calls about dead letters have in common, those of messages and those of runs."""
 
+from dataclasses import replace
+
 from ringback.broker.api.call import Call
 from ringback.broker.ids import parse_position, position
 from ringback.broker.operations.dead_letters import Page
+from ringback.broker.operations.selection import END_OF_WALK
 from ringback.broker.records import DeadLetter
+from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire.filters import Filter
@@ -40,6 +44,23 @@ def in_asked_order(page: Page, filter_: Filter) -> list[DeadLetter]:
         return page.letters
     rank = {text: number for number, text in enumerate(filter_.ids)}
     return sorted(page.letters, key=lambda letter: rank.get(position(letter.pos), len(rank)))
+
+
+def walked(filter_: Filter, moment: Moment) -> Filter:
+    """Return the filter of a page of a walk over all letters, in which each is done something about.
+
+    It ends where it began: what fails again meanwhile comes after its end, or the walk might have none.
+    """
+    cursor = filter_.cursor or ""
+    if END_OF_WALK in cursor:
+        return filter_
+    return replace(filter_, cursor=f"{cursor}{END_OF_WALK}{position(moment.new_id())}")
+
+
+def walk_cursor(page: Page, walk: Filter) -> str:
+    """Return where the next page of a walk begins, and where the walk ends; "" if there is none."""
+    cursor, (_, mark, end) = next_cursor(page), (walk.cursor or "").partition(END_OF_WALK)
+    return f"{cursor}{mark}{end}" if cursor else ""
 
 
 def next_cursor(page: Page) -> str:

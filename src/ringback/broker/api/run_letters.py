@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from ringback.broker.api import run_shapes
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.letters import changed_options, in_asked_order, known_letter, next_cursor, not_found
+from ringback.broker.api.letters import (
+    changed_options,
+    in_asked_order,
+    known_letter,
+    next_cursor,
+    not_found,
+    walk_cursor,
+    walked,
+)
 from ringback.broker.api.shapes import Shape
 from ringback.broker.operations import dead_letters
 from ringback.broker.operations.runs import again, letters
@@ -108,12 +116,13 @@ def rerun_failure_functions(call: Call) -> Answer:
     filter_ = replace(filter_, failure_states=(_FAILED,))
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, filter_))
+        walk = walked(filter_, moment)
+        page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, walk))
         if filter_.ids and not page.letters:
             raise Refused(404, f"none of the {len(filter_.ids)} dead letters was found")
         failed = [letter for letter in in_asked_order(page, filter_) if _function_failed(tx, letter)]
         runs = [again.rerun_failure_function(tx, letter, call.settings.limits, moment) for letter in failed]
-        return json_response(200, {"cursor": next_cursor(page), "workflowRuns": [_started(run) for run in runs]})
+        return json_response(200, {"cursor": walk_cursor(page, walk), "workflowRuns": [_started(run) for run in runs]})
 
     return call.desk.write_anyhow(job)
 
@@ -148,11 +157,12 @@ def _many(call: Call, begin: _Again) -> Answer:
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, filter_))
+        walk = walked(filter_, moment)
+        page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, walk))
         if filter_.ids and len(page.letters) < len(set(filter_.ids)):
             raise Refused(404, "some of the dead letters were not found")
         runs = [begin(tx, letter, changed, call.settings.limits, moment) for letter in in_asked_order(page, filter_)]
-        return json_response(200, {"cursor": next_cursor(page), "workflowRuns": [_started(run) for run in runs]})
+        return json_response(200, {"cursor": walk_cursor(page, walk), "workflowRuns": [_started(run) for run in runs]})
 
     return call.desk.write_anyhow(job)
 

@@ -7,6 +7,9 @@ from ringback.broker.stores.contract import Where
 from ringback.errors import Refused
 from ringback.wire.filters import Filter
 
+END_OF_WALK = "~"
+"""Stands in cursors of walks before the position that they do not go beyond; a list goes on with one, too."""
+
 
 def about_message(filter_: Filter) -> list[Where]:
     """Return the conditions on the message that a record is about."""
@@ -58,7 +61,13 @@ def beyond_cursor(filter_: Filter, *, descending: bool) -> list[Where]:
     """
     if filter_.cursor is None:
         return []
-    pos = parse_position(filter_.cursor)
+    after, mark, end = filter_.cursor.partition(END_OF_WALK)
+    where = [Where("pos", "<" if descending else ">", _position(after, filter_.cursor))] if after or not mark else []
+    return [*where, Where("pos", "<=", _position(end, filter_.cursor))] if mark else where
+
+
+def _position(text: str, cursor: str) -> int:
+    pos = parse_position(text)
     if pos is None:
-        raise Refused(400, f"invalid cursor {filter_.cursor[:64]!r}")
-    return [Where("pos", "<" if descending else ">", pos)]
+        raise Refused(400, f"invalid cursor {cursor[:64]!r}")
+    return pos
