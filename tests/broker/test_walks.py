@@ -3,7 +3,12 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from ringback.broker.changes import Changes
+from ringback.broker.ids import first_id_at
+from ringback.broker.records import DeadLetter
+from ringback.broker.stores.contract import Query, Transaction
 from ringback.wire.http import Outcome
 from support.inprocess import InProcess, answering
 from support.runs import BOTH, begin
@@ -32,6 +37,21 @@ async def test_messages_that_fail_again_are_retried_once_a_walk(ringed: InProces
     assert [len(page) for page in await walk(ringed, "/v2/dlq/retry", "responses")] == [2, 2, 1]
     assert len((await ringed.call("GET", "/v2/dlq")).json["messages"]) == 5
     assert len(ringed.sent) == 10
+
+
+async def test_what_a_broker_whose_clock_is_ahead_has_buried_is_retried_with_the_others(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    for _ in range(3):
+        await ringed.publish(URL, upstash_retries="0")
+    await ringed.broker.dispatcher.idle()
+
+    def from_elsewhere(tx: Transaction, _: object) -> None:
+        letter = tx.find(DeadLetter, Query(limit=1))[0]
+        tx.apply(Changes(put=[replace(letter, pos=first_id_at(ringed.at + 60_000))], drop=[letter]))
+
+    await ringed.broker.desk.write(from_elsewhere)
+    ringed.respond = answering(200)
+    assert sum(len(page) for page in await walk(ringed, "/v2/dlq/retry", "responses")) == 3
 
 
 @pytest.mark.parametrize("how", ["restart", "resume"])

@@ -114,7 +114,7 @@ def retry_many(call: Call) -> Answer:
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        walk = walked(filter_, moment)
+        walk = walked(filter_, tx)
         page = dead_letters.still_there(tx, dead_letters.find(tx, call.tenant.name, walk))
         if filter_.ids and not page.letters:
             raise Refused(404, f"none of the {len(filter_.ids)} dead letters was found")

@@ -7,8 +7,7 @@ from ringback.broker.ids import parse_position, position
 from ringback.broker.operations.dead_letters import Page
 from ringback.broker.operations.selection import END_OF_WALK
 from ringback.broker.records import DeadLetter
-from ringback.broker.rules.moment import Moment
-from ringback.broker.stores.contract import Transaction
+from ringback.broker.stores.contract import Query, Transaction
 from ringback.errors import Refused
 from ringback.wire.filters import Filter
 from ringback.wire.headers import read_options
@@ -46,15 +45,18 @@ def in_asked_order(page: Page, filter_: Filter) -> list[DeadLetter]:
     return sorted(page.letters, key=lambda letter: rank.get(position(letter.pos), len(rank)))
 
 
-def walked(filter_: Filter, moment: Moment) -> Filter:
+def walked(filter_: Filter, tx: Transaction) -> Filter:
     """Return the filter of a page of a walk over all letters, in which each is done something about.
 
-    It ends where it began: what fails again meanwhile comes after its end, or the walk might have none.
+    It goes as far as the newest one there is when it begins, also if that was made by a broker whose clock is ahead: what fails
+    again meanwhile comes after its end, or the walk might have none.
     """
     cursor = filter_.cursor or ""
     if END_OF_WALK in cursor:
         return filter_
-    return replace(filter_, cursor=f"{cursor}{END_OF_WALK}{position(moment.new_id())}")
+    newest = tx.find(DeadLetter, Query(order=("pos",), descending=True, limit=1))
+    end = newest[0].pos if newest else 0
+    return replace(filter_, cursor=f"{cursor}{END_OF_WALK}{position(end)}")
 
 
 def walk_cursor(page: Page, walk: Filter) -> str:

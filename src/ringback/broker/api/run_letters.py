@@ -116,7 +116,7 @@ def rerun_failure_functions(call: Call) -> Answer:
     filter_ = replace(filter_, failure_states=(_FAILED,))
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        walk = walked(filter_, moment)
+        walk = walked(filter_, tx)
         page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, walk))
         if filter_.ids and not page.letters:
             raise Refused(404, f"none of the {len(filter_.ids)} dead letters was found")
@@ -157,7 +157,7 @@ def _many(call: Call, begin: _Again) -> Answer:
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        walk = walked(filter_, moment)
+        walk = walked(filter_, tx)
         page = dead_letters.still_there(tx, letters.find(tx, call.tenant.name, walk))
         if filter_.ids and len(page.letters) < len(set(filter_.ids)):
             raise Refused(404, "some of the dead letters were not found")
