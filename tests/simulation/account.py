@@ -11,6 +11,7 @@ from ringback.broker.stores.memory import Rows
 from ringback.broker.stores.rows import CODECS, TABLES
 from simulation.attic import Attic
 from simulation.ends import Ends
+from simulation.failures import Failures
 from simulation.graves import Graves
 from simulation.known import Known
 from simulation.once import Once
@@ -54,6 +55,7 @@ class Account:
             Together(self.rows, known, seen, self.graves.again),
             Attic(self.rows, limits, seen),
             Ends(self.rows, known, seen),
+            Failures(self.rows, known, seen),
             Once(limits),
         )
         self.ended: dict[int, str] = {}

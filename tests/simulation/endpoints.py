@@ -49,15 +49,17 @@ class Endpoints:
             world.accuse(broken)
             return Outcome(500)
         try:
-            outcome = await self._answer(outbound)
+            outcome = await self._answer(sent.seq, outbound)
             if not node.broker.dispatcher.holds(sent.seq):
                 world.accuse(Broken(f"the broker of {sent.seq:x} has forgotten that it attempts it"))
             return outcome
         finally:
             world.witness.finish(sent)
 
-    async def _answer(self, outbound: Outbound) -> Outcome:
+    async def _answer(self, seq: int, outbound: Outbound) -> Outcome:
         world, chance = self._world, self._world.chance
+        if world.account.message(seq).kind == "failure":
+            return await world.functions.answer(seq, outbound)
         roll = chance.random() if not world.calm else 0.5
         if roll < 0.15:
             seconds = chance.choice((3, 6, 9, TIMEOUT_S - 1, TIMEOUT_S + 1))

@@ -46,8 +46,8 @@ class Ends(Book):
             self._seen["a bulk cancel was finished"] += 1
 
     def close(self) -> None:
-        hold(self._failed == self._letters, "dead letters and failures do not belong together")
-        for seq in self._failed:
+        hold(+self._failed == self._letters, "dead letters and failures do not belong together")
+        for seq in +self._failed:
             message = self._rows[Message][seq,]
             assert isinstance(message, Message)
             hold(not message.failure_callback or seq in self._told, f"{seq:x} has failed and nobody is told")
@@ -61,13 +61,18 @@ class Ends(Book):
     def _happened(self, event: Event) -> None:
         seq = event.message
         if event.state == "FAILED":
-            self._failed[seq] += 1
+            self._failed[seq] += not self._is_report(seq)
         elif event.state == "CANCEL_REQUESTED":
             hold(seq not in self._asked, f"{seq:x} is to be canceled twice")
             self._asked.add(seq)
             self._requested += 1
         elif event.state == "CANCELED":
             hold(self._is_wanted(seq), f"{seq:x} was canceled and nobody has asked for it")
+
+    def _is_report(self, seq: int) -> bool:
+        """Whether a message calls the failure function of a run, whose dead letter is that of the run."""
+        message = self._rows[Message].get((seq,))
+        return isinstance(message, Message) and message.kind == "failure"
 
     def _is_wanted(self, seq: int) -> bool:
         message, known = self._rows[Message].get((seq,)), self._known

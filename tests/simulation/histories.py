@@ -116,6 +116,7 @@ async def _live(world: World) -> None:
             await getattr(world, act)(number)
         else:
             world.ask(getattr(world, act)(number))
+        world.functions.look_after()
         await asyncio.sleep(world.chance.choice((0.0, 0.005, 0.05, 0.5, 3.0)))
     world.calm = True
     await rest(world, users, owners)

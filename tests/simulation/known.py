@@ -31,6 +31,9 @@ class Known:
             or that were to be deleted; and labels, where all with one were.
         labelled: ids of runs with the label.
         given_up: ids of runs to which their endpoint has said that trying again is useless.
+        functions_again, functions_given_up: numbers of runs whose failure function was to be called again, or given up.
+        without_function: messages that were to call a failure function where there is none, by what they were told.
+        useless: messages that were to call a failure function and were told that trying again is useless.
         once: what was acknowledged as new, by deduplication id.
     """
 
@@ -49,4 +52,8 @@ class Known:
     letters_deleted: set[int | str] = field(default_factory=set)
     labelled: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
+    functions_again: set[int] = field(default_factory=set)
+    functions_given_up: set[int] = field(default_factory=set)
+    without_function: set[int] = field(default_factory=set)
+    useless: set[int] = field(default_factory=set)
     once: dict[str, list[Once]] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from ringback.broker.records import Delivery, Entry, Lane, Message, Record, Run, Schedule, Waiter
 from ringback.broker.stores.memory import Rows
+from simulation import functions
 from simulation.endpoints import STEPS
 from simulation.verdict import hold
 from simulation.world import World
@@ -87,3 +88,4 @@ def at_rest(world: World) -> None:
             or (state == "RUN_CANCELED" and known.runs_are_canceled and run in known.labelled)
         )
         hold(is_as_wanted, f"{run} was acknowledged and is {state}")
+    functions.at_rest(world)

@@ -107,6 +107,7 @@ class Users:
         if world.chance.random() < 0.3:
             run, more = f"{run}_{LABEL}", more | {"Upstash-Label": LABEL}
             world.known.labelled.add(run)
+        more |= world.functions.asked_for()
         if await submit(node, run, more, world.new_body("payload").decode()):
             world.known.runs.append(run)
             world.tell(f"run {run} is acknowledged")

@@ -17,6 +17,7 @@ from simulation.account import Account
 from simulation.book import SKEW_MS
 from simulation.disk import Disk
 from simulation.endpoints import Endpoints
+from simulation.functions import Functions
 from simulation.known import Known
 from simulation.node import Node
 from simulation.verdict import Broken
@@ -64,6 +65,7 @@ class World:
         self.account = Account(self.seen, self.known, self.limits)
         self.witness = Witness(self.account)
         self.endpoints = Endpoints(self)
+        self.functions = Functions(self, seed, without=1.0 if disk else 0.3)
         self.disk: Disk | Database = disk(self.seen) if disk else Disk(random.Random(seed + 1), self.seen)
         self._skew_ms = skew_ms
         self.disk.on_durable = self._durable
