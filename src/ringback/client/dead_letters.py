@@ -43,6 +43,8 @@ def rerun_failure_function(dlq_id: str) -> Call[str]:
 
 def _again(what: str, dlq_ids: tuple[str, ...], options: RunOptions) -> Call[list[str]]:
     headers: Headers = retry_headers(options)
+    if options.retries is not None:  # also where it is the default: the run may have had others
+        headers["Upstash-Retries"] = str(options.retries)
     return Call("POST", f"{_PATH}/{what}", _run_ids, _query(dlq_ids), headers, repeatable=False)
 
 

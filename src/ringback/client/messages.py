@@ -9,6 +9,8 @@ from ringback.client.options import Headers, RunOptions, retry_headers, start_he
 FEATURES = "LazyFetch,InitialBody,WF_DetectTrigger,WF_TriggerOnConfig"
 PROTOCOL_VERSION = "1"
 
+_POST = {"Upstash-Method": "POST"}
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -48,7 +50,6 @@ class RunRef:
 def run_headers(run: RunRef, *, init: bool = False) -> Headers:
     """Return the bookkeeping headers that every message of a run carries (protocol workflow 2)."""
     headers = {
-        "Upstash-Method": "POST",
         "Content-Type": "application/json",
         "Upstash-Workflow-Init": "true" if init else "false",
         "Upstash-Workflow-RunId": run.id,
@@ -69,7 +70,7 @@ def start(run: RunRef, body: str | None, options: RunOptions) -> Item:
     Raises:
         ValueError: an option cannot be said on the wire.
     """
-    headers = run_headers(run, init=True) | start_headers(options) | _failure_headers(run, options)
+    headers = _POST | run_headers(run, init=True) | start_headers(options) | _failure_headers(run, options)
     given = {name.lower(): value for name, value in (options.headers or {}).items()}
     headers["Content-Type"] = given.get("content-type", "application/json")
     return Item(run.url, headers, body)
@@ -84,7 +85,7 @@ def result(run: RunRef, body: str, *, delay: str | None = None, not_before: int 
         delay: for a sleep: how long, such as "10s".
         not_before: for a sleep: until when, in seconds since the epoch.
     """
-    headers = run_headers(run)
+    headers = _POST | run_headers(run)
     if delay is not None:
         headers["Upstash-Delay"] = delay
     if not_before is not None:

@@ -16,7 +16,7 @@ from ringback.client.messages import ThirdParty
 from ringback.client.options import RunOptions
 from ringback.client.transport import AsyncTransport
 from ringback.errors import Refused
-from ringback.wire.steps import StepType, dump
+from ringback.wire.steps import StepType, dump, load
 from ringback.workflow import steps
 from ringback.workflow.api import Api
 from ringback.workflow.executing import StepCall
@@ -207,8 +207,10 @@ class Context(Generic[PayloadT]):
         """
 
         async def send() -> dict[str, Any]:
-            woken = await self._transport.send(notify(event_id, _text(data), workflow_run_id))
-            return {"out": dump({"eventId": event_id, "eventData": _text(data), "notifyResponse": woken})}
+            text = _text(data)
+            told = {} if text is None else {"eventData": text if isinstance(data, str | bytes) else load(text)}
+            woken = await self._transport.send(notify(event_id, text, workflow_run_id))
+            return {"out": dump({"eventId": event_id, **told, "notifyResponse": woken})}
 
         asked = steps.Run(name=name, type=StepType.NOTIFY, read=steps.read_notified, function=send)
         return PendingStep(asked, self.pending_steps)

@@ -1,7 +1,7 @@
 """Reading a request: which kind of delivery it is and what its headers tell of the run (protocol workflow 1.7, 1.9)."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -101,6 +101,12 @@ def visible_headers(lines: Headers) -> httpx.Headers:
     )
 
 
+def grouped_headers(grouped: Mapping[str, Sequence[str]]) -> httpx.Headers:
+    """Return headers that were told as JSON, name to values; a value may hold any characters, such as a step's name."""
+    lines = ((name, value) for name, values in grouped.items() for value in values)
+    return httpx.Headers([(name.encode(errors="replace"), value.encode(errors="replace")) for name, value in lines])
+
+
 def forwarded(headers: httpx.Headers) -> dict[str, str]:
     """Return what a start passes on to the later deliveries of its run: nothing of the broker's or of transport."""
     return {
@@ -113,7 +119,7 @@ def forwarded(headers: httpx.Headers) -> dict[str, str]:
 def _kind(told: Mapping[str, str]) -> Kind:
     if "upstash-workflow-unknown-sdk" in told:
         return Kind.START
-    if "upstash-workflow-failure-callback" in told:
+    if "upstash-workflow-failure-callback" in told or told.get("upstash-workflow-is-failure") == "true":
         return Kind.FAILURE
     if "upstash-workflow-callback" in told:
         return Kind.CALLBACK

@@ -111,4 +111,5 @@ def call_result(run: RunRef, step_id: int, name: str, concurrent: int, callback:
     if not 200 <= status < 300 and most and callback.get("retried") != most:
         return None
     out = dump({"status": status, "body": callback["text"], "header": callback.get("header") or {}})
-    return complete(run, Step(step_id, name, StepType.CALL, out, concurrent))
+    item = result(run, dump(step_json(Step(step_id, name, StepType.CALL, out, concurrent))))
+    return Effect(partial(calls.publish, item), {"submit": [item.json()]})

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
+from ringback.workflow.delivery import grouped_headers
 from ringback.workflow.facts import Facts
 
 PayloadT = TypeVar("PayloadT")
@@ -60,7 +61,7 @@ def read_failure(body: bytes) -> dict[str, Any]:
         "error": str(said.get("error", "")),
         "message": str(said["message"]) if "message" in said else text,
         "stack": str(said.get("stack", "")),
-        "headers": httpx.Headers([(name, item) for name, items in headers.items() for item in items]),
+        "headers": grouped_headers(headers),
         "dlq_id": str(value.get("dlqId", "")),
     }
 

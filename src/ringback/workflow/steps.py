@@ -13,6 +13,7 @@ from ringback.client.durations import Duration
 from ringback.client.messages import ThirdParty
 from ringback.client.options import FlowControl, RunOptions
 from ringback.wire.steps import Step, StepType, load
+from ringback.workflow.delivery import grouped_headers
 from ringback.workflow.errors import StepFailed
 from ringback.workflow.replay import Wish
 from ringback.workflow.values import decode
@@ -84,10 +85,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What a notification did: `waiters` lists the runs it woke."""
+    """What a notification did: `waiters` lists the runs it woke, `data` is what they were told."""
 
     event_id: str
     waiters: list[dict[str, Any]]
+    data: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +185,6 @@ class ThirdPartyCall(Asked[T]):
 
     request: ThirdParty
 
-    def more(self) -> dict[str, Any]:
-        """Return what the log shows of the request."""
-        request = self.request
-        return {"callUrl": request.url, "callMethod": request.method, "callHeaders": dict(request.headers)}
-
 
 @dataclass(slots=True, kw_only=True)
 class Wait(Asked[T]):
@@ -241,7 +238,7 @@ def lenient(text: str) -> Any:
 def read_response(step: Step) -> Response:
     """Read the result of a third-party call: its body holds one character per byte (protocol workflow 2.5)."""
     out = load(step.out or "{}")
-    headers = httpx.Headers([(name, value) for name, values in out.get("header", {}).items() for value in values])
+    headers = grouped_headers(out.get("header") or {})
     body = out.get("body") or ""
     if isinstance(body, str):
         with suppress(UnicodeError):  # already decoded by another SDK, or binary: then one character per byte
@@ -261,7 +258,10 @@ def read_event(step: Step) -> Event:
 def read_notified(step: Step) -> Notified:
     """Read what a notification did."""
     out = load(step.out or "{}")
-    return Notified(out.get("eventId", ""), out.get("notifyResponse") or [])
+    data = out.get("eventData")
+    return Notified(
+        out.get("eventId", ""), out.get("notifyResponse") or [], lenient(data) if isinstance(data, str) else data
+    )
 
 
 def read_invoked(annotation: object, step: Step) -> Invoked[Any]:
@@ -285,6 +285,6 @@ def read_webhook_call(step: Step) -> WebhookCall:
     if step.more.get("waitTimeout") or not step.out:
         return WebhookCall(timed_out=True)
     came = json.loads(b64decode(step.out))
-    headers = httpx.Headers([(name, value) for name, values in came.get("header", {}).items() for value in values])
+    headers = grouped_headers(came.get("header") or {})
     url = f"{came.get('proto', 'https')}://{came.get('host', '')}{came.get('url', '')}"
     return WebhookCall(WebhookRequest(came.get("method", "POST"), url, headers, b64decode(came.get("body") or "")))
