@@ -22,6 +22,7 @@ from ringback.workflow import (
 )
 from ringback.workflow.definition import as_workflow
 from ringback.workflow.endpoint import Endpoint
+from ringback.workflow.middleware import Logging
 from support.scripted_broker import Entry, ScriptedBroker
 from workflow.one import URL, run_one, serve_one
 
@@ -517,6 +518,32 @@ async def test_middlewares_are_told_and_their_errors_harm_nothing() -> None:
     run = await run_one(one_step, middlewares=[Told()])
     assert run.state == "RUN_SUCCESS"
     assert told == ["started", ("before", "only"), ("after", "only", "done"), ("completed", "done")]
+
+
+async def test_middlewares_are_told_of_each_member_of_a_group_once() -> None:
+    told: list[Any] = []
+
+    class Told(Middleware):
+        def after_execution(self, context: Context[Any], step: str, result: Any) -> None:
+            told.append((step, result))
+
+    async def three(context: Context[None]) -> None:
+        await context.parallel(*(context.run(name, str.upper, name) for name in "abc"))
+
+    run = await run_one(three, middlewares=[Told()])
+    assert run.state == "RUN_SUCCESS"
+    assert sorted(told) == [("a", "A"), ("b", "B"), ("c", "C")]
+
+
+async def test_what_happens_can_be_logged_without_payloads_and_results(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ringback.workflow")
+    await run_one(one_step, {"card": "4111"}, middlewares=[Logging()])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"wfr_test started at {URL}",
+        "wfr_test executes step 'only', try 1",
+        "wfr_test has the result of step 'only'",
+        "wfr_test returned",
+    ]
 
 
 async def test_middlewares_hear_of_failures() -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ringback.wire.steps import Step
-from ringback.workflow.errors import StepFailed
+from ringback.workflow.errors import NotSerializable, StepFailed
 from ringback.workflow.journal import Journal
 from ringback.workflow.pending import PendingSteps
 from ringback.workflow.replay import Discard, Execute, Plan, Replayed, Skipped, replay
@@ -100,6 +101,7 @@ async def _purpose(
             case Plan(first):
                 return Announce(asked, first)
             case Discard():
+                await _tell_of_member(asked, steps.number, journal.last, arrived)
                 return verdict
     return _ended(steps, code)
 
@@ -110,6 +112,18 @@ def _ended(steps: PendingSteps, code: "asyncio.Task[Any]") -> Purpose:
     result = code.result()
     steps.check_all_awaited()
     return Finish(result)
+
+
+async def _tell_of_member(
+    asked: Sequence[Asked[Any]],
+    first: int,
+    last: Step | None,
+    arrived: Callable[[str, Any], Awaitable[None]],
+) -> None:
+    """Tell of the result that brought this delivery, though its group is not complete and the code gets it later."""
+    if last is not None and first <= last.id < first + len(asked):
+        with suppress(StepFailed, NotSerializable):  # the code will meet it
+            await arrived(last.name, asked[last.id - first].read(last))
 
 
 async def _hand_over(

@@ -30,6 +30,44 @@ class Middleware:
         """A delivery failed; the broker decides whether there is another try."""
 
 
+class Logging(Middleware):
+    """Logs each of these happenings: `serve(app, path, workflow, middlewares=[Logging()])`.
+
+    Args:
+        to: where to; `ringback.workflow` unless given, which tells of failures anyway.
+        level: of what goes well.
+    """
+
+    def __init__(self, to: logging.Logger = logger, level: int = logging.INFO) -> None:
+        self._logger = to
+        self._level = level
+
+    def run_started(self, context: "Context[Any]") -> None:
+        """See `Middleware`."""
+        self._tell("%s started at %s", context, context.url)
+
+    def before_execution(self, context: "Context[Any]", step: str) -> None:
+        """See `Middleware`."""
+        self._tell("%s executes step %r, try %d", context, step, context.attempt + 1)
+
+    def after_execution(self, context: "Context[Any]", step: str, result: Any) -> None:  # noqa: ARG002 - may be secret
+        """See `Middleware`."""
+        self._tell("%s has the result of step %r", context, step)
+
+    def run_completed(self, context: "Context[Any]", result: Any) -> None:  # noqa: ARG002 - may be secret
+        """See `Middleware`."""
+        self._tell("%s returned", context)
+
+    def failed(self, run_id: str, error: BaseException) -> None:
+        """See `Middleware`."""
+        if self._logger is not logger:
+            self._logger.warning("%s failed: %s: %s", run_id or "a delivery", type(error).__name__, error)
+
+    def _tell(self, text: str, context: "Context[Any]", *args: object) -> None:
+        run = context.workflow_run_id
+        self._logger.log(self._level, text, run, *args, extra={"run": run})
+
+
 class Middlewares:
     """Tells all of them."""
 
