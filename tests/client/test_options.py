@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from ringback.client import FlowControl, RunFilter, RunOptions
 from ringback.client.durations import seconds, unix_seconds, wire_duration
+from ringback.client.filters import run_query
 from ringback.client.messages import RunRef, start
-from ringback.client.runs import cancel, cancel_where, filter_query, trigger_many
+from ringback.client.runs import cancel, cancel_where, trigger_many
 
 RUN = RunRef("wfr_1", "https://shop.test/wf")
 
@@ -113,7 +114,7 @@ def test_canceling_everything_takes_more_than_an_empty_wish() -> None:
 
 def test_a_filter_is_a_query() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    query = filter_query(RunFilter(workflow_url="https://a", labels=("x", "y"), from_date=moment))
+    query = run_query(RunFilter(workflow_url="https://a", labels=("x", "y"), from_date=moment))
     assert query == (
         ("workflowUrl", "https://a"),
         ("workflowUrlExactMatch", "true"),
@@ -121,6 +122,6 @@ def test_a_filter_is_a_query() -> None:
         ("label", "x"),
         ("label", "y"),
     )
-    assert filter_query(RunFilter(workflow_url_starting_with="https://a")) == (("workflowUrl", "https://a"),)
+    assert run_query(RunFilter(workflow_url_starting_with="https://a")) == (("workflowUrl", "https://a"),)
     with pytest.raises(ValueError, match="not both"):
-        filter_query(RunFilter(workflow_url="a", workflow_url_starting_with="b"))
+        run_query(RunFilter(workflow_url="a", workflow_url_starting_with="b"))

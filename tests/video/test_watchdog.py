@@ -125,9 +125,9 @@ def test_a_run_that_failed_with_nobody_to_end_its_job_is_resumed_and_pays_once(
 
 
 def _of(job_id: str) -> Any:
-    from ringback.client import RunFilter
+    from ringback.client import DeadLetterFilter
 
-    return RunFilter(labels=(f"job-{job_id}",))
+    return DeadLetterFilter(labels=(f"job-{job_id}",))
 
 
 def test_a_run_that_is_gone_is_begun_again_and_finds_what_was_ordered(

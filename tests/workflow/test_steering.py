@@ -15,6 +15,7 @@ from ringback.client import (
     AsyncTransport,
     AsyncWorkflowClient,
     Broker,
+    DeadLetterFilter,
     LogFilter,
     RunFilter,
     RunOptions,
@@ -216,6 +217,24 @@ async def test_a_failed_run_can_be_run_again_from_the_start_or_forgotten(app: st
     (letter,) = [one for one in letters.items if one["workflowRunId"] == again]
     assert await client.delete_dead_letters(letter["dlqId"]) == 1
     await until(lambda: told(2))
+
+
+async def test_failed_runs_are_brought_back_and_forgotten_by_a_filter(app: str, client: AsyncWorkflowClient) -> None:
+    options = RunOptions(labels=("by-filter",))
+    runs = await client.trigger_many([Start(f"{app}/fails_once", options=options) for _ in range(2)])
+    for run in runs:
+        await ended(client, run.workflow_run_id)
+    mine = DeadLetterFilter(labels="by-filter", workflow_url=f"{app}/fails_once")
+    assert len((await client.dead_letters(mine)).items) == 2
+    part = await client.resume_where(mine, options=RunOptions(retries=0))
+    assert part.count == 2
+    for made in part.items:
+        assert (await ended(client, made["workflowRunId"]))["workflowState"] == "RUN_FAILED"
+    again = await client.restart_where(mine, count=1)
+    assert again.count == 1
+    await ended(client, again.items[0]["workflowRunId"])
+    assert (await client.delete_dead_letters_where(mine)).count == 2
+    assert (await client.dead_letters(mine)).items == []
 
 
 async def test_the_blocking_client_does_the_same(app: str, real_broker: Broker, client: AsyncWorkflowClient) -> None:

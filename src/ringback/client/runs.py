@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from ringback.client.calls import Call, array, batch, record
+from ringback.client.calls import Call, Query, array, batch, record
+from ringback.client.filters import LogFilter, RunFilter, log_query, run_query
 from ringback.client.ids import run_id as new_run_id
 from ringback.client.messages import RunRef, start
 from ringback.client.options import RunOptions
@@ -40,26 +40,6 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Which runs are meant; every field that is given must fit.
-
-    Attributes:
-        workflow_url, workflow_url_starting_with: where they are served; one of the two.
-        labels: they have at least one of these.
-        from_date, to_date: when they were created.
-        caller_ip, flow_control_key: who started them, under which key they are delivered.
-    """
-
-    workflow_url: str | None = None
-    workflow_url_starting_with: str | None = None
-    labels: Sequence[str] = ()
-    from_date: datetime | None = None
-    to_date: datetime | None = None
-    caller_ip: str | None = None
-    flow_control_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """A part of a long list.
 
@@ -70,23 +50,6 @@ class Page:
 
     items: list[dict[str, Any]]
     cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogFilter:
-    """Which runs a log shows; every field that is given must fit.
-
-    Attributes:
-        workflow_run_id, workflow_url, labels, from_date, to_date: of the runs.
-        state: `RUN_STARTED`, `RUN_SUCCESS`, `RUN_FAILED` or `RUN_CANCELED`.
-    """
-
-    workflow_run_id: str | None = None
-    workflow_url: str | None = None
-    state: str | None = None
-    labels: Sequence[str] = ()
-    from_date: datetime | None = None
-    to_date: datetime | None = None
 
 
 def trigger(
@@ -144,7 +107,7 @@ def cancel_where(runs: RunFilter, *, count: int = 100) -> Call[int]:
     Raises:
         ValueError: the filter is empty; `cancel_all()` cancels all runs.
     """
-    query = filter_query(runs)
+    query = run_query(runs)
     if not query:
         raise ValueError("the filter is empty; to cancel all runs, call cancel_all()")
     return _cancel((*query, ("count", str(count))))
@@ -157,20 +120,11 @@ def cancel_all(*, count: int = 100) -> Call[int]:
 
 def logs(only: LogFilter | None = None, *, cursor: str | None = None, count: int | None = None) -> Call[Page]:
     """List runs with their steps, newest first; ten at most on a page."""
-    only = only or LogFilter()
-    query = [
-        ("groupBy", "workflowRunId"),
-        *_given(
-            workflowRunId=only.workflow_run_id,
-            workflowUrl=only.workflow_url,
-            state=only.state,
-            fromDate=_ms(only.from_date),
-            toDate=_ms(only.to_date),
-            cursor=cursor,
-            count=None if count is None else str(count),
-        ),
-        *(("label", label) for label in only.labels),
-    ]
+    query = [("groupBy", "workflowRunId"), *log_query(only or LogFilter())]
+    if cursor is not None:
+        query.append(("cursor", cursor))
+    if count is not None:
+        query.append(("count", str(count)))
     return Call("GET", "/v2/workflows/events", lambda answer: page(answer, "runs"), tuple(query))
 
 
@@ -180,42 +134,8 @@ def page(answer: bytes, name: str) -> Page:
     return Page(array(dump(value.get(name, [])).encode()), value.get("cursor") or None)
 
 
-def filter_query(runs: RunFilter) -> tuple[tuple[str, str], ...]:
-    """Return a filter as query parameters.
-
-    Raises:
-        ValueError: two fields exclude each other.
-    """
-    if runs.workflow_url and runs.workflow_url_starting_with:
-        raise ValueError("give workflow_url or workflow_url_starting_with, not both")
-    exact = "true" if runs.workflow_url else None
-    return (
-        *_given(
-            workflowUrl=runs.workflow_url or runs.workflow_url_starting_with,
-            workflowUrlExactMatch=exact,
-            fromDate=_ms(runs.from_date),
-            toDate=_ms(runs.to_date),
-            callerIp=runs.caller_ip,
-            flowControlKey=runs.flow_control_key,
-        ),
-        *(("label", label) for label in runs.labels),
-    )
-
-
-def _cancel(query: tuple[tuple[str, str], ...]) -> Call[int]:
+def _cancel(query: Query) -> Call[int]:
     return Call("DELETE", "/v2/workflows/runs", lambda answer: int(record(answer).get("cancelled", 0)), query)
-
-
-def _given(**parameters: str | None) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in parameters.items() if value is not None]
-
-
-def _ms(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment.isoformat()} needs a time zone")
-    return str(round(moment.timestamp() * 1000))
 
 
 def _text(body: object) -> str | None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from ringback.client.calls import entries as fetch_entries
 from ringback.client.client import AsyncWorkflowClient
+from ringback.client.filters import LogFilter
 from ringback.client.messages import RunRef
-from ringback.client.runs import LogFilter
 from ringback.errors import Refused
 from ringback.wire.steps import Entry
 from ringback.workflow.definition import Workflow, WorkflowFunction, as_workflow

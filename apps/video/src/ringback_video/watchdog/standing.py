@@ -7,7 +7,7 @@ from typing import Any, Literal
 from qstash import QStash
 from qstash.errors import QStashError
 
-from ringback.client import LogFilter, RunFilter, WorkflowClient
+from ringback.client import DeadLetterFilter, LogFilter, WorkflowClient
 from ringback.errors import Refused
 from ringback_video.publishing import label_of
 
@@ -60,7 +60,7 @@ def standing_of(client: WorkflowClient, queue: QStash, job_id: str, message_id: 
         kind, text = _why(client, run_id)
         return Standing("going", text, kind, run_id)
     if state == "RUN_FAILED":
-        letters = client.dead_letters(RunFilter(labels=(label,))).items
+        letters = client.dead_letters(DeadLetterFilter(labels=(label,))).items
         for letter in letters:
             if letter["workflowRunId"] == run_id:
                 return _failed(letter)
