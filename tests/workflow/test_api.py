@@ -21,7 +21,7 @@ async def test_each_provider_is_asked_as_its_reference_says() -> None:
         answers = [
             await api.openai.chat("a", token="t1", body=body, organization="org"),
             await api.openai.chat("b", token="t2", body=body, base_url="https://other.test/"),
-            await api.anthropic.messages("c", token="t3", body=body, retries=2),
+            await api.anthropic.messages("c", token="t3", body=body, retries=2, headers={"Anthropic-Beta": "b"}),
             await api.resend.send("d", token="t4", body={"to": ["x"]}),
             await api.resend.send_batch("e", token="t5", mails=[{"to": ["x"]}]),
         ]
@@ -42,7 +42,7 @@ async def test_each_provider_is_asked_as_its_reference_says() -> None:
         ("https://other.test/v1/chat/completions", {"authorization": "Bearer t2"}, '{"model":"m"}'),
         (
             "https://api.anthropic.com/v1/messages",
-            {"x-api-key": "t3", "anthropic-version": "2023-06-01"},
+            {"x-api-key": "t3", "anthropic-version": "2023-06-01", "anthropic-beta": "b"},
             '{"model":"m"}',
         ),
         ("https://api.resend.com/emails", {"authorization": "Bearer t4"}, '{"to":["x"]}'),

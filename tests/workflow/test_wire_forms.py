@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from ringback.client.messages import RunRef
-from ringback.wire.steps import StepType
+from ringback.wire.steps import Step, StepType
 from ringback.workflow import Context, Failure
 from ringback.workflow.effects import call_result, start_step
 from ringback.workflow.facts import Facts
-from ringback.workflow.steps import Wait, read_event
+from ringback.workflow.steps import Wait, read_event, read_response
 from support.scripted_broker import ScriptedBroker
 from workflow.one import URL, run_one, serve_one
 
@@ -128,3 +128,13 @@ async def test_a_failure_is_known_by_either_of_its_marks() -> None:
     response = await broker.post(URL, body, upstash_workflow_is_failure="true", upstash_workflow_runid="wfr_1")
     assert json.loads(response.body) == {"result": "no"}
     assert broker.runs == {}
+
+
+async def test_a_call_keeps_the_bytes_of_what_is_no_text() -> None:
+    image = bytes(range(256))
+    out = json.dumps({"status": 200, "body": image.decode("latin-1"), "header": {}})
+    answer = read_response(Step(1, "get", StepType.CALL, out, 1))
+    assert (answer.content, answer.body) == (image, image.decode("latin-1"))
+    text = json.dumps({"status": 200, "body": '{"a":"ü"}'.encode().decode("latin-1"), "header": {}})
+    answer = read_response(Step(1, "get", StepType.CALL, text, 1))
+    assert (answer.content, answer.body) == ('{"a":"ü"}'.encode(), {"a": "ü"})

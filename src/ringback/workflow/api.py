@@ -45,6 +45,7 @@ class OpenAI:
         body: Mapping[str, Any],
         base_url: str = "https://api.openai.com",
         organization: str | None = None,
+        headers: Mapping[str, str] | None = None,
         **how: Unpack[CallOptions],
     ) -> PendingStep[Response]:
         """Ask for a chat completion.
@@ -52,11 +53,10 @@ class OpenAI:
         >>> answer = await context.api.openai.chat("ask", token=token, body={"model": "gpt-4.1", "messages": [...]})
         >>> answer.body["choices"][0]["message"]["content"]
         """
-        headers = {"authorization": f"Bearer {token}"}
-        if organization is not None:
-            headers["OpenAI-Organization"] = organization
+        known = {} if organization is None else {"OpenAI-Organization": organization}
         url = f"{base_url.rstrip('/')}/v1/chat/completions"
-        return self._call(name, url=url, method="POST", body=dict(body), headers=headers, **how)
+        asked = _bearer(token, known | dict(headers or {}))
+        return self._call(name, url=url, method="POST", body=dict(body), headers=asked, **how)
 
 
 class Anthropic:
@@ -66,16 +66,22 @@ class Anthropic:
         self._call = call
 
     def messages(
-        self, name: str, *, token: str, body: Mapping[str, Any], **how: Unpack[CallOptions]
+        self,
+        name: str,
+        *,
+        token: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        **how: Unpack[CallOptions],
     ) -> PendingStep[Response]:
         """Ask for a message.
 
         >>> answer = await context.api.anthropic.messages("ask", token=token, body={"model": model, "messages": [...]})
         >>> answer.body["content"][0]["text"]
         """
-        headers = {"x-api-key": token, "anthropic-version": "2023-06-01"}
+        known = {"x-api-key": token, "anthropic-version": "2023-06-01"}
         url = "https://api.anthropic.com/v1/messages"
-        return self._call(name, url=url, method="POST", body=dict(body), headers=headers, **how)
+        return self._call(name, url=url, method="POST", body=dict(body), headers=known | dict(headers or {}), **how)
 
 
 class Resend:
@@ -85,20 +91,37 @@ class Resend:
         self._call = call
 
     def send(
-        self, name: str, *, token: str, body: Mapping[str, Any], **how: Unpack[CallOptions]
+        self,
+        name: str,
+        *,
+        token: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        **how: Unpack[CallOptions],
     ) -> PendingStep[Response]:
         """Send one mail.
 
         >>> await context.api.resend.send("mail", token=token, body={"from": "a@b.c", "to": ["d@e.f"], "subject": "Hi"})
         """
-        return self._post(name, "emails", token, dict(body), how)
+        return self._post(name, "emails", dict(body), _bearer(token, headers), how)
 
     def send_batch(
-        self, name: str, *, token: str, mails: list[Mapping[str, Any]], **how: Unpack[CallOptions]
+        self,
+        name: str,
+        *,
+        token: str,
+        mails: list[Mapping[str, Any]],
+        headers: Mapping[str, str] | None = None,
+        **how: Unpack[CallOptions],
     ) -> PendingStep[Response]:
         """Send many mails at once."""
-        return self._post(name, "emails/batch", token, [dict(mail) for mail in mails], how)
+        return self._post(name, "emails/batch", [dict(mail) for mail in mails], _bearer(token, headers), how)
 
-    def _post(self, name: str, path: str, token: str, body: object, how: CallOptions) -> PendingStep[Response]:
-        headers = {"authorization": f"Bearer {token}"}
+    def _post(
+        self, name: str, path: str, body: object, headers: Mapping[str, str], how: CallOptions
+    ) -> PendingStep[Response]:
         return self._call(name, url=f"https://api.resend.com/{path}", method="POST", body=body, headers=headers, **how)
+
+
+def _bearer(token: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}", **(headers or {})}

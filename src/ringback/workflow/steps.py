@@ -4,7 +4,7 @@ import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypedDict, TypeVar
 
 import httpx
@@ -68,11 +68,13 @@ class Response:
         status: HTTP status; other than 2xx is an answer too, and is not raised.
         body: parsed JSON if it is JSON, otherwise text.
         headers: case-insensitive.
+        content: the body's bytes as they came, for images and the like.
     """
 
     status: int
     body: Any
     headers: httpx.Headers
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +241,13 @@ def read_response(step: Step) -> Response:
     """Read the result of a third-party call: its body holds one character per byte (protocol workflow 2.5)."""
     out = load(step.out or "{}")
     headers = grouped_headers(out.get("header") or {})
-    body = out.get("body") or ""
+    body, content = out.get("body") or "", b""
     if isinstance(body, str):
         with suppress(UnicodeError):  # already decoded by another SDK, or binary: then one character per byte
-            body = body.encode("latin-1").decode()
+            content = body.encode("latin-1")
+            body = content.decode()
         body = lenient(body)
-    return Response(int(out.get("status", 0)), body, headers)
+    return Response(int(out.get("status", 0)), body, headers, content)
 
 
 def read_event(step: Step) -> Event:
