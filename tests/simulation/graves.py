@@ -25,6 +25,7 @@ class Graves(Book):
         seen: how often what has happened.
 
     Attributes:
+        taken: the letters that are gone, by their number.
         came_of: number of the message, or id of the run, that has come of each letter that is gone.
         again: messages that were sent again.
         begun_with: how many entries each run had when it began anew, and how many it had had.
@@ -36,6 +37,7 @@ class Graves(Book):
         self._known = known
         self._limits = limits
         self._seen = seen
+        self.taken: dict[int, DeadLetter] = {}
         self.came_of: dict[int, int | str] = {}
         self.again: set[int] = set()
         self.begun_with: dict[str, tuple[int, int]] = {}
@@ -48,7 +50,7 @@ class Graves(Book):
 
     def gone(self, record: Record) -> None:
         if isinstance(record, DeadLetter):
-            self._open[record.pos] = record
+            self._open[record.pos] = self.taken[record.pos] = record
 
     def put(self, before: Record | None, record: Record) -> None:
         if before is None and isinstance(record, Message) and record.run is None:

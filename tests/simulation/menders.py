@@ -1,6 +1,7 @@
 """Those who look after dead letters: they send messages again, let failed runs go on, and delete what is of no use any more."""
 
 import asyncio
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from ringback.broker.ids import position
@@ -55,8 +56,7 @@ class Menders:
             made = answer.json["responses"]
             with self._world.judging():
                 seqs = {_seq(one["messageId"]) for one in made}
-                came_of = self._world.account.graves.came_of
-                self._sent_again([one for one in self._ever if came_of.get(one.pos) in seqs], made, asked)
+                self._sent_again(self._sources(seqs), made, asked)
             cursor = _next(answer)
         self._are_gone(before, "sent again")
 
@@ -115,8 +115,7 @@ class Menders:
                 return
             runs = [one["workflowRunId"] for one in answer.json["workflowRuns"]]
             with self._world.judging():
-                came_of = self._world.account.graves.came_of
-                self._begun_again([one for one in self._ever if came_of.get(one.pos) in runs], runs, how)
+                self._begun_again(self._sources(set(runs)), runs, how)
             after = _next(answer)
         self._are_gone(before, "begun again")
 
@@ -170,6 +169,11 @@ class Menders:
         hold(answer.status != good or not is_there, f"the dead letter of {letter.message:x} was taken and is there")
         self._world.seen["a dead letter was gone when it was asked for"] += answer.status == 404
         return answer.status == good
+
+    def _sources(self, made: Container[int | str | None]) -> list[DeadLetter]:
+        """Return the letters that these messages or runs have come of; some may have come up after the call was made."""
+        graves = self._world.account.graves
+        return [one for one in graves.taken.values() if graves.came_of.get(one.pos) in made]
 
     def _sent_again(self, letters: list[DeadLetter], answers: list[dict[str, str]], asked: float) -> None:
         came_of = self._world.account.graves.came_of
