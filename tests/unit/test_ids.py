@@ -3,7 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.broker.ids import Ids, first_id_at, instant_of, message_id, parse_message_id, parse_position, position
+from ringback.broker.ids import (
+    Ids,
+    bulk_action_id,
+    first_id_at,
+    instant_of,
+    message_id,
+    parse_bulk_action_id,
+    parse_message_id,
+    parse_position,
+    position,
+)
 
 AT = 1_790_000_000_000
 
@@ -37,6 +47,7 @@ def test_a_full_counter_borrows_the_next_millisecond() -> None:
 @given(st.integers(0, 2**63 - 1))
 def test_text_forms_read_back(number: int) -> None:
     assert parse_message_id(message_id(number)) == number
+    assert parse_bulk_action_id(bulk_action_id(number)) == number
     assert parse_position(position(number)) == number
     assert first_id_at(instant_of(number)) <= number
 
@@ -45,3 +56,10 @@ def test_text_forms_read_back(number: int) -> None:
 def test_any_text_is_read_or_is_none(text: str) -> None:
     parse_message_id(text)
     parse_position(text)
+
+
+def test_no_text_is_a_number_that_no_store_can_be_asked_about() -> None:
+    largest = 2**63 - 1
+    assert parse_message_id("msg_ffffffffffffffff") is None
+    assert parse_bulk_action_id("ba_ffffffffffffffff") is None
+    assert first_id_at(10**15) == parse_position("999999999999999-99999999") == largest

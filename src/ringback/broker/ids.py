@@ -15,6 +15,8 @@ _SHIFT = 21
 SLOTS = 64
 """How many nodes can make numbers side by side."""
 _COUNTER = (1 << 15) - 1
+_LARGEST = (1 << 63) - 1
+"""No number is larger, and no store can be asked about one that is."""
 
 
 class Ids:
@@ -58,8 +60,8 @@ def slot_of(number: int) -> int:
 
 
 def first_id_at(at: Instant) -> int:
-    """Return the smallest number that can be made at the instant `at`."""
-    return max(0, at - _EPOCH) << _SHIFT
+    """Return the smallest number that can be made at the instant `at`, or the largest of all if that is too far ahead."""
+    return min(max(0, at - _EPOCH) << _SHIFT, _LARGEST)
 
 
 def instant_of(number: int) -> Instant:
@@ -74,12 +76,27 @@ def message_id(number: int) -> str:
 
 def parse_message_id(text: str) -> int | None:
     """Return the number of a message id, or None if it cannot be one of ours."""
-    if len(text) != 20 or not text.startswith("msg_"):
+    return _parsed("msg_", text)
+
+
+def bulk_action_id(number: int) -> str:
+    """Return the wire form of a bulk action's number."""
+    return f"ba_{number:016x}"
+
+
+def parse_bulk_action_id(text: str) -> int | None:
+    """Return the number of a bulk action's id, or None if it cannot be one of ours."""
+    return _parsed("ba_", text)
+
+
+def _parsed(prefix: str, text: str) -> int | None:
+    if len(text) != len(prefix) + 16 or not text.startswith(prefix):
         return None
     try:
-        return int(text[4:], 16)
+        number = int(text[len(prefix) :], 16)
     except ValueError:
         return None
+    return number if 0 <= number <= _LARGEST else None
 
 
 def position(number: int) -> str:
@@ -94,4 +111,4 @@ def parse_position(text: str) -> int | None:
         return None
     if len(at) > 15 or len(rest) > 8:
         return None
-    return first_id_at(int(at)) + int(rest or 0)
+    return min(first_id_at(int(at)) + int(rest or 0), _LARGEST)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.ids import position
+from ringback.broker.ids import bulk_action_id, parse_bulk_action_id, position
 from ringback.broker.operations import bulk
 from ringback.broker.records import BulkAction, BulkCancel
 from ringback.broker.rules.moment import Moment
@@ -83,22 +83,17 @@ def get_action(call: Call) -> Answer:
     """Show a bulk cancel."""
 
     def job(tx: Transaction) -> Response:
-        text = call.names["action"]
-        number = text.removeprefix("ba_")
-        try:
-            pos = int(number, 16) if len(number) == 16 else -1
-        except ValueError:
-            pos = -1
-        action = tx.get(BulkCancel, pos) or tx.get(BulkAction, pos)
+        pos = parse_bulk_action_id(call.names["action"])
+        action = None if pos is None else tx.get(BulkCancel, pos) or tx.get(BulkAction, pos)
         if action is None or action.tenant != call.tenant.name:
-            raise Refused(404, f"bulk action {text} not found")
+            raise Refused(404, f"bulk action {call.names['action']} not found")
         return json_response(200, _shape(action))
 
     return call.desk.read(job)
 
 
 def _id(action: BulkAction | BulkCancel) -> str:
-    return f"ba_{action.pos:016x}"
+    return bulk_action_id(action.pos)
 
 
 def _shape(action: BulkAction | BulkCancel) -> dict[str, object]:
