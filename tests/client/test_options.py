@@ -125,3 +125,10 @@ def test_a_filter_is_a_query() -> None:
     assert run_query(RunFilter(workflow_url_starting_with="https://a")) == (("workflowUrl", "https://a"),)
     with pytest.raises(ValueError, match="not both"):
         run_query(RunFilter(workflow_url="a", workflow_url_starting_with="b"))
+
+
+def test_a_single_label_is_not_taken_apart() -> None:
+    headers = start(RUN, None, RunOptions(labels="gold", redact="body")).headers
+    assert headers["Upstash-Label"] == "gold"
+    assert headers["Upstash-Failure-Callback-Forward-Upstash-Label"] == "gold"
+    assert headers["Upstash-Redact-Fields"] == "body"

@@ -1,18 +1,16 @@
 """Which runs are meant: the client's filters, and the query parameters that say them (protocol workflow 3.2, 3.4, 3.5)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from ringback.client.calls import Query
-
-Many = str | Sequence[str]
-"""One value, or several of which one must fit."""
+from ringback.client.options import Many, each
 
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are meant; every field that is given must fit.
+    """Which runs are meant; every field that is given must fit, and of several values of a field one.
 
     Attributes:
         workflow_url, workflow_url_starting_with: where they are served; one of the two.
@@ -141,7 +139,7 @@ def _each(**parameters: Many | None) -> Iterator[tuple[str, str]]:
     for name, value in parameters.items():
         if value is not None and not value:
             raise ValueError(f"the filter {name} is empty: leave it out to mean all")
-        for one in [value] if isinstance(value, str) else value or ():
+        for one in () if value is None else each(value):
             yield name, one
 
 

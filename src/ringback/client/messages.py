@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ringback.client.options import Headers, RunOptions, retry_headers, start_headers
+from ringback.client.options import Headers, RunOptions, each, retry_headers, start_headers
 
 FEATURES = "LazyFetch,InitialBody,WF_DetectTrigger,WF_TriggerOnConfig"
 PROTOCOL_VERSION = "1"
@@ -194,5 +194,5 @@ def _failure_headers(run: RunRef, options: RunOptions) -> Headers:
         headers[f"{prefix}-Forward-Upstash-Workflow-Invoke-Count"] = str(run.invoke_count)
     headers |= {f"{prefix}-Forward-{name}": value for name, value in (options.headers or {}).items()}
     if options.labels:
-        headers[f"{prefix}-Forward-Upstash-Label"] = ",".join(options.labels)
+        headers[f"{prefix}-Forward-Upstash-Label"] = ",".join(each(options.labels))
     return headers | retry_headers(options, f"{prefix}-")

@@ -8,6 +8,9 @@ from ringback.client.durations import Duration, Moment, delay_expression, unix_s
 
 Headers = dict[str, str]
 
+Many = str | Sequence[str]
+"""One text, or several."""
+
 _KEY = re.compile(r"[A-Za-z0-9\-_.]+")
 _DEFAULT_RETRIES = 3
 
@@ -56,23 +59,23 @@ class RunOptions:
         retry_delay: wait before a retry: seconds, "10s", a timedelta, or an expression in milliseconds, such as
             "1000 * (1 + retried)".
         flow_control: limits the deliveries are under.
-        labels: names to find the run by.
+        labels: names to find the run by: one, or several.
         delay: wait before the first delivery.
         not_before: instant of the first delivery; wins over `delay`.
         headers: headers that every delivery of the run carries.
         failure_url: where the failure is reported; None for the workflow's own URL.
-        redact: what is not shown of it, such as "body" or "header[Authorization]".
+        redact: what is not shown of it, such as "body" or "header[Authorization]": one, or several.
     """
 
     retries: int | None = None
     retry_delay: Duration | None = None
     flow_control: FlowControl | None = None
-    labels: Sequence[str] = ()
+    labels: Many = ()
     delay: Duration | None = None
     not_before: Moment | None = None
     headers: Mapping[str, str] | None = None
     failure_url: str | None = None
-    redact: Sequence[str] = ()
+    redact: Many = ()
 
 
 def retry_headers(options: RunOptions, prefix: str = "Upstash-") -> Headers:
@@ -102,14 +105,20 @@ def start_headers(options: RunOptions) -> Headers:
         headers["Upstash-Delay"] = wire_duration(options.delay, "delay")
     if options.not_before is not None:
         headers["Upstash-Not-Before"] = str(unix_seconds(options.not_before, "not_before"))
-    if options.labels:
-        for label in options.labels:
+    labels = each(options.labels)
+    if labels:
+        for label in labels:
             check_name(label, "a label")
-        joined = ",".join(options.labels)
+        joined = ",".join(labels)
         headers |= {"Upstash-Label": joined, "Upstash-Forward-Upstash-Label": joined}
     if options.redact:
-        headers["Upstash-Redact-Fields"] = ",".join(options.redact)
+        headers["Upstash-Redact-Fields"] = ",".join(each(options.redact))
     return headers
+
+
+def each(value: Many) -> Sequence[str]:
+    """Return the texts; a single one is not taken apart into its letters."""
+    return (value,) if isinstance(value, str) else value
 
 
 def check_name(name: str, what: str) -> None:
