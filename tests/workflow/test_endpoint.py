@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -99,6 +100,30 @@ async def test_a_call_that_will_be_tried_again_has_no_result_yet(callback: dict[
     response = await broker.post(URL, json.dumps(callback).encode(), **marks)
     assert json.loads(response.body)["finishCondition"] == "fromCallback"
     assert len(broker.api_calls) == calls
+
+
+async def test_an_answer_too_large_to_be_sent_is_fetched() -> None:
+    async def asks(context: Context[None]) -> int:
+        return len((await context.call("ask", url="https://vendor.test/")).body)
+
+    broker = ScriptedBroker()
+    serve_one(broker, asks)
+    run = broker.trigger(URL)
+    broker._due.clear()
+    said = {"status": 200, "header": {}, "body": b64encode(b"x" * 1000).decode(), "retried": 0, "maxRetries": 0}
+    run.entries += [
+        Entry("msg_0", ""),
+        Entry("msg_1", "", "toCallback"),
+        Entry("msg_2", json.dumps(said), "fromCallback"),
+    ]
+    marks = {"callback": "true", "stepid": "1", "stepname": "ask", "steptype": "Call", "concurrent": "1"}
+    named = {f"upstash_workflow_{name}": value for name, value in (marks | {"runid": run.id}).items()}
+    response = await broker.post(URL, b"", upstash_message_id="msg_2", **named)
+    assert json.loads(response.body)["finishCondition"] == "fromCallback"
+    await broker.drain()
+    assert run.result == "1000"
+    response = await broker.post(URL, b"", upstash_message_id="msg_2", **named)
+    assert json.loads(response.body)["finishCondition"] == "workflow-already-ended"
 
 
 async def test_a_payload_that_does_not_fit_is_refused_for_good_and_names_the_field() -> None:

@@ -11,7 +11,7 @@ from ringback.client.options import RunOptions
 from ringback.client.transport import AsyncTransport
 from ringback.errors import Refused
 from ringback.wire.http import Request, Response
-from ringback.wire.steps import parse_entries
+from ringback.wire.steps import Entry, parse_entries
 from ringback.workflow import answers, effects
 from ringback.workflow.definition import Workflow
 from ringback.workflow.delivery import Delivery, Kind, forwarded, visible_headers
@@ -19,7 +19,7 @@ from ringback.workflow.effects import Effect
 from ringback.workflow.errors import NonRetryableError, WorkflowError
 from ringback.workflow.facts import Facts
 from ringback.workflow.failure import Failure, read_failure
-from ringback.workflow.journal import Journal, cut_after, read_journal
+from ringback.workflow.journal import Journal, cut_after, entry_of, read_journal
 from ringback.workflow.middleware import Middlewares
 from ringback.workflow.payload import payload_of, text_of
 from ringback.workflow.rehearsal import rehearsal
@@ -101,7 +101,13 @@ class Dealer:
         return read_journal(entries[:1]).payload
 
     async def _take_callback(self) -> Response:
-        callback = json.loads(self._request.body)
+        body = self._request.body
+        if not body:  # it is too large to be sent
+            fetched = await self._fetch()
+            if fetched is None:
+                return answers.done(self._run.id, "workflow-already-ended")
+            body = entry_of(fetched, self.delivery.message_id).body
+        callback = json.loads(body)
         if not isinstance(callback, dict):
             raise WorkflowError("a callback must be a JSON object")
         callback["text"] = b64decode(callback.get("body") or "").decode("latin-1")
@@ -147,13 +153,17 @@ class Dealer:
         """Return the journal, None when the run has ended meanwhile."""
         if self._request.body:
             return read_journal(parse_entries(self._request.body))
+        fetched = await self._fetch()
+        return None if fetched is None else read_journal(cut_after(fetched, self.delivery.message_id))
+
+    async def _fetch(self) -> list[Entry] | None:
+        """Return all entries of the run, None when it has ended meanwhile."""
         try:
-            fetched = await self._transport.send(calls.entries(self._run.id))
+            return await self._transport.send(calls.entries(self._run.id))
         except Refused as error:
             if error.status == 404:
                 return None
             raise
-        return read_journal(cut_after(fetched, self.delivery.message_id))
 
     async def _bring_about(self, effect: Effect, how: str) -> Response:
         if self.delivery.takes_result and effect.answer is not None:

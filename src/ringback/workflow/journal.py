@@ -76,7 +76,16 @@ def cut_after(entries: list[Entry], message_id: str) -> list[Entry]:
     """
     if len(entries) == 1:
         return entries
-    for index, entry in enumerate(entries):
+    return entries[: entries.index(entry_of(entries, message_id)) + 1]
+
+
+def entry_of(entries: list[Entry], message_id: str) -> Entry:
+    """Return the entry of a fetched list that belongs to a message.
+
+    Raises:
+        ValueError: the list does not hold that message.
+    """
+    for entry in entries:
         if entry.message_id == message_id:
-            return entries[: index + 1]
+            return entry
     raise ValueError(f"the fetched state of the run does not hold the message {message_id!r}")
