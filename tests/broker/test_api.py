@@ -187,6 +187,38 @@ async def test_bulk_cancel_takes_what_the_filter_says(ringed: InProcess, query: 
     assert one.json["state"] == "FINISHED"
 
 
+async def test_nothing_is_destroyed_by_a_filter_that_says_nothing(ringed: InProcess) -> None:
+    ringed.respond = answering(500)
+    await ringed.publish(URL, upstash_retries="0")
+    await ringed.call("POST", "/v2/trigger/https://failing.example/flow", upstash_retries="0")
+    await ringed.settle()
+    await ringed.publish(URL, upstash_delay="1h")
+    await ringed.call("POST", "/v2/trigger/https://flow.example/flow", upstash_delay="1h")
+    for method, target, body, status in (
+        ("DELETE", "/v2/messages?label=", b"", 400),
+        ("DELETE", "/v2/messages", {"label": []}, 400),
+        ("DELETE", "/v2/messages?toDate=", b"", 400),
+        ("DELETE", "/v2/messages?label=x&async=maybe", b"", 400),
+        ("DELETE", "/v2/dlq?queueName=,", b"", 400),
+        ("DELETE", "/v2/dlq", {"messageId": ""}, 400),
+        ("POST", "/v2/dlq/retry?label=", b"", 400),
+        ("POST", "/v2/dlq/retry", {"lable": "x"}, 400),
+        ("POST", "/v2/dlq/retry", {"dlqIds": ["1-1"]}, 404),
+        ("POST", "/v2/dlq/retry", {"dlqIds": []}, 201),
+        ("DELETE", "/v2/workflows/runs?workflowUrl=", b"", 400),
+        ("DELETE", "/v2/workflows/runs?workflowUrl=https://flow.example&workflowUrlExactMatch=yes", b"", 400),
+        ("DELETE", "/v2/workflows/dlq", {"label": ""}, 400),
+        ("POST", "/v2/workflows/dlq/restart?failureFunctionState=", b"", 400),
+    ):
+        answer = await ringed.call(method, target, body)
+        assert (answer.status, target) == (status, target)
+        assert status != 400 or answer.json["error"].startswith(("invalid ", "unknown filter "))
+    for target in ("/v2/dlq", "/v2/workflows/dlq"):
+        assert len((await ringed.call("GET", target)).json["messages"]) == 1
+    assert len((await ringed.call("GET", "/v2/workflows/logs?state=RUN_STARTED")).json["runs"]) == 1
+    assert (await ringed.call("DELETE", "/v2/messages")).json["cancelled"] == 1
+
+
 async def test_the_language_models_of_the_hosted_service_are_refused_by_name(ringed: InProcess) -> None:
     answer = await ringed.call("POST", "/llm/v1/chat/completions", {"model": "m", "messages": []})
     assert (answer.status, "the LLM proxy is not available" in answer.json["error"]) == (404, True)

@@ -16,6 +16,8 @@ _STATES = {
     for state in ("CREATED", "ACTIVE", "RETRY", "ERROR", "DELIVERED", "FAILED", "CANCEL_REQUESTED", "CANCELED")
 } | {"CANCELLED": ("CANCELED",), "IN_PROGRESS": ("ACTIVE", "RETRY", "ERROR")}
 _MOST_VALUES = 1000
+_MAY_BE_EMPTY = frozenset({"messageIds", "dlqIds", "workflowRunIds", "count", "cursor", "api", "async", "source"})
+"""No ids choose nothing, and the others choose nothing in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def read_filter(query: Iterable[tuple[str, str]], body: bytes, *, fields: Iterab
         query: decoded query parameters in order.
         body: a JSON object with the same fields, or nothing.
         fields: the names this call knows.
-        strict: whether an unknown name is refused; calls that destroy must not take a misspelt filter for none.
+        strict: whether an unknown name is refused, and a filter without a value; calls that destroy must not take either
+            for no filter at all.
 
     Raises:
         Refused: 400, naming the field.
@@ -78,10 +81,14 @@ def read_filter(query: Iterable[tuple[str, str]], body: bytes, *, fields: Iterab
     found = Filter()
     for name, values in given.items():
         reader = _reader(name, known) if name in known else None
+        if strict and name not in known:
+            raise Refused(400, f"unknown filter {name!r}, expected one of: {', '.join(sorted(known))}")
         if reader is None:
-            if strict and name not in known:
-                raise Refused(400, f"unknown filter {name!r}, expected one of: {', '.join(sorted(known))}")
             continue
+        if strict and name not in _MAY_BE_EMPTY and not any(value.strip(",") for value in values):
+            raise Refused(
+                400, f"invalid filter {name}: it has no value, and would choose all; leave it out to mean that"
+            )
         found = reader(found, name, values)
     return found
 

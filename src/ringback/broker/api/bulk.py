@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.checks import read_flag
 from ringback.broker.ids import bulk_action_id, parse_bulk_action_id, position
 from ringback.broker.operations import bulk
 from ringback.broker.records import BulkAction, BulkCancel
@@ -35,7 +36,7 @@ def cancel_many(call: Call) -> Answer:
 async def _cancel_chosen(call: Call, filter_: Filter) -> Response:
     """Few messages are canceled in one transaction; many in several, and the answer waits for the last of them if it may."""
     tenant, asked = call.tenant.name, tuple(dict(call.query()).items())
-    at_once = dict(asked).get("async") == "true"
+    at_once = read_flag(call, "async")
     choice = await call.desk.read(lambda tx: bulk.choose(tx, tenant, filter_))
 
     def job(tx: Transaction, moment: Moment) -> BulkAction | BulkCancel:

@@ -39,6 +39,20 @@ def checked_name(field: str, text: str) -> str:
     return text
 
 
+def read_flag(call: Call, name: str) -> bool:
+    """Return whether a parameter of the query is set; it is not where it is missing or empty.
+
+    Raises:
+        Refused: 400 where it is neither true nor false.
+    """
+    text = dict(call.query()).get(name, "")
+    if text.lower() in ("", "false", "0"):
+        return False
+    if text.lower() in ("true", "1"):
+        return True
+    raise Refused(400, f"invalid {name} {text!r}: expected true or false")
+
+
 def read_trim(call: Call, name: str = "trimBody") -> int | None:
     """Return how many bytes of bodies are wanted, by the parameter that says it: None for all of them, -1 for none.
 

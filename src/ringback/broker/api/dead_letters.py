@@ -110,7 +110,7 @@ def retry(call: Call) -> Answer:
 
 def retry_many(call: Call) -> Answer:
     """Publish dead letters again by ids or by filters, a page at a time, answered in their order."""
-    filter_ = read_filter(call.query(), b"", fields=DEAD_LETTER_FIELDS, strict=True)
+    filter_ = read_filter(call.query(), call.request.body, fields=DEAD_LETTER_FIELDS, strict=True)
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from ringback.broker.api.call import Answer, Call, json_response
+from ringback.broker.api.checks import read_flag
 from ringback.broker.operations import queues
 from ringback.broker.records import Delivery, Lane
 from ringback.broker.rules import lanes
@@ -78,9 +79,7 @@ def pin(call: Call) -> Answer:
 
 def unpin(call: Call) -> Answer:
     """Let messages set the limits of a key again; values stay until one brings others."""
-    asked = dict(call.query())
-    parallelism = _flag("parallelism", asked.get("parallelism"))
-    rate = _flag("rate", asked.get("rate"))
+    parallelism, rate = read_flag(call, "parallelism"), read_flag(call, "rate")
 
     def unpinned(flow: Lane, _: int) -> Lane:
         return replace(
@@ -147,11 +146,3 @@ def _period(text: str | None) -> int:
     if not 1 <= seconds <= _LONGEST_PERIOD:
         raise Refused(400, f"invalid period {text!r}: expected 1 second to 1 week")
     return seconds
-
-
-def _flag(name: str, text: str | None) -> bool:
-    if text is None or text.lower() in ("", "false", "0"):
-        return False
-    if text.lower() in ("true", "1"):
-        return True
-    raise Refused(400, f"invalid {name} {text!r}: expected true or false")

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from ringback.broker.api import run_shapes
 from ringback.broker.api.bulk import LONGEST
 from ringback.broker.api.call import Answer, Call, json_response
-from ringback.broker.api.checks import read_trim
+from ringback.broker.api.checks import read_flag, read_trim
 from ringback.broker.api.shapes import Shape
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at, parse_message_id, parse_position, position
@@ -93,7 +93,7 @@ def entries(call: Call) -> Answer:
 def end(call: Call) -> Answer:
     """Finish a run with a result, or cancel it, as `cancel` says."""
     asked = dict(call.query()).get("cancel")
-    wish = _WISHES.get(asked)
+    wish = _WISHES.get(asked and asked.lower())
     if wish is None:
         raise Refused(400, f"invalid cancel {asked!r}: expected true or false")
     result = call.request.body.decode("utf-8", "replace") if call.request.body else None
@@ -108,7 +108,7 @@ def end(call: Call) -> Answer:
 async def cancel_many(call: Call) -> Response:
     """Cancel runs by ids, by filters, or all; the answer waits for the last of very many, at most a minute."""
     query = [pair for pair in call.query() if pair[0] not in ("workflowUrlExactMatch", "qstash_token")]
-    exact = dict(call.query()).get("workflowUrlExactMatch", "false").lower() == "true"
+    exact = read_flag(call, "workflowUrlExactMatch")
     filter_ = read_filter(query, call.request.body, fields=RUN_CANCEL_FIELDS, strict=True)
     tenant, limits = call.tenant.name, call.settings.limits
 
