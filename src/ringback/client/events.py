@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from ringback.client.bodies import text_of
 from ringback.client.calls import Call, array, segment
-from ringback.wire.steps import dump
 
 
 def notify(event_id: str, data: object = None, workflow_run_id: str | None = None) -> Call[list[dict[str, Any]]]:
@@ -14,7 +14,7 @@ def notify(event_id: str, data: object = None, workflow_run_id: str | None = Non
         data: what they get: text as it is, anything else as JSON.
         workflow_run_id: only this run; if it does not wait yet, the event is kept for it.
     """
-    body = "" if data is None else data if isinstance(data, str) else dump(data)
+    body = text_of(data, "the data of the event") or ""
     event = segment(event_id)
     path = event if workflow_run_id is None else f"{segment(workflow_run_id)}/{event}"
     headers = {"Content-Type": "application/json"}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ringback.client.bodies import text_of
 from ringback.client.calls import Call, Query, array, batch, record
 from ringback.client.filters import LogFilter, RunFilter, log_query, run_query
 from ringback.client.ids import run_id as new_run_id
@@ -28,7 +29,7 @@ class Start:
 
     Attributes:
         url: the workflow's URL.
-        body: its payload: text as it is, anything else as JSON.
+        body: its payload: text as it is, anything else as JSON (dataclasses and pydantic models, too).
         workflow_run_id: id without `wfr_`; while a run with this id goes on, no second one is started.
         options: how its deliveries are made.
     """
@@ -63,7 +64,7 @@ def trigger(
 
     Args:
         url: the workflow's URL.
-        body: its payload: text as it is, anything else as JSON.
+        body: its payload: text as it is, anything else as JSON (dataclasses and pydantic models, too).
         workflow_run_id: id without `wfr_`; while a run with this id goes on, no second one is started.
         options: how its deliveries are made.
     """
@@ -79,7 +80,10 @@ def trigger_many(starts: Sequence[Start]) -> Call[list[Triggered]]:
     """
     if not starts:
         raise ValueError("trigger_many needs at least one run to start")
-    items = [start(RunRef(new_run_id(one.workflow_run_id), one.url), _text(one.body), one.options) for one in starts]
+    items = [
+        start(RunRef(new_run_id(one.workflow_run_id), one.url), text_of(one.body, "body"), one.options)
+        for one in starts
+    ]
     ids = [item.headers["Upstash-Workflow-RunId"] for item in items]
     call = batch(items)
 
@@ -136,7 +140,3 @@ def page(answer: bytes, name: str) -> Page:
 
 def _cancel(query: Query) -> Call[int]:
     return Call("DELETE", "/v2/workflows/runs", lambda answer: int(record(answer).get("cancelled", 0)), query)
-
-
-def _text(body: object) -> str | None:
-    return body if body is None or isinstance(body, str) else dump(body)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import types
 import typing
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -15,19 +15,19 @@ from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 from ringback.wire.steps import dump, load
+from ringback.wire.values import PLAIN, plain
 from ringback.workflow.errors import NotSerializable
 
-_TEXTUAL: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    datetime: (datetime.isoformat, datetime.fromisoformat),
-    date: (date.isoformat, date.fromisoformat),
-    time: (time.isoformat, time.fromisoformat),
-    timedelta: (timedelta.total_seconds, lambda seconds: timedelta(seconds=seconds)),
-    bytes: (lambda raw: b64encode(raw).decode(), b64decode),
-    Decimal: (str, Decimal),
-    UUID: (str, UUID),
-    complex: (str, complex),
+_TEXTUAL: dict[type, Callable[[Any], Any]] = {
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    time: time.fromisoformat,
+    timedelta: lambda seconds: timedelta(seconds=seconds),
+    bytes: b64decode,
+    Decimal: Decimal,
+    UUID: UUID,
+    complex: complex,
 }
-_PLAIN = (str, int, float, bool, type(None))
 
 Reader = Callable[[Any], Any]
 """Makes a value of the promised type from a JSON value; raises TypeError, ValueError or KeyError where it does not fit."""
@@ -43,7 +43,7 @@ def write(value: object) -> str:
         NotSerializable: there is no way to write it.
     """
     try:
-        return dump(_out(value, "."))
+        return dump(plain(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise NotSerializable(f"cannot be written as JSON: {error}") from error
 
@@ -60,7 +60,7 @@ def encode(value: object, annotation: object, what: str) -> str:
         NotSerializable: the value cannot travel, or its annotation does not say how to bring it back.
     """
     try:
-        text = dump(_out(value, "" if annotation is Any else "."))
+        text = dump(plain(value, rich=annotation is not Any))
         decode(text, annotation, what)
     except NotSerializable as error:
         raise NotSerializable(f"{what} cannot travel as JSON: {error}") from None
@@ -110,7 +110,7 @@ def _reader(annotation: Any) -> Reader:
 def _reader_of(annotation: Any) -> Reader:
     if annotation in (Any, object, typing.Never) or isinstance(annotation, typing.TypeVar):
         return _as_it_is
-    if annotation is None or annotation in _PLAIN:
+    if annotation is None or annotation in PLAIN:
         return partial(_scalar, annotation or type(None))
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is typing.Annotated:
@@ -120,68 +120,12 @@ def _reader_of(annotation: Any) -> Reader:
     if origin is Literal:
         return partial(_literal, args)
     if annotation in _TEXTUAL:
-        return _TEXTUAL[annotation][1]
+        return _TEXTUAL[annotation]
     return _structured(annotation, origin or annotation, args)
 
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-def _out(value: Any, path: str) -> Any:
-    """Return `value` in JSON types; an empty `path` means that nothing richer than JSON is allowed."""
-    if type(value) in _PLAIN:
-        return value
-    if isinstance(value, Enum):
-        return _rich(value, path) and _out(value.value, path)
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, Mapping):
-        return {_key(key, path): _out(item, path) for key, item in value.items()}
-    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-        return [_out(item, path) for item in value]
-    _rich(value, path)
-    return _rich_out(value, path)
-
-
-def _rich_out(value: Any, path: str) -> Any:
-    for kind in type(value).__mro__:
-        if kind in _TEXTUAL:
-            return _TEXTUAL[kind][0](value)
-    if hasattr(value, "model_dump"):  # pydantic knows its own; it is not imported here
-        return value.model_dump(mode="json", by_alias=True)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _out(getattr(value, item.name), path) for item in dataclasses.fields(value) if item.init}
-    if hasattr(value, "_asdict"):
-        return {name: _out(item, path) for name, item in value._asdict().items()}
-    if isinstance(value, Set):
-        return [_out(item, path) for item in sorted(value, key=repr)]
-    if isinstance(value, PurePath):
-        return str(value)
-    raise NotSerializable(
-        f"there is no way to write a {type(value).__qualname__}; return a dataclass, a pydantic model or plain JSON"
-    )
-
-
-def _rich(value: object, path: str) -> bool:
-    if not path:
-        name = type(value).__qualname__
-        raise NotSerializable(
-            f"a {name} would come back as something else; annotate the function's result (-> {name}), or say "
-            f"context.step(result={name}).run(...)"
-        )
-    return True
-
-
-def _key(key: Any, path: str) -> Any:
-    if isinstance(key, Enum):
-        return _rich(key, path) and _key(key.value, path)
-    if isinstance(key, str):
-        return key
-    if isinstance(key, int | date | UUID | Decimal):
-        _rich(key, path)
-        return str(_out(key, path)).lower() if isinstance(key, bool) else str(_out(key, path))
-    raise NotSerializable(f"the keys of a mapping must be text, not {type(key).__qualname__}")
 
 
 def _scalar(kind: type, value: Any) -> Any:
@@ -204,7 +148,7 @@ def _one_of(choices: tuple[Any, ...], value: Any) -> Any:
     for choice in choices:
         try:
             converted = convert(value, choice)
-            if dump(_out(converted, ".")) == dump(value):
+            if dump(plain(converted)) == dump(value):
                 return converted
             reasons.append(f"{_name(choice)} would lose something")
         except (TypeError, ValueError, KeyError, ArithmeticError, NotSerializable) as error:
