@@ -35,10 +35,15 @@ class Endpoints:
 
     Args:
         world: where they are.
+
+    Attributes:
+        late: which part of the requests is answered late.
+        twice: which part of the steps of runs is submitted twice.
     """
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self.late, self.twice = 0.15, 0.2
 
     async def receive(self, node: "Node", outbound: Outbound) -> Outcome:
         """Answer a request of a broker."""
@@ -61,7 +66,7 @@ class Endpoints:
         if world.account.message(seq).kind == "failure":
             return await world.functions.answer(seq, outbound)
         roll = chance.random() if not world.calm else 0.5
-        if roll < 0.15:
+        if roll < self.late and not world.calm:
             seconds = chance.choice((3, 6, 9, TIMEOUT_S - 1, TIMEOUT_S + 1))
             world.seen["an endpoint hung" if seconds > TIMEOUT_S else "an endpoint answered late"] += 1
             await asyncio.sleep(seconds)
@@ -82,10 +87,10 @@ class Endpoints:
             world.known.given_up.add(run)
             world.seen["an endpoint gave a run up"] += 1
             return Outcome(489, [*SDK, ("Upstash-NonRetryable-Error", "true")])
-        both = (self._submit(run, listed) for _ in range(2 if roll > 0.8 else 1))
+        both = (self._submit(run, listed) for _ in range(2 if roll > 1 - self.twice else 1))
         if not all(await asyncio.gather(*both)):
             return Outcome(500, list(SDK))
-        world.seen["an endpoint submitted a step twice"] += roll > 0.8
+        world.seen["an endpoint submitted a step twice"] += roll > 1 - self.twice
         world.seen["an endpoint did its work and the answer was lost"] += roll > 0.95
         return Outcome(500, list(SDK)) if roll > 0.95 else Outcome(200, list(SDK), b"{}")
 

@@ -131,15 +131,17 @@ def _is_through(world: World) -> bool:
     return all(one.open is None for one in world.disk.rows[Removal].values() if isinstance(one, Removal))
 
 
-async def rest(world: World, users: Users, owners: Owners) -> None:
+async def rest(world: World, users: Users, owners: Owners, look_s: int = 10) -> None:
+    """Let everything end, and look every few seconds whether it has."""
     while world.disk.away or world.leaving:
         await asyncio.sleep(1)
     for number in range(len(world.nodes)):
         await world.start(number)
     await owners.see_them_tick()
-    for _ in range(PATIENCE_S // 10):
-        await users.resume_all()  # again and again: a pause may still be under way
-        await asyncio.sleep(10)
+    for second in range(0, PATIENCE_S, look_s):
+        if second % 10 == 0:
+            await users.resume_all()  # again and again: a pause may still be under way
+        await asyncio.sleep(look_s)
         if (
             world.disk.is_idle()
             and not any(world.disk.rows[kind] for kind in (Delivery, BulkCancel, Waiter))

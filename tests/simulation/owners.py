@@ -141,7 +141,7 @@ class Owners:
     async def see_them_tick(self) -> None:
         """In peace, each schedule ticks every minute, which is waited for now and then; then they are deleted."""
         world = self._world
-        if world.disk.rows[Schedule] and world.chance.random() < 0.3:
+        if world.disk.rows[Schedule] and world.chance.random() < world.watches_ticks:
             for _ in range(9):
                 await self._resume_all()  # again and again: a pause may still be under way
                 await asyncio.sleep(10)

@@ -6,6 +6,7 @@ More of them: `make simulate SEEDS=10000` lives through a twentieth of so many.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -15,33 +16,34 @@ from simulation.postgres import planted
 from simulation.postgres.backstage import Backstage
 from simulation.postgres.happenings import HAPPENINGS, SELDOM, SHOW_IT
 from simulation.postgres.histories import lived
+from simulation.postgres.life import ANY, CUT, DEADLOCKS, LETTERS, REPLACED, RUNS, SAME, SILENT, Kind
 from support.postgres import Server
 
 SEEDS = int(os.environ.get("SEEDS", "80")) // 20
 SHOWN = 40
 MOST = 200
-"""Histories in which a planted fault has to be found."""
+"""Histories in which a planted fault has to be found; one or two are enough, mostly."""
 PLANTED = (
-    (planted.reads_that_do_not_lock, " counts ", 0),
-    (planted.claims_that_do_not_lock, "went from one broker to another", 0),
-    (planted.what_is_not_there_is_not_locked, "before it was free", 13),
-    (planted.what_is_not_there_is_not_read_again, "slots, ", 0),
-    (planted.an_own_lease_that_is_believed, "twice", 8),
-    (planted.letters_that_two_take, "the dead letter of ", 5),
-    (planted.a_deadlock_that_is_final, "though the database is there", 9),
-    (planted.a_settlement_that_locks_backwards, "and after it by others", 0),
-    (planted.a_retry_that_has_learned_nothing, "has forgotten that it needs", 0),
-    (planted.a_retry_that_loses_a_job, "is acknowledged and not on the disk", 5),
-    (planted.a_place_without_its_door, "takes the place of", 1),
-    (planted.a_take_over_without_its_door, "was taken from a broker that is alive", 51),
-    (planted.a_take_over_by_two, "counts a retry without an attempt", 27),
-    (planted.a_wait_that_two_events_answer, "Waiter is used twice", 1),
-    (planted.a_wait_whose_time_is_up_twice, "Waiter is used twice", 0),
-    (planted.a_run_that_is_not_held, "goes on twice after its step", 41),
-    (planted.facets_that_are_known_too_early, "are written down nowhere", 17),
-    (planted.an_answer_before_the_commit, "is known to nobody", 0),
+    (planted.reads_that_do_not_lock, " counts ", ANY),
+    (planted.claims_that_do_not_lock, "went from one broker to another", ANY),
+    (planted.what_is_not_there_is_not_locked, "before it was free", SAME),
+    (planted.what_is_not_there_is_not_read_again, "slots, ", ANY),
+    (planted.an_own_lease_that_is_believed, "twice|although it is to be canceled", SILENT),
+    (planted.letters_that_two_take, "the dead letter of ", LETTERS),
+    (planted.a_deadlock_that_is_final, "though the database is there", DEADLOCKS),
+    (planted.a_settlement_that_locks_backwards, "and after it by others", ANY),
+    (planted.a_retry_that_has_learned_nothing, "has forgotten that it needs", DEADLOCKS),
+    (planted.a_retry_that_loses_a_job, "is acknowledged and not on the disk", DEADLOCKS),
+    (planted.a_place_without_its_door, "takes the place of", REPLACED),
+    (planted.a_take_over_without_its_door, "was taken from a broker that is alive", REPLACED),
+    (planted.a_take_over_by_two, "slots, |still to be delivered|from a broker that is alive|a retry without", REPLACED),
+    (planted.a_wait_that_two_events_answer, "Waiter is used twice", RUNS),
+    (planted.a_wait_whose_time_is_up_twice, "Waiter is used twice", RUNS),
+    (planted.a_run_that_is_not_held, "goes on twice after its step", RUNS),
+    (planted.facets_that_are_known_too_early, "are written down nowhere", CUT),
+    (planted.an_answer_before_the_commit, "is known to nobody", ANY),
 )
-"""Faults, the law that has to find each of them, and the seed to look at first."""
+"""Faults, the law that has to find each of them (or one of several), and the kind of history in which it can be seen soon."""
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +80,14 @@ def test_everything_that_can_go_wrong_did(backstage: Backstage, met: Counter[str
     assert not set(+met) - {*HAPPENINGS, *SELDOM}, "this has happened, and nobody has thought of it"
 
 
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("fault", "law", "first"), PLANTED)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("fault", "law", "kind"), PLANTED)
 def test_a_planted_fault_is_found(
     fault: Callable[[pytest.MonkeyPatch], None],
     law: str,
-    first: int,
+    kind: Kind,
     backstage: Backstage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault(monkeypatch)
-    assert any(law in (lived(backstage, seed).broken or "") for seed in (first, *range(MOST))), "no seed noticed"
+    assert any(re.search(law, lived(backstage, seed, kind).broken or "") for seed in range(MOST)), "no seed noticed"

@@ -74,6 +74,7 @@ class World:
         self.alone = alone
         self.leaving = 0
         self.waits_ms: tuple[int, ...] = (3_000, 3_000)
+        self.watches_ticks = 0.3  # how likely it is that schedules are watched in peace, which takes long
         self._bodies = 0
         self.nodes: list[Node | None] = [None] * brokers
         self._starting = [asyncio.Lock() for _ in self.nodes]

@@ -1,7 +1,7 @@
 """The real server, and a loop of its own that moves only when it is told to: virtual time stands still meanwhile."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -38,7 +38,6 @@ class Backstage:
         self._address = address
         self._loop = asyncio.new_event_loop()
         self._free: list[Connection] = []
-        self._blockers: dict[int, list[int]] = {}
         self.run(schema.migrate(address))
         self._observer = self.run(connect(address, TIMEOUT_MS))
         for table in TABLES.values():
@@ -86,27 +85,21 @@ class Backstage:
             found[kind] = {codec.key(record): record for record in (codec.record(row[0]) for row in rows)}
         return found
 
-    def wait(self, tasks: "Iterable[tuple[Connection, asyncio.Task[Any]]]") -> None:
-        """Wait until each of these is done, or waits for a lock that somebody else holds."""
-        moving = dict(tasks)
-        for _ in range(int(_LIMIT / _A_MOMENT)):
-            if moving:
-                self.run(asyncio.wait(moving.values(), timeout=_A_MOMENT))
-            moving = {one: task for one, task in moving.items() if not task.done()}
-            if not moving:
-                return
-            blocked = self._blocked(list(moving))
-            moving = {one: task for one, task in moving.items() if _pid(one) not in blocked}
-        raise TimeoutError("the server neither answers nor waits")
+    def time(self) -> float:
+        """Return the real time, in seconds."""
+        return self._loop.time()
 
-    def is_as_before(self, connection: Connection) -> bool:
-        """Whether a connection that waited for a lock still waits for the same others."""
-        before = self._blockers.get(_pid(connection))
-        return before is not None and self._ask([connection]).get(_pid(connection)) == before
+    def work(self, tasks: "Iterable[asyncio.Task[Any]]") -> None:
+        """Let the server work until these are done, for a moment at most."""
+        self.run(asyncio.wait(tasks, timeout=_A_MOMENT))
+
+    def blockers(self, pids: Iterable[int]) -> dict[int, Sequence[int]]:
+        """Return for each session whom it waits for."""
+        return {row[0]: row[1] for row in self.run(self._observer.fetch(_BLOCKERS, [*pids]))}
 
     def cancel(self, connection: Connection, task: "asyncio.Task[Any]") -> None:
         """Break a statement off that waits for a lock."""
-        self.run(self._observer.fetch("SELECT pg_cancel_backend($1)", _pid(connection)))
+        self.run(self._observer.fetch("SELECT pg_cancel_backend($1)", connection.get_server_pid()))
         self.run(asyncio.wait({task}, timeout=_LIMIT))
 
     def close(self) -> None:
@@ -114,16 +107,3 @@ class Backstage:
         for connection in (*self._free, self._observer):
             self.run(connection.close(timeout=5))
         self._loop.close()
-
-    def _blocked(self, connections: list[Connection]) -> set[int]:
-        found = self._ask(connections)
-        self._blockers |= found
-        return {pid for pid, by in found.items() if by}
-
-    def _ask(self, connections: list[Connection]) -> dict[int, list[int]]:
-        rows = self.run(self._observer.fetch(_BLOCKERS, [_pid(one) for one in connections]))
-        return {row[0]: row[1] for row in rows}
-
-
-def _pid(connection: Connection) -> int:
-    return int(connection.get_server_pid())

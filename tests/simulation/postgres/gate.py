@@ -19,6 +19,7 @@ from ringback.broker.operations import nodes
 from ringback.broker.records import Node
 from ringback.broker.stores.postgres import store
 from ringback.broker.stores.postgres.statements import LOCK_ABSENT, absent_lock
+from simulation.postgres.aside import Aside
 from simulation.postgres.backstage import Backstage
 from simulation.postgres.order import Order
 from simulation.postgres.session import Session, Step, lost
@@ -71,7 +72,7 @@ class Gate:
         self.order = order
         self._on_durable = on_durable
         self._loop = asyncio.get_running_loop()
-        self._aside: list[Step] = []
+        self._aside = Aside(backstage)
         self.sessions: list[Session] = []
         self.news: list[tuple[Session, Callable[[], None]]] = []
         self.calm = False
@@ -119,10 +120,8 @@ class Gate:
         if session.idle is not None:
             session.idle.cancel()
         if step is not None and step in self._aside:
-            self._aside.remove(step)
-            assert step.task is not None
-            self._backstage.cancel(session.real, step.task)
-            if step.task.exception() is None and step.is_commit:
+            task = self._aside.give_up(step)
+            if task.exception() is None and step.is_commit:
                 self._commit(session, heard=False)
         self._recycle(session)
         if step is not None:
@@ -159,7 +158,8 @@ class Gate:
             self._loop.call_later(_UNHEARD_S, self._give_up, step)
             return
         self._perform(step, heard=True)
-        self._follow()
+        if not step.keeps_locks:
+            self._follow()
 
     def _give_up(self, step: Step) -> None:
         if not step.answer.done() and step in step.session.store.held_back:
@@ -174,20 +174,17 @@ class Gate:
         if step.statement.startswith("BEGIN"):
             session.in_transaction = True
         session.tells |= "pg_notify" in step.statement or step.statement.startswith("NOTIFY")
-        step.task = self._backstage.begin(getattr(session.real, step.how)(*step.values))
-        self._backstage.wait([(session.real, step.task)])
-        if step.task.done():
+        if self._aside.run(step):
             self._finish(step, heard=heard)
         else:
             self.seen["a statement waited for a lock"] += 1
             self.seen["a broker waited at the door"] += step.statement == LOCK_ABSENT and step.values[1] == [_DOOR]
-            self._aside.append(step)
             self._loop.call_later(_PATIENCE_S, self._time_out, step)
 
     def _time_out(self, step: Step) -> None:
         if step in self._aside:
-            assert step.task is not None
-            self._backstage.cancel(step.session.real, step.task)
+            self._aside.give_up(step)
+            self._finish(step, heard=True)
             self._follow()
 
     def _finish(self, step: Step, *, heard: bool) -> None:
@@ -231,21 +228,9 @@ class Gate:
 
     def _follow(self) -> None:
         """See who has got the locks that were given back."""
-        while self._aside:
-            waiting = [
-                (step.session.real, step.task)
-                for step in self._aside
-                if step.task is not None and not self._backstage.is_as_before(step.session.real)
-            ]
-            if waiting:
-                self._backstage.wait(waiting)
-            done = [step for step in self._aside if step.task is not None and step.task.done()]
-            if not done:
-                return
-            for step in done:
-                if step in self._aside:
-                    self._aside.remove(step)
-                    self._finish(step, heard=True)
+        while self._aside and (steps := self._aside.released()):
+            for step in steps:
+                self._finish(step, heard=True)
 
     def _answer(self, step: Step, *, result: Any = None, error: BaseException | None = None) -> None:
         def tell() -> None:
@@ -267,7 +252,7 @@ class Gate:
             if one.hears:
                 self._backstage.run(one.real.execute("SELECT 1"))  # what was told comes before the answer to this
         news, self.news = self.news, []
-        for one, hear in news:
+        for one, hear in sorted(news, key=lambda piece: self.sessions.index(piece[0])):
             self._loop.call_later(self._chance.uniform(0, 0.05), self._tell, one, hear)
 
     def _tell(self, session: Session, hear: Callable[[], None]) -> None:

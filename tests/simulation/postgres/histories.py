@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from unittest.mock import patch
 
@@ -29,22 +28,21 @@ _PAGES = ("bulk.AT_ONCE", "removal.AT_ONCE", "removal.RUNS_AT_ONCE")
 _PAGE = 2
 """Most that is canceled at once where a filter chooses: so few that many brokers carry it on."""
 
-Disturb = Callable[[World], None]
 
-
-def lived(backstage: Backstage, seed: int, disturb: Disturb = lambda _: None) -> History:
+def lived(backstage: Backstage, seed: int, kind: life.Kind | None = None) -> History:
     """Live through one history.
 
     Args:
         backstage: the server.
         seed: everything that is left to chance follows from it.
-        disturb: plants a fault.
+        kind: what sort of history it is; follows from the seed without.
     """
     history = History()
+    sort = kind or random.Random(seed + 2).choice(life.KINDS)
     backstage.empty()
 
     async def main() -> None:
-        brokers, forgetful = (2, 3, 2, 1)[seed % 4], seed % 15 == 4
+        brokers, forgetful = sort.brokers or (2, 3, 2, 1)[seed % 4], seed % 15 == 4
 
         def database(seen: Counter[str]) -> Database:
             return Database(backstage, random.Random(seed + 1), seen, NODE_TIMEOUT_MS)
@@ -55,12 +53,11 @@ def lived(backstage: Backstage, seed: int, disturb: Disturb = lambda _: None) ->
         disk.rows, disk.accuse = world.account.rows, world.accuse
         disk.on_trouble = lambda store: world.account.shaken.add(store.number())
         history.story, history.seen = world.story, world.seen
-        world.laws, world.waits_ms = laws.always, _WAITS_MS
-        disturb(world)
+        world.laws, world.waits_ms, world.watches_ticks = laws.always, _WAITS_MS, 0.1
         trouble.world = world
         made.append(disk)
         asyncio.get_running_loop().set_exception_handler(lambda _, what: world.accuse(Broken(f"{what}")))
-        lives = asyncio.ensure_future(life.live(world, disk))
+        lives = asyncio.ensure_future(life.live(world, disk, sort))
         await asyncio.wait({lives, world.verdict}, return_when=asyncio.FIRST_COMPLETED)
         if lives.done() and lives.exception() is None:
             asyncio.get_running_loop().call_soon(records.compare, world, disk)

@@ -136,12 +136,12 @@ class Careless:
         return None if of == _DOOR else self._tx.get(*of)
 
     def claim(self, kind: Any, query: Query, *, wait: bool = False) -> Any:
-        """Take what is there, long after it was looked who is: others have the time to come."""
+        """Take what is there, long after it was looked who is; or take what was there: others have the time to come."""
+        found = self._tx.find(kind, query)
         for _ in range(_STATEMENTS_LATER):
             self._tx.count(Node)
         if self._claims:
             return self._tx.claim(kind, query, wait=wait)
-        found = self._tx.find(kind, query)
         self._tx._known.update({(kind, CODECS[kind].key(one)): one for one in found})
         return found
 

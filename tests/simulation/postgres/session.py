@@ -47,6 +47,13 @@ class Step:
         """Whether something is durable after it."""
         return self.statement == "COMMIT" or (self.statement.startswith("WITH w0") and not self.session.in_transaction)
 
+    @property
+    def keeps_locks(self) -> bool:
+        """Whether it is done and nobody can have got a lock by it."""
+        return (
+            self.task is not None and self.task.done() and self.task.exception() is None and self.session.in_transaction
+        )
+
 
 class Watched(PostgresTransaction):
     """A transaction that its connection knows: what it has applied is durable after the commit.
