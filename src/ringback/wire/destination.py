@@ -14,7 +14,7 @@ _BAD_SCHEME = "invalid destination url: endpoint has invalid scheme, add http://
 
 
 class Destination(NamedTuple):
-    """A URL as it was written, blanks and what is outside ASCII percent-encoded; or the name of a URL group."""
+    """A URL as it was written, without a fragment, blanks and what is outside ASCII percent-encoded; or a URL group's name."""
 
     text: str
     is_group: bool
@@ -52,7 +52,7 @@ def classify(text: str) -> Destination:
     Raises:
         Refused: 400 for one that is empty or too long, has another scheme, no host, or names an API that is not served.
     """
-    if not text:
+    if not text or text[0] == "?":
         raise Refused(400, "a non-empty destination must be provided")
     if len(text) > LONGEST:
         raise Refused(400, f"invalid destination url: longer than {LONGEST} characters")
@@ -94,12 +94,14 @@ def _repaired(text: str) -> str:
 def _encoded(url: str) -> str:
     """Write path and query as they will be requested: what is signed has to be what the receiver sees.
 
-    In a request target only ASCII comes in, and no blanks; in the JSON of a batch, and in headers, any character may.
+    In a request target only ASCII comes in, and no blanks; in the JSON of a batch, and in headers, any character may. What
+    follows a `#` is for clients, and is never requested.
     """
+    url = url.partition("#")[0]
     if url.isascii() and " " not in url:
         return url
     scheme, _, rest = url.partition("://")
-    start = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
+    start = min((at for mark in "/?" if (at := rest.find(mark)) >= 0), default=len(rest))
     tail = "".join(one if one.isascii() and one != " " else quote(one, errors="surrogatepass") for one in rest[start:])
     return f"{scheme}://{rest[:start]}{tail}"
 

@@ -204,6 +204,8 @@ def test_the_tail_of_a_publish(tail: str, destination: str, options: dict[str, s
         ("https://ex.com/ž%20/x?q=ü&r=%C3%BC", ("https://ex.com/%C5%BE%20/x?q=%C3%BC&r=%C3%BC", False)),
         ("https://ex.com?q=ž", ("https://ex.com?q=%C5%BE", False)),
         ("https://ex.com/a b?c d", ("https://ex.com/a%20b?c%20d", False)),
+        ("https://ex.com/a?b=1#c?d", ("https://ex.com/a?b=1", False)),
+        ("https://ex.com#ü", ("https://ex.com", False)),
     ],
 )
 def test_destinations(text: str, expected: tuple[str, bool]) -> None:
@@ -214,6 +216,8 @@ def test_destinations(text: str, expected: tuple[str, bool]) -> None:
     ("text", "reason"),
     [
         ("", "a non-empty destination must be provided"),
+        ("?a=b", "a non-empty destination must be provided"),
+        ("http://#x", "no host"),
         ("ftp://x", "endpoint has invalid scheme"),
         ("https%3A%2F%2Fx", "endpoint has invalid scheme"),
         ("http://", "no host"),
