@@ -56,6 +56,8 @@ async def test_the_worked_example_of_the_reference(ringed: InProcess) -> None:
         "https://cb.example/failed",
     ]
     assert await ringed.events(message) == ["CREATED", "ACTIVE", "ERROR", "RETRY", "ACTIVE", "ERROR", "FAILED"]
+    (failed,) = (await ringed.call("GET", "/v2/events?state=FAILED")).json["events"]
+    assert (failed["error"], failed["responseStatus"]) == ("unexpected status 503", 503)
     told = json.loads(ringed.sent[4].body)
     (letter,) = (await ringed.call("GET", "/v2/dlq")).json["messages"]
     assert told == {

@@ -161,7 +161,7 @@ def _end(
     settled.changes.drop.append(delivery)
     event = Event(moment.new_id(), message.tenant, message.seq, state, moment.now, facets=facets_of(message))
     if outcome is not None:
-        event = replace(event, status=outcome.status, error=outcome.error)
+        event = replace(event, status=outcome.status, error=_error(outcome))
     settled.changes.put.append(event)
 
 
@@ -179,9 +179,13 @@ def _log(
     if outcome is not None:
         event = replace(
             event,
-            error=outcome.error or f"unexpected status {outcome.status}",
+            error=_error(outcome),
             status=outcome.status,
             headers=tuple(outcome.headers),
             body=outcome.body,
         )
     settled.changes.put.append(event)
+
+
+def _error(outcome: Outcome) -> str:
+    return outcome.error or f"unexpected status {outcome.status}"
