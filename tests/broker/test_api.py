@@ -264,6 +264,18 @@ async def test_a_schedule_ticks_and_tells_how_its_messages_did(ringed: InProcess
     assert len(ringed.sent) == 3
 
 
+async def test_a_cron_expression_never_means_at_once(ringed: InProcess) -> None:
+    daily = {"upstash_cron": "0 3 * * *", "upstash_schedule_id": "nightly"}
+    answer = await ringed.call("POST", f"/v2/enqueue/reports/{URL}", **daily)
+    assert (answer.status, answer.json) == (200, {"scheduleId": "nightly"})
+    assert (await ringed.call("GET", "/v2/schedules/nightly")).json["queueName"] == "reports"
+    item = {"destination": URL, "headers": {"Upstash-Cron": "0 3 * * *"}}
+    refused = await ringed.call("POST", "/v2/batch", [{"destination": URL}, item])
+    assert (refused.status, "item 1: invalid header Upstash-Cron" in refused.json["error"]) == (400, True)
+    await ringed.settle()
+    assert ringed.sent == []
+
+
 async def test_ticks_missed_while_the_broker_was_down_are_made_up_for_once(ringed: InProcess) -> None:
     await ringed.call("POST", f"/v2/schedules/{URL}", upstash_cron="* * * * *")
     ringed.at += 10 * 60_000

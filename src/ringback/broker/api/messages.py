@@ -1,5 +1,7 @@
 """Publishing, enqueueing, and looking at or canceling one message (protocol 2.1 to 2.5)."""
 
+from msgspec.structs import replace
+
 from ringback.broker.api import schedules, shapes
 from ringback.broker.api.at_work import by_headers, by_items, visible, visibly
 from ringback.broker.api.call import Answer, Call, json_response
@@ -22,12 +24,12 @@ from ringback.wire.trace import traced
 
 @visibly(by_headers)
 def publish(call: Call) -> Answer:
-    """Publish a message to a URL, a URL group or an `api/` destination (protocol 2.1)."""
+    """Publish to a URL, a URL group or an `api/` destination; with a cron expression, make a schedule (protocol 2.1)."""
     return _accept(call, None)
 
 
 def enqueue(call: Call) -> Answer:
-    """Publish a message through a queue, which is made if need be (protocol 2.2)."""
+    """Publish through a queue, which is made if need be; with a cron expression, make a schedule (protocol 2.2)."""
     return _accept(call, checked_name("queue name", call.names["queue"]))
 
 
@@ -37,8 +39,8 @@ def _accept(call: Call, queue: str | None) -> Answer:
     destination = checked_destination(call, target)
     if target == "api/llm" and options.callback is None:
         raise Refused(400, "missing header Upstash-Callback: api/llm answers to a callback only")
-    if options.cron and queue is None:
-        return schedules.make(call, target, options)
+    if options.cron:
+        return schedules.make(call, target, options if queue is None else replace(options, queue_name=queue))
     publication = Publication(
         call.tenant.name,
         destination.text,
@@ -91,6 +93,8 @@ def of_item(call: Call, number: int, item: BatchItem) -> Publication:
         checked_destination(call, item.destination.text)
     except Refused as error:
         raise in_item(number, error) from error
+    if item.options.cron:
+        raise Refused(400, f"item {number}: invalid header Upstash-Cron: a batch makes no schedules, see /v2/schedules")
     if item.queue:
         checked_name(f"item {number}: queue", item.queue)
     return Publication(
