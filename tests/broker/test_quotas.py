@@ -9,7 +9,8 @@ from ringback.broker.api.api import caller
 from ringback.broker.settings import Limits
 from ringback.wire.http import Outcome, Request
 from support.inprocess import OTHER, InProcess, inprocess
-from support.runs import BOTH, begin
+from support.runs import BOTH, batch, begin, init, step
+from support.runs import URL as RUNS
 
 URL = "https://api.example.com/in"
 SMALL = Limits(
@@ -119,6 +120,23 @@ async def test_messages_of_a_day() -> None:
         assert (await ringed.call("POST", f"/v2/publish/{URL}", token=OTHER)).status == 200
         await ringed.turn(midnight * 1000 - ringed.at)
         assert (await ringed.call("POST", f"/v2/publish/{URL}")).status == 200
+
+
+async def test_a_run_is_one_message_of_its_day_however_many_steps_it_has() -> None:
+    async with inprocess(limits=Limits(messages_per_day=3)) as ringed:
+        ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+        await begin(ringed)
+        assert (await ringed.call("POST", f"/v2/trigger/{RUNS}")).status == 200
+        assert (await batch(ringed, step(1), step(2))).status == 200
+        assert (await begin(ringed))["deduplicated"]
+        assert (await ringed.call("POST", "/v2/batch/trigger", [{"destination": RUNS}])).status == 201
+        for refused in (
+            await batch(ringed, {"destination": RUNS, "headers": init("wfr_2")}),
+            await ringed.call("POST", f"/v2/trigger/{RUNS}"),
+            await ringed.call("POST", f"/v2/publish/{URL}"),
+        ):
+            assert (refused.status, refused.headers["RateLimit-Limit"]) == (429, "3")
+        assert (await batch(ringed, step(3))).status == 200
 
 
 async def test_management_calls_of_a_second() -> None:

@@ -64,7 +64,7 @@ class Limits:
         queue_parallelism: most parallelism of a queue.
         group_endpoints: most endpoints of a URL group.
         lazy_bytes: size of a run's list from which on the endpoint fetches it, where it can.
-        messages_per_day: most messages an account may publish between midnight and midnight UTC, None for no limit.
+        messages_per_day: most messages and runs an account may begin between midnight and midnight UTC, None for no limit.
         requests_per_second: most management calls of an account in a second, None for no limit.
         queues, schedules, groups: most objects of an account, None for no limit.
     """

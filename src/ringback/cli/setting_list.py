@@ -114,7 +114,8 @@ SETTINGS = (
         "RINGBACK_MESSAGES_PER_DAY",
         optional_whole,
         _LIMITS.messages_per_day,
-        "Most messages a day; empty for no limit.",
+        "Most messages and starts of runs a day, until midnight UTC; steps of runs, callbacks and ticks of schedules are not "
+        "counted. Empty for no limit.",
     ),
     Setting(
         "RINGBACK_REQUESTS_PER_SECOND",

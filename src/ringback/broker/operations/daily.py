@@ -1,4 +1,8 @@
-"""Messages per day: what one account publishes between midnight and midnight UTC (protocol 1.5)."""
+"""Messages per day: what one account publishes between midnight and midnight UTC (protocol 1.5).
+
+A run counts once, when it is started from outside: what was let in may end, so its steps, calls and children count no more,
+and neither do callbacks, ticks of schedules and what is begun again.
+"""
 
 from ringback.broker.changes import Changes
 from ringback.broker.records import DailyCount

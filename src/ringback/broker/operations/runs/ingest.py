@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.accept import accept
+from ringback.broker.operations.daily import count_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.append import place
 from ringback.broker.records import ActiveRun, Dedup, Entry, Invoker, Message, Run, RunRef
@@ -70,6 +71,7 @@ def trigger(
     known = None if active is None else tx.get(Run, active.run)
     if known is not None:
         return known, Published(_first_message(tx, known), known.url, deduplicated=True)
+    count_message(tx, publication.tenant, limits.messages_per_day, moment)
     workflow = Workflow(init=True, run_id=run_id, url=publication.destination)
     callback = runs.synthesised_failure_callback(publication.destination, options.headers, (), run_id)
     if options.failure_callback is not None:
@@ -146,6 +148,7 @@ def _start(tx: Transaction, publication: Publication, workflow: Workflow, limits
     url = workflow.url or publication.destination
     run = runs.new_run(publication.tenant, workflow, url, options, publication.caller_ip, moment, confirmed=True)
     if envelope is None:
+        count_message(tx, publication.tenant, limits.messages_per_day, moment)
         return _begin(tx, run, options, publication.body, limits, moment)
     return _invoke(tx, run, envelope, options, limits, moment)
 
