@@ -9,7 +9,7 @@ from ringback.broker.api.api import caller
 from ringback.broker.settings import Limits
 from ringback.wire.http import Outcome, Request
 from support.inprocess import OTHER, InProcess, inprocess
-from support.runs import BOTH, batch, begin, init, step
+from support.runs import BOTH, batch, begin, init, log, step
 from support.runs import URL as RUNS
 
 URL = "https://api.example.com/in"
@@ -137,6 +137,16 @@ async def test_a_run_is_one_message_of_its_day_however_many_steps_it_has() -> No
         ):
             assert (refused.status, refused.headers["RateLimit-Limit"]) == (429, "3")
         assert (await batch(ringed, step(3))).status == 200
+
+
+async def test_a_result_of_a_run_is_no_larger_than_a_message(small: InProcess) -> None:
+    small.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    await begin(small)
+    refused = await small.call("DELETE", "/v2/workflows/runs/wfr_1?cancel=false", b"x" * 11)
+    assert (refused.status, refused.json) == (412, {"error": "quota maxMessageSize exceeded, current limit: 10"})
+    assert (await log(small))["workflowState"] == "RUN_STARTED"
+    assert (await small.call("DELETE", "/v2/workflows/runs/wfr_1?cancel=false", b"x" * 10)).status == 200
+    assert (await log(small))["workflowRunResponse"] == "x" * 10
 
 
 async def test_management_calls_of_a_second() -> None:

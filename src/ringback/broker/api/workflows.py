@@ -18,6 +18,7 @@ from ringback.broker.operations.runs.ingest import trigger as start
 from ringback.broker.operations.selection import within_dates
 from ringback.broker.records import ActiveRun, BulkAction, Delivery, Entry, Progress, Removal, Run
 from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.publish import check_size
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
 from ringback.wire.batch import in_item, read_batch
@@ -91,11 +92,12 @@ def entries(call: Call) -> Answer:
 
 
 def end(call: Call) -> Answer:
-    """Finish a run with a result, or cancel it, as `cancel` says."""
+    """Finish a run with a result, no larger than a message, or cancel it, as `cancel` says."""
     asked = dict(call.query()).get("cancel")
     wish = _WISHES.get(asked and asked.lower())
     if wish is None:
         raise Refused(400, f"invalid cancel {asked!r}: expected true or false")
+    check_size(call.request.body, call.settings.limits)
     result = call.request.body.decode("utf-8", "replace") if call.request.body else None
 
     def job(tx: Transaction, moment: Moment) -> Response:
