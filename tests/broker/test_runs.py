@@ -446,18 +446,23 @@ async def test_79_event_ids_may_hold_anything(ringed: InProcess) -> None:
         "step": {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1},
     }
     await ringed.call("POST", "/v2/wait/a/b%20ü", waiting)
+    refused = await ringed.call("POST", "/v2/wait/a/b%20ü", waiting | {"timeout": "10"})
+    assert (refused.status, refused.json["error"]) == (412, 'invalid timeout: time: missing unit in duration "10"')
     (waiter,) = (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json
     assert waiter["deadline"] == (ringed.at + 7 * 86_400_000) // 1000
     assert set(waiter) == {"url", "deadline", "headers", "timeoutUrl", "timeoutBody", "timeoutHeaders"}
     shown = (await log(ringed))["steps"][1]["steps"][0]
     assert (shown["stepName"], shown["stepType"], shown["state"]) == ("w", "Wait", "STEP_PROGRESS")
     assert (shown["waitEventId"], shown["waitTimeoutDuration"]) == ("a/b ü", "7d")
+    deadline = shown["waitTimeoutDeadline"]
     woken = await ringed.call("POST", "/v2/notify/a/b%20%C3%BC", b'{"paid":1}')
     assert (woken.status, [one["workflowRunId"] for one in woken.json]) == (201, ["wfr_1"])
     await ringed.settle()
     result = json.loads(base64.b64decode(entries(ringed, 1)[1]["body"]))
     assert base64.b64decode(result["out"]) == b'{"paid":1}'
     assert (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json == []
+    shown = (await log(ringed))["steps"][1]["steps"][0]
+    assert (shown["state"], shown["waitTimeoutDeadline"]) == ("STEP_SUCCESS", deadline)
 
 
 async def test_results_on_the_response_need_no_request_of_their_own(ringed: InProcess) -> None:

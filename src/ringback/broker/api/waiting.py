@@ -41,9 +41,12 @@ def wait(call: Call) -> Answer:
     options = options_of(body.headers)
     run_id = options.workflow.run_id if options.workflow else call.request.header("upstash-workflow-runid") or ""
     timeout = body.timeout if isinstance(body.timeout, str) else f"{int(body.timeout)}s"
-    wanted = waiting.Wait(
-        _checked(_event_id(call)), duration.parse(timeout), timeout, checked_step(bytes(body.step)), options, body.url
-    )
+    try:
+        timeout_ms = duration.parse(timeout)
+    except Refused as error:
+        raise Refused(error.status, f"invalid timeout: {error.text}") from error
+    event, step = _checked(_event_id(call)), checked_step(bytes(body.step))
+    wanted = waiting.Wait(event, timeout_ms, timeout, step, options, body.url)
 
     def job(tx: Transaction, moment: Moment) -> Response:
         run = active_run(tx, call.tenant.name, run_id)
