@@ -51,6 +51,19 @@ async def test_what_one_message_may_ask_for(
         assert (refused.status, refused.json) == (412, {"error": text})
 
 
+@pytest.mark.parametrize(
+    "prefix", ["upstash_callback", "upstash_failure_callback", "upstash_callback_failure_callback"]
+)
+async def test_a_callback_may_ask_for_no_more_than_a_message(small: InProcess, prefix: str) -> None:
+    told = {"upstash_callback": "https://cb.example/", "upstash_failure_callback": "https://cb.example/"}
+    told |= {"upstash_callback_failure_callback": "https://cb.example/"}
+    for name, fits, too_much in (("retries", "2", "3"), ("timeout", "5s", "6s"), ("delay", "10s", "11s")):
+        for target in (f"/v2/publish/{URL}", f"/v2/trigger/{URL}"):
+            assert (await small.call("POST", target, **told, **{f"{prefix}_{name}": fits})).status == 200
+            refused = await small.call("POST", target, **told, **{f"{prefix}_{name}": too_much})
+            assert (refused.status, "exceeded, current limit" in refused.json["error"]) == (412, True)
+
+
 async def test_an_event_is_no_larger_than_a_message_whoever_sends_it(small: InProcess) -> None:
     small.respond = lambda _: Outcome(200, list(BOTH), b"{}")
     await begin(small)

@@ -58,12 +58,20 @@ def check_size(body: bytes, limits: Limits) -> None:
 def check_quotas(options: Options, body: bytes, limits: Limits, now: Instant) -> None:
     """Raise Refused with status 412 where a valid option is above a limit."""
     check_size(body, limits)
+    _check_asked(options, limits, now)
+
+
+def _check_asked(options: Options, limits: Limits, now: Instant) -> None:
+    """Callbacks are messages, too, and ask for no more than others (protocol 3.9)."""
     if options.retries is not None and options.retries > limits.retries:
         raise Refused(412, f"quota maxRetries exceeded, current limit: {limits.retries}")
     if due_at(options, now) - now > limits.delay_ms:
         raise Refused(412, f"quota maxDelay exceeded, current limit: {limits.delay_ms // 1000}")
     if options.timeout_ms is not None and options.timeout_ms > limits.timeout_ms:
         raise Refused(412, f"quota maxTimeout exceeded, current limit: {limits.timeout_ms // 1000}")
+    for callback in (options.callback, options.failure_callback):
+        if callback is not None:
+            _check_asked(callback.options, limits, now)
 
 
 def dedup_id(options: Options, destination: str, body: bytes) -> str | None:
