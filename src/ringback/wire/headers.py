@@ -19,9 +19,22 @@ Lines = Iterable[tuple[str, str]]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _DROPPED = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"}
+    {
+        *(
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "keep-alive",
+            "te",
+            "trailer",
+            "upgrade",
+            "expect",
+        ),
+        "accept-encoding",  # answers are kept and passed on as they come
+    }
 )
-_NOT_PASSED_ON = frozenset({"authorization", "x-real-ip", "forwarded", "via", "accept-encoding", "content-type"})
+_NOT_PASSED_ON = frozenset({"authorization", "x-real-ip", "forwarded", "via", "content-type"})
 _DEEPEST_CALLBACK = 3
 LARGEST = 64 * 1024
 """Most characters of the headers of one message: as many as the head of a request may have."""

@@ -68,7 +68,8 @@ def test_all_headers_are_passed_on_where_asked_but_never_credentials() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Host", "Content-Length", "Transfer-Encoding", "Connection", "Proxy-Authorization", "Expect"]
+    "name",
+    ["Host", "Content-Length", "Transfer-Encoding", "Connection", "Proxy-Authorization", "Expect", "Accept-Encoding"],
 )
 def test_headers_of_the_transport_are_not_forwarded(name: str) -> None:
     assert read_options([(f"upstash-forward-{name.lower()}", "x")]).headers == ()
