@@ -102,6 +102,29 @@ async def test_pipelined_requests_are_answered_in_order(listening: Listening) ->
     assert (await peer.hear())[1]["x-target"] == "/third"
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"http://x:1/v2/publish/https://y//z?a=b", "/v2/publish/https://y//z?a=b"),
+        (b"HTTPS://x/", "/"),
+        (b"http://x", "/"),
+        (b"http://x?a=/b", "/?a=/b"),
+        (b"/http://x/y", "/http://x/y"),
+    ],
+)
+async def test_a_target_may_name_the_server_too(listening: Listening, target: bytes, path: str) -> None:
+    peer = await listening.connect()
+    await peer.say(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+    assert (await peer.hear())[1]["x-target"] == path
+
+
+async def test_blanks_around_a_value_are_none_of_it(listening: Listening) -> None:
+    peer = await listening.connect()
+    await peer.say(b"GET / HTTP/1.1\r\nHost: x\r\nUpstash-Retries: \t 3 \t \r\nEmpty:  \r\n\r\n")
+    assert (await peer.hear())[0] == 200
+    assert listening.asked[0].headers[1:] == [("upstash-retries", "3"), ("empty", "")]
+
+
 async def test_a_chunked_body_is_joined(listening: Listening) -> None:
     peer = await listening.connect()
     await peer.say(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")

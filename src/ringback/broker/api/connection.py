@@ -71,12 +71,23 @@ class Listener(Protocol):
 
 
 def _line(name: bytes, value: bytes) -> tuple[str, str]:
-    return name.decode("latin-1").lower(), value.decode("latin-1")
+    """A value ends before the blanks behind it (RFC 9110, 5.5); those in front the parser leaves out."""
+    return name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t")
 
 
 _known_line = lru_cache(maxsize=4096)(_line)
 """Most lines of a head are those of others, and heads that are remembered share them."""
 _SHORT_LINE = 256
+
+
+def _origin_form(target: str) -> str:
+    """Return a target without scheme and host, which a server has to take, too (RFC 9112, 3.2.2)."""
+    scheme, mark, rest = target.partition("://")
+    if target.startswith("/") or not mark or scheme.lower() not in ("http", "https"):
+        return target
+    start = min((at for sign in "/?" if (at := rest.find(sign)) >= 0), default=len(rest))
+    tail = rest[start:]
+    return tail if tail.startswith("/") else f"/{tail}"
 
 
 class Connection(asyncio.Protocol):
@@ -204,7 +215,7 @@ class Connection(asyncio.Protocol):
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         request = Request(
             self._parser.get_method().decode("latin-1"),
-            self._target.decode("latin-1"),
+            _origin_form(self._target.decode("latin-1")),
             self._headers,
             body,
             self._peer,

@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._head_size += len(name) + len(value)
         if self._head_size > self._head_limit:
             raise ResponseTooLarge(f"the response headers are larger than {self._head_limit} bytes")
-        self._headers.append((canonical(name.decode("latin-1")), value.decode("latin-1")))
+        self._headers.append((canonical(name.decode("latin-1")), value.decode("latin-1").rstrip(" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
