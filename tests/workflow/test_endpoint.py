@@ -403,11 +403,12 @@ async def test_an_expected_error_is_recorded_and_raised_at_the_await() -> None:
 # What a refusal means
 
 
-async def test_when_the_run_has_ended_meanwhile_the_delivery_is_done() -> None:
+@pytest.mark.parametrize("how", ["cancelled", "finished"])
+async def test_when_the_run_has_ended_meanwhile_the_delivery_is_done(how: str) -> None:
     broker = ScriptedBroker()
     serve_one(broker, one_step)
     run = broker.trigger(URL)
-    broker.refuse = lambda method, path: (400, "can not append to a a cancelled workflow")
+    broker.refuse = lambda method, path: (400, f"can not append to a a {how} workflow")
     run.retries = 0
     await broker.drain()
     assert (run.state, run.errors, len(broker.deliveries)) == ("RUN_STARTED", [], 1)

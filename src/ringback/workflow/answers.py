@@ -19,7 +19,7 @@ _SDK = [
 if (_platform := platform()) is not None:
     _SDK.append(("Ringback-Platform", _platform))
 _STACK_FRAMES = 15
-_RUN_HAS_ENDED = "cancelled workflow"  # in the text of the refusal (protocol workflow 1.10)
+_RUN_HAS_ENDED = "can not append to"  # in the text of the refusal, however the run has ended (protocol workflow 1.10)
 _NOT_THEIRS = ("ringback.", "asyncio.", "concurrent.")
 
 LARGEST_BODY = 128 * 1024 * 1024
