@@ -20,9 +20,14 @@ def parse(key: str, value: str) -> FlowControl:
     Raises:
         Refused: 400 where key or value are not as the reference says.
     """
-    if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
-        raise Refused(400, "invalid header Upstash-Flow-Control-Key: expected 1 to 255 printable characters")
+    check_key("header Upstash-Flow-Control-Key", key)
     return FlowControl(key, *(_known_limits(value) if len(value) <= _USUAL else _limits(value)))
+
+
+def check_key(field: str, key: str) -> None:
+    """Raise Refused with status 400 where no message can have a key."""
+    if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
+        raise Refused(400, f"invalid {field}: expected 1 to 255 printable characters")
 
 
 def _limits(value: str) -> tuple[int | None, int | None, int]:

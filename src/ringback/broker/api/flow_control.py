@@ -13,6 +13,7 @@ from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction, Where
 from ringback.errors import Refused
 from ringback.wire import duration
+from ringback.wire.flow_control import check_key
 from ringback.wire.http import Response
 
 _LONGEST_PERIOD = 7 * 24 * 3600
@@ -103,6 +104,7 @@ def global_parallelism(call: Call) -> Answer:
 
 def _change(call: Call, how: Callable[[Lane, int], Lane]) -> Answer:
     key = call.names["key"]
+    check_key("flow control key", key)
 
     def job(tx: Transaction, moment: Moment) -> Response:
         queues.change_flow(tx, call.tenant.name, key, moment, lambda flow: how(flow, moment.now))
@@ -142,7 +144,10 @@ def _period(text: str | None) -> int:
     """A bare number is seconds; a duration is fine too."""
     if not text:
         return 1
-    seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else duration.parse(text) // 1000
+    try:
+        seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else duration.parse(text) // 1000
+    except Refused as error:
+        raise Refused(error.status, f"invalid period: {error.text}") from error
     if not 1 <= seconds <= _LONGEST_PERIOD:
         raise Refused(400, f"invalid period {text!r}: expected 1 second to 1 week")
     return seconds
