@@ -165,6 +165,8 @@ async def test_pages_of_events_and_letters_are_complete_and_without_repeats(ring
     [
         ("url=https://a.example/x,https://b.example/y", 2),
         ("host=a.example", 2),
+        ("host=c.example", 0),
+        ("host=c.example:8443", 1),
         ("path=/x,/y", 3),
         ("label=red", 2),
         ("label=red,blue", 3),
@@ -182,7 +184,7 @@ async def test_bulk_cancel_takes_what_the_filter_says(ringed: InProcess, query: 
     await ringed.publish("https://a.example/z", upstash_delay="1h")
     await ringed.enqueue("q", "https://b.example/y", upstash_delay="1h", upstash_label="blue,red")
     flow = {"upstash_flow_control_key": "k", "upstash_flow_control_value": "rate=1"}
-    await ringed.publish("https://c.example/y", upstash_delay="1h", upstash_label="blue", **flow)
+    await ringed.publish("https://c.example:8443/y", upstash_delay="1h", upstash_label="blue", **flow)
     answer = await ringed.call("DELETE", f"/v2/messages?{query}")
     assert (answer.status, answer.json["cancelled"]) == (202, expected)
     assert (await ringed.call("DELETE", "/v2/messages")).json["cancelled"] == 4 - expected

@@ -50,7 +50,7 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "scheduleId": ("--schedule", {"multiple": True, "help": "Made by this schedule."}),
     "label": ("--label", {"multiple": True, "help": "With this label."}),
     "flowControlKey": ("--flow-key", {"multiple": True, "help": "Under this flow-control key."}),
-    "host": ("--host", {"multiple": True, "help": "Delivered to this host."}),
+    "host": ("--host", {"multiple": True, "help": "Delivered to this host, with its port if the URL has one."}),
     "path": ("--path", {"multiple": True, "help": "Delivered to this path, such as /api/hook."}),
     "workflowUrl": ("--url", {"metavar": "URL", "multiple": True, "help": "Of the workflow at this URL."}),
     "workflowRunId": ("--run", {"help": "This run."}),
