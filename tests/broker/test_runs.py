@@ -313,6 +313,26 @@ async def test_58_an_invoke_chain_that_is_too_deep_is_refused(ringed: InProcess)
     assert "maxInvokeDepth" in answer.json["error"]
 
 
+async def test_an_invoke_whose_answer_was_lost_is_asked_again_under_its_id(ringed: InProcess) -> None:
+    await begin(ringed)
+
+    async def invoke(child: str, number: int) -> Any:
+        step_ = {"stepId": number, "stepName": "ship", "stepType": "Invoke", "concurrent": 1}
+        parent = {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]}
+        envelope = {"body": "x", "headers": parent, "workflowRunId": "wfr_1", "workflowUrl": URL, "step": step_}
+        headers = {name.replace("-", "_"): value for name, value in init(child).items()}
+        return await ringed.call("POST", f"/v2/publish/{URL}", envelope, upstash_workflow_invoke="true", **headers)
+
+    first, again, other = await invoke("wfr_child", 1), await invoke("wfr_child", 1), await invoke("wfr_child", 2)
+    assert (first.status, again.status, other.status) == (200, 202, 412)
+    assert again.json == first.json | {"deduplicated": True}
+    await ringed.call("DELETE", "/v2/workflows/runs/wfr_child?cancel=false", b'"done"')
+    assert (await invoke("wfr_child", 1)).json["deduplicated"]
+    entered = (await ringed.call("GET", "/v2/workflows/runs/wfr_1")).json
+    results = [json.loads(base64.b64decode(one["body"])) for one in entered[1:]]
+    assert [(result["stepId"], json.loads(result["out"])["isFailed"]) for result in results] == [(1, False)]
+
+
 async def test_70_and_71_resume_keeps_results_and_restart_does_not(ringed: InProcess) -> None:
     ids = []
     for name in ("wfr_a", "wfr_b"):

@@ -141,6 +141,9 @@ def _start_once(
 def _start(tx: Transaction, publication: Publication, workflow: Workflow, limits: Limits, moment: Moment) -> Published:
     options = publication.options
     envelope = _envelope(publication.body) if workflow.invoke else None
+    asked = None if envelope is None else _asked_before(tx, publication.tenant, envelope)
+    if asked is not None:
+        return Published(asked.message, publication.destination, deduplicated=True)
     active = tx.get(ActiveRun, publication.tenant, workflow.run_id)
     known = None if active is None else tx.get(Run, active.run)
     if known is not None:
@@ -202,6 +205,12 @@ def _envelope(body: bytes) -> _Envelope:
         raise Refused(400, f"invalid invoke body: {error}") from error
 
 
+def _asked_before(tx: Transaction, tenant: str, envelope: _Envelope) -> Entry | None:
+    """Return the step of the parent that has asked for its child already: the answer may have been lost on its way."""
+    parent = active_run(tx, tenant, envelope.run_id)
+    return tx.get(Entry, parent.seq, runs.identity(runs.checked_step(bytes(envelope.step)), 0))
+
+
 def _invoke(
     tx: Transaction, run: Run, envelope: _Envelope, options: Options, limits: Limits, moment: Moment
 ) -> Published:
@@ -209,9 +218,6 @@ def _invoke(
     parent = active_run(tx, run.tenant, envelope.run_id)
     step = runs.checked_step(bytes(envelope.step))
     identity = runs.identity(step, run.seq)
-    asked = tx.get(Entry, parent.seq, identity)
-    if asked is not None:
-        return Published(asked.message, run.url, deduplicated=True)
     invoker = Invoker(parent.seq, step, options_of(envelope.headers))
     published = _begin(tx, replace(run, invoker=invoker), options, (envelope.body or "").encode(), limits, moment)
     tx.apply(Changes(put=[Entry(parent.seq, identity, published.seq, "step", b"", child=run.seq)]))
