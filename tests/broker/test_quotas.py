@@ -152,6 +152,16 @@ async def test_a_run_is_one_message_of_its_day_however_many_steps_it_has() -> No
         assert (await batch(ringed, step(3))).status == 200
 
 
+async def test_a_run_begun_again_may_ask_for_no_more_than_a_new_one(small: InProcess) -> None:
+    small.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    await begin(small, Upstash_Retries="0")
+    for call in ("resume", "restart"):
+        refused = await small.call("POST", f"/v2/workflows/dlq/{call}", upstash_retries="3")
+        assert (refused.status, refused.json) == (412, {"error": "quota maxRetries exceeded, current limit: 2"})
+    again = await small.call("POST", "/v2/workflows/dlq/restart", upstash_retries="2")
+    assert (again.status, len(again.json["workflowRuns"])) == (200, 1)
+
+
 async def test_a_result_of_a_run_is_no_larger_than_a_message(small: InProcess) -> None:
     small.respond = lambda _: Outcome(200, list(BOTH), b"{}")
     await begin(small)

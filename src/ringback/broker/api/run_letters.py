@@ -19,6 +19,7 @@ from ringback.broker.operations import dead_letters
 from ringback.broker.operations.runs import again, letters
 from ringback.broker.records import DeadLetter, Entry, FailureState, Message, Run
 from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.publish import check_quotas
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
@@ -142,8 +143,14 @@ def cancel_failure_function(call: Call) -> Answer:
     return call.desk.write_anyhow(job)
 
 
-def _one(call: Call, begin: _Again) -> Answer:
+def _changed(call: Call) -> Options:
     changed = changed_options(call)
+    check_quotas(changed, b"", call.settings.limits, call.desk.clock())
+    return changed
+
+
+def _one(call: Call, begin: _Again) -> Answer:
+    changed = _changed(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
         run = begin(tx, _letter_of_run(call, tx), changed, call.settings.limits, moment)
@@ -154,7 +161,7 @@ def _one(call: Call, begin: _Again) -> Answer:
 
 def _many(call: Call, begin: _Again) -> Answer:
     filter_ = read_filter(call.query(), call.request.body, fields=RUN_LETTER_FIELDS, strict=True)
-    changed = changed_options(call)
+    changed = _changed(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
         walk = walked(filter_, tx)
