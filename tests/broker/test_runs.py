@@ -333,6 +333,17 @@ async def test_an_invoke_whose_answer_was_lost_is_asked_again_under_its_id(ringe
     assert [(result["stepId"], json.loads(result["out"])["isFailed"]) for result in results] == [(1, False)]
 
 
+async def test_a_failed_run_is_not_retried_as_if_it_were_a_message(ringed: InProcess) -> None:
+    ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
+    await begin(ringed, Upstash_Retries="0")
+    letter, sent = (await log(ringed))["dlqId"], len(ringed.sent)
+    refused = await ringed.call("POST", f"/v2/dlq/retry/{letter}")
+    assert (refused.status, "resume or restart" in refused.json["error"]) == (400, True)
+    await ringed.settle()
+    assert len(ringed.sent) == sent
+    assert (await ringed.call("POST", f"/v2/workflows/dlq/restart/{letter}")).status == 200
+
+
 async def test_70_and_71_resume_keeps_results_and_restart_does_not(ringed: InProcess) -> None:
     ids = []
     for name in ("wfr_a", "wfr_b"):

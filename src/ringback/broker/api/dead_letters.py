@@ -100,7 +100,10 @@ def retry(call: Call) -> Answer:
     changed = changed_options(call)
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        seq = dead_letters.retry(tx, known_letter(call, tx), changed, call.settings.limits, moment)
+        letter = known_letter(call, tx)
+        if letter.run:
+            raise Refused(400, "this dead letter is of a workflow run: resume or restart the run")
+        seq = dead_letters.retry(tx, letter, changed, call.settings.limits, moment)
         if seq is None:
             raise not_found(call)
         return json_response(201, {"messageId": message_id(seq)})
