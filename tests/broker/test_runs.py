@@ -333,6 +333,25 @@ async def test_an_invoke_whose_answer_was_lost_is_asked_again_under_its_id(ringe
     assert [(result["stepId"], json.loads(result["out"])["isFailed"]) for result in results] == [(1, False)]
 
 
+@pytest.mark.parametrize("where", ["delayed", "in flight"])
+async def test_a_run_whose_next_delivery_is_canceled_is_canceled_with_it(ringed: InProcess, where: str) -> None:
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    done = (await begin(ringed))["messageId"]
+    assert (await ringed.call("DELETE", f"/v2/messages/{done}")).status == 404
+    if where == "in flight":
+        ringed.held = asyncio.Event()
+    (item,) = (await batch(ringed, step(1, headers={"Upstash-Delay": "1h"} if where == "delayed" else {}))).json
+    await ringed.turn(10)
+    canceled = await ringed.call("DELETE", f"/v2/messages/{item['messageId']}")
+    assert (canceled.status, canceled.json) == (202, {"cancelled": 1})
+    assert (await log(ringed))["workflowState"] == "RUN_CANCELED"
+    if ringed.held is not None:
+        ringed.held.set()
+    await ringed.settle()
+    assert (await ringed.call("DELETE", f"/v2/messages/{item['messageId']}")).status == 404
+    assert (await batch(ringed, step(2))).json["error"] == ENDED
+
+
 async def test_a_failed_run_is_not_retried_as_if_it_were_a_message(ringed: InProcess) -> None:
     ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
     await begin(ringed, Upstash_Retries="0")
