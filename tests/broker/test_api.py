@@ -119,6 +119,7 @@ async def test_every_answer_has_its_status_and_errors_their_text(
         ("/v2/batch", b'{"destination":"x"}'),
         ("/v2/batch", b'[{"destination":5}]'),
         ("/v2/batch", b'[{"destination":"https://x.example","body":"\\ud800"}]'),
+        ("/v2/batch/trigger", b'[{"destination":"https://x.example"},{"destination":"group"}]'),
         ("/v2/queues", b"[]"),
         ("/v2/queues", b'{"queueName":"q","parallelism":0}'),
         ("/v2/queues", b'{"queueName":"q/r"}'),
@@ -130,6 +131,7 @@ async def test_every_answer_has_its_status_and_errors_their_text(
 async def test_a_wrong_body_is_refused_and_changes_nothing(ringed: InProcess, target: str, body: bytes) -> None:
     answer = await ringed.call("POST", target, body)
     assert answer.status == 400
+    assert "trigger" not in target or answer.json["error"].startswith("item 1: invalid destination url")
     assert (await ringed.call("GET", "/v2/queues")).json == []
     assert (await ringed.call("GET", "/v2/topics")).json == []
 

@@ -32,6 +32,20 @@ async def test_changes_of_state_are_told_page_by_page_and_none_is_left_out(ringe
     assert len(done) == 10
 
 
+async def test_the_start_of_a_child_tells_who_has_invoked_it(ringed: InProcess) -> None:
+    await begin(ringed)
+    step_ = {"stepId": 1, "stepName": "ship", "stepType": "Invoke", "concurrent": 1}
+    parent = {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]}
+    envelope = {"body": "x", "headers": parent, "workflowRunId": "wfr_1", "workflowUrl": URL, "step": step_}
+    headers = {name.replace("-", "_"): value for name, value in init("wfr_child").items()}
+    await ringed.call("POST", f"/v2/publish/{URL}", envelope, upstash_workflow_invoke="true", **headers)
+    lines = (await ringed.call("GET", "/v2/workflows/events?state=RUN_STARTED")).json["events"]
+    of_child, of_parent = sorted(lines, key=lambda line: str(line["workflowRunId"]), reverse=True)
+    assert (of_child["invokerWorkflowRunId"], of_child["invokerWorkflowUrl"]) == ("wfr_1", URL)
+    assert of_child["invokerWorkflowCreatedAt"] == of_parent["workflowCreatedAt"]
+    assert (of_child["callerIp"], "invokerWorkflowRunId" in of_parent) == ("192.0.2.1", False)
+
+
 async def test_a_step_that_waits_when_its_run_is_canceled_is_still_called_by_its_name(ringed: InProcess) -> None:
     await begin(ringed)
     waiting = {

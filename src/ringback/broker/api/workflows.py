@@ -50,7 +50,12 @@ def trigger(call: Call) -> Answer:
 def trigger_batch(call: Call) -> Answer:
     """Start several runs, all or none."""
     items = read_batch(call.request.body)
-    publications = [_publication(call, item.destination, item.options, item.body) for item in items]
+    publications = []
+    for number, item in enumerate(items):
+        try:
+            publications.append(_publication(call, item.destination, item.options, item.body))
+        except Refused as error:
+            raise in_item(number, error) from error
 
     def job(tx: Transaction, moment: Moment) -> Response:
         told = []
@@ -177,7 +182,14 @@ def _lines(run: Shape) -> list[dict[str, object]]:
         "workflowUrl": run["workflowUrl"],
         "workflowCreatedAt": run["workflowRunCreatedAt"],
     } | {name: run[name] for name in ("label", "labels") if name in run}
-    lines: list[dict[str, object]] = [told | {"time": run["workflowRunCreatedAt"], "state": "RUN_STARTED"}]
+    if "workflowRunCallerIp" in run:
+        told["callerIp"] = run["workflowRunCallerIp"]
+    started = told | {"time": run["workflowRunCreatedAt"], "state": "RUN_STARTED"}
+    if invoker := run.get("invoker"):
+        started["invokerWorkflowRunId"] = invoker["workflowRunId"]
+        started["invokerWorkflowUrl"] = invoker["workflowUrl"]
+        started["invokerWorkflowCreatedAt"] = invoker["workflowRunCreatedAt"]
+    lines: list[dict[str, object]] = [started]
     for group in run["steps"]:
         for step in group["steps"]:
             at = step.get("createdAt", run["workflowRunCreatedAt"])
