@@ -352,6 +352,22 @@ async def test_a_run_whose_next_delivery_is_canceled_is_canceled_with_it(ringed:
     assert (await batch(ringed, step(2))).json["error"] == ENDED
 
 
+async def test_a_run_is_not_ended_by_what_was_meant_for_another_of_its_id(ringed: InProcess) -> None:
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    await begin(ringed)
+    old = str((await log(ringed))["workflowRunCreatedAt"])
+    assert (
+        await ringed.call("DELETE", "/v2/workflows/runs/wfr_1?cancel=true", upstash_workflow_createdat=old)
+    ).status == 200
+    await ringed.turn(1000)
+    await begin(ringed)
+    for query, status in (("?cancel=false", 200), ("?cancel=true", 200), ("", 404)):
+        late = await ringed.call("DELETE", f"/v2/workflows/runs/wfr_1{query}", upstash_workflow_createdat=old)
+        assert (late.status, (await log(ringed))["workflowState"]) == (status, "RUN_STARTED")
+    new = str((await log(ringed))["workflowRunCreatedAt"])
+    assert (await ringed.call("DELETE", "/v2/workflows/runs/wfr_1", upstash_workflow_createdat=new)).status == 200
+
+
 async def test_a_failed_run_is_not_retried_as_if_it_were_a_message(ringed: InProcess) -> None:
     ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
     await begin(ringed, Upstash_Retries="0")

@@ -24,6 +24,7 @@ from ringback.errors import Refused
 from ringback.wire.batch import in_item, read_batch
 from ringback.wire.destination import Destination, classify
 from ringback.wire.filters import RUN_CANCEL_FIELDS, RUN_FIELDS, Filter, read_filter
+from ringback.wire.header_values import integer
 from ringback.wire.http import Response
 from ringback.wire.options import Options
 from ringback.wire.trace import traced
@@ -105,8 +106,12 @@ def end(call: Call) -> Answer:
     check_size(call.request.body, call.settings.limits)
     result = call.request.body.decode("utf-8", "replace") if call.request.body else None
 
+    said = call.request.header("upstash-workflow-createdat")
+    created_at = integer("Upstash-Workflow-CreatedAt", said) if said else None
+    limits = call.settings.limits
+
     def job(tx: Transaction, moment: Moment) -> Response:
-        end_by_id(tx, call.tenant.name, call.names["run"], wish, result, call.settings.limits, moment)
+        end_by_id(tx, call.tenant.name, call.names["run"], wish, result, limits, moment, created_at=created_at)
         return json_response(200, {})
 
     return call.desk.write_anyhow(job)

@@ -16,16 +16,26 @@ Wish = Literal["finish", "cancel", "cancel if active"]
 
 
 def end_by_id(
-    tx: Transaction, tenant: str, run_id: str, wish: Wish, result: str | None, limits: Limits, moment: Moment
+    tx: Transaction,
+    tenant: str,
+    run_id: str,
+    wish: Wish,
+    result: str | None,
+    limits: Limits,
+    moment: Moment,
+    *,
+    created_at: int | None = None,
 ) -> None:
     """End a run as its endpoint or its owner wishes; what has ended already stays as it is.
+
+    Where it is said when the run was created, another one that has its id by now is left alone.
 
     Raises:
         Refused: 404 for an unknown run, and for one that has ended where only an active one can be meant.
     """
     active = tx.get(ActiveRun, tenant, run_id)
     run = None if active is None else tx.get(Run, active.run)
-    if run is None:
+    if run is None or (created_at is not None and created_at != run.created_at):
         if wish == "cancel if active" or latest_run(tx, tenant, run_id) is None:
             raise Refused(404, f"workflow run {run_id} not found")
         return
