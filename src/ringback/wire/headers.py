@@ -18,22 +18,8 @@ from ringback.wire.options import Callback, Options, Workflow
 Lines = Iterable[tuple[str, str]]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_DROPPED = frozenset(
-    {
-        *(
-            "host",
-            "content-length",
-            "transfer-encoding",
-            "connection",
-            "keep-alive",
-            "te",
-            "trailer",
-            "upgrade",
-            "expect",
-        ),
-        "accept-encoding",  # answers are kept and passed on as they come
-    }
-)
+_OF_THE_CONNECTION = "host content-length transfer-encoding connection keep-alive te trailer upgrade expect"
+_DROPPED = frozenset(_OF_THE_CONNECTION.split()) | {"accept-encoding"}  # answers are kept and passed on as they come
 _NOT_PASSED_ON = frozenset({"authorization", "x-real-ip", "forwarded", "via", "content-type"})
 _DEEPEST_CALLBACK = 3
 LARGEST = 64 * 1024
