@@ -48,6 +48,21 @@ async def test_many_are_canceled_in_steps_and_counted_together(ringed: InProcess
     assert (await ringed.call("GET", "/v2/bulkActions?state=IN_PROGRESS")).json == {"bulkActions": []}
 
 
+async def test_an_action_shows_what_it_was_asked_with_and_never_a_token(ringed: InProcess) -> None:
+    token = "token-one"
+    for query, body, shown in (
+        ("label=a&label=b&count=100", b"", {"label": ["a", "b"]}),
+        ("", {"label": ["a", "b"], "url": URL}, {"label": ["a", "b"], "url": [URL]}),
+        ("label=c", {"label": "a"}, {"label": ["c"]}),
+        ("", b"", {}),
+    ):
+        target = f"/v2/messages?{query}&qstash_token={token}"
+        assert (await ringed.call("DELETE", target, body, token=None)).status == 202
+        answer = (await ringed.call("GET", "/v2/bulkActions?count=1")).json
+        assert answer["bulkActions"][0]["filter"] == shown
+    assert all(token not in str(one) for one in await ringed.store.read(lambda tx: tx.find(BulkAction, Query(()))))
+
+
 async def test_a_count_bounds_nothing_for_clients_send_one_and_do_not_call_again(ringed: InProcess) -> None:
     await publish_many(ringed)
     first = await ringed.call("DELETE", "/v2/messages?label=all&count=100&async=true")

@@ -72,14 +72,8 @@ def read_filter(query: Iterable[tuple[str, str]], body: bytes, *, fields: Iterab
         Refused: 400, naming the field.
     """
     known = set(fields)
-    given = _of_body(body)
-    of_query: dict[str, list[str]] = {}
-    for name, value in query:
-        of_query.setdefault(name, []).append(value)
-    of_query.pop("qstash_token", None)
-    given |= of_query
     found = Filter()
-    for name, values in given.items():
+    for name, values in given_filters(query, body).items():
         reader = _reader(name, known) if name in known else None
         if strict and name not in known:
             raise Refused(400, f"unknown filter {name!r}, expected one of: {', '.join(sorted(known))}")
@@ -91,6 +85,19 @@ def read_filter(query: Iterable[tuple[str, str]], body: bytes, *, fields: Iterab
             )
         found = reader(found, name, values)
     return found
+
+
+def given_filters(query: Iterable[tuple[str, str]], body: bytes) -> dict[str, list[str]]:
+    """Return what a call was asked with, by name: never its token.
+
+    Raises:
+        Refused: 400 for a body that is no object of filters.
+    """
+    of_query: dict[str, list[str]] = {}
+    for name, value in query:
+        of_query.setdefault(name, []).append(value)
+    of_query.pop("qstash_token", None)
+    return _of_body(body) | of_query
 
 
 def _reader(name: str, known: set[str]) -> "_Read | None":

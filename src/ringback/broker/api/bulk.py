@@ -6,15 +6,16 @@ from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import read_flag
 from ringback.broker.ids import bulk_action_id, parse_bulk_action_id, position
 from ringback.broker.operations import bulk
-from ringback.broker.records import BulkAction, BulkCancel
+from ringback.broker.records import BulkAction, BulkCancel, HeaderLines
 from ringback.broker.rules.moment import Moment
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.filters import CANCEL_FIELDS, Filter, read_filter
+from ringback.wire.filters import CANCEL_FIELDS, Filter, given_filters, read_filter
 from ringback.wire.http import Response
 
 _DEFAULT_COUNT = 100
 _MOST = 1000
+_NO_FILTERS = frozenset({"async", "count", "cursor"})
 LONGEST = 60.0
 """Seconds that a caller is kept waiting at most (protocol 2.6)."""
 
@@ -35,7 +36,8 @@ def cancel_many(call: Call) -> Answer:
 
 async def _cancel_chosen(call: Call, filter_: Filter) -> Response:
     """Few messages are canceled in one transaction; many in several, and the answer waits for the last of them if it may."""
-    tenant, asked = call.tenant.name, tuple(dict(call.query()).items())
+    given = given_filters(call.query(), call.request.body)
+    tenant, asked = call.tenant.name, tuple((name, value) for name, values in given.items() for value in values)
     at_once = read_flag(call, "async")
     choice = await call.desk.read(lambda tx: bulk.choose(tx, tenant, filter_))
 
@@ -100,11 +102,16 @@ def _id(action: BulkAction | BulkCancel) -> str:
 def _shape(action: BulkAction | BulkCancel) -> dict[str, object]:
     shape = {"actionId": _id(action), "kind": "cancel", "total": action.total, "createdAt": action.at}
     if isinstance(action, BulkCancel):
-        return shape | {"state": "IN_PROGRESS", "processed": action.canceled, "filter": dict(action.asked)}
+        return shape | {"state": "IN_PROGRESS", "processed": action.canceled, "filter": _filter(action.asked)}
     completed_at = action.at if action.completed_at is None else action.completed_at
     return shape | {
         "state": "FINISHED",
         "processed": action.total,
         "completedAt": completed_at,
-        "filter": dict(action.filter),
+        "filter": _filter(action.filter),
     }
+
+
+def _filter(asked: HeaderLines) -> dict[str, list[str]]:
+    given = given_filters(asked, b"")
+    return {name: values for name, values in given.items() if name not in _NO_FILTERS}
