@@ -352,6 +352,24 @@ async def test_a_run_whose_next_delivery_is_canceled_is_canceled_with_it(ringed:
     assert (await batch(ringed, step(2))).json["error"] == ENDED
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "proto"), [("https", "https"), ("HTTPS, http", "https"), ("javascript", "http"), ("", "http")]
+)
+async def test_a_webhook_s_url_can_be_read_behind_any_row_of_proxies(
+    ringed: InProcess, forwarded: str, proto: str
+) -> None:
+    await begin(ringed)
+    target = "/v2/workflows/hooks/one/wfr_1/evt_1?a=b"
+    about = {"x_forwarded_proto": forwarded, "host": "broker.example"}
+    assert (await ringed.call("PUT", target, b"ring", token=None, **about)).status == 200
+    parent = {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]}
+    step_ = {"stepId": 1, "stepName": "w", "stepType": "WaitForWebhook", "concurrent": 1}
+    await ringed.call("POST", "/v2/wait/evt_1", {"url": URL, "timeoutHeaders": parent, "step": step_})
+    result = json.loads(base64.b64decode((await ringed.call("GET", "/v2/workflows/runs/wfr_1")).json[1]["body"]))
+    told = json.loads(base64.b64decode(result["out"]))
+    assert f"{told['proto']}://{told['host']}{told['url']}" == f"{proto}://broker.example{target}"
+
+
 async def test_a_run_is_not_ended_by_what_was_meant_for_another_of_its_id(ringed: InProcess) -> None:
     ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
     await begin(ringed)

@@ -122,7 +122,8 @@ def _captured(call: Call) -> dict[str, Any]:
     }
     if request.body:
         captured["body"] = base64_text(request.body)
-    proto = request.header("x-forwarded-proto") or "http"
+    outermost = (request.header("x-forwarded-proto") or "").partition(",")[0].strip().lower()  # each proxy adds its own
+    proto = outermost if outermost in ("http", "https") else "http"
     return captured | {"proto": proto, "host": request.header("host") or "", "url": request.target}
 
 
