@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 IS_FAILURE = "Upstash-Workflow-Is-Failure"
+_WITHOUT = 0.3
+"""Which part of all runs have none."""
 _WRONG = (
     Outcome(500),
     Outcome(404),
@@ -34,18 +36,16 @@ class Functions:
     Args:
         world: where they are.
         seed: what is left to chance follows from it.
-        without: which part of all runs have none.
     """
 
-    def __init__(self, world: "World", seed: int, without: float) -> None:
+    def __init__(self, world: "World", seed: int) -> None:
         self._world = world
-        self._without = without
         self._chance = random.Random(f"{seed} failure functions")
 
     def asked_for(self) -> dict[str, str]:
         """Return the headers by which a start asks for one, or none."""
         chance = self._chance
-        if chance.random() < self._without:
+        if chance.random() < _WITHOUT:
             return {}
         asked = {
             "": FLOW,

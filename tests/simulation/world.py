@@ -65,7 +65,7 @@ class World:
         self.account = Account(self.seen, self.known, self.limits)
         self.witness = Witness(self.account)
         self.endpoints = Endpoints(self)
-        self.functions = Functions(self, seed, without=0.3)
+        self.functions = Functions(self, seed)
         self.disk: Disk | Database = disk(self.seen) if disk else Disk(random.Random(seed + 1), self.seen)
         self._skew_ms = skew_ms
         self.disk.on_durable = self._durable
