@@ -7,7 +7,7 @@ import pytest
 
 from ringback.wire.http import Outcome
 from support.inprocess import InProcess
-from support.runs import BOTH, URL, batch, begin, entries, init, log, step
+from support.runs import BOTH, URL, batch, begin, entries, init, log, step, wait
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +48,7 @@ async def test_the_start_of_a_child_tells_who_has_invoked_it(ringed: InProcess) 
 
 async def test_a_step_that_waits_when_its_run_is_canceled_is_still_called_by_its_name(ringed: InProcess) -> None:
     await begin(ringed)
-    waiting = {
-        "url": URL,
-        "timeout": "7d",
-        "timeoutHeaders": {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]},
-        "step": {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1},
-    }
-    await ringed.call("POST", "/v2/wait/paid", waiting)
+    await ringed.call("POST", "/v2/wait/paid", wait())
     await ringed.call("DELETE", "/v2/workflows/runs?workflowRunIds=wfr_1")
     shown = (await log(ringed))["steps"][1]["steps"][0]
     assert (shown["stepName"], shown["stepType"], shown["state"]) == ("w", "Wait", "STEP_CANCELED")

@@ -9,7 +9,7 @@ import pytest
 
 from ringback.wire.http import Outcome
 from support.inprocess import READ_ONLY, InProcess
-from support.runs import BOTH, ENDED, FEATURES, URL, batch, begin, entries, init, log, step
+from support.runs import BOTH, ENDED, FEATURES, URL, batch, begin, entries, init, log, step, wait
 
 
 @pytest.fixture(autouse=True)
@@ -523,14 +523,8 @@ async def test_a_run_id_may_have_slashes_where_it_stands_in_addresses(ringed: In
 
 async def test_79_event_ids_may_hold_anything(ringed: InProcess) -> None:
     await begin(ringed)
-    waiting = {
-        "url": URL,
-        "timeout": "7d",
-        "timeoutHeaders": {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]},
-        "step": {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1},
-    }
-    await ringed.call("POST", "/v2/wait/a/b%20ü", waiting)
-    refused = await ringed.call("POST", "/v2/wait/a/b%20ü", waiting | {"timeout": "10"})
+    await ringed.call("POST", "/v2/wait/a/b%20ü", wait())
+    refused = await ringed.call("POST", "/v2/wait/a/b%20ü", wait() | {"timeout": "10"})
     assert (refused.status, refused.json["error"]) == (412, 'invalid timeout: time: missing unit in duration "10"')
     (waiter,) = (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json
     assert waiter["deadline"] == (ringed.at + 7 * 86_400_000) // 1000

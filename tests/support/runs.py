@@ -29,6 +29,16 @@ def step(number: int, run_id: str = "wfr_1", target: int | None = None, **more: 
     return {"destination": URL, "headers": headers, "body": json.dumps(body | more), "queue": None}
 
 
+def wait(run_id: str = "wfr_1") -> dict[str, Any]:
+    """Return what lets the first step of a run wait for an event."""
+    return {
+        "url": URL,
+        "timeout": "7d",
+        "timeoutHeaders": {"Upstash-Workflow-RunId": [run_id], "Upstash-Workflow-Init": ["false"]},
+        "step": {"stepId": 1, "stepName": "w", "stepType": "Wait", "concurrent": 1},
+    }
+
+
 async def batch(ringed: InProcess, *items: dict[str, Any]) -> Any:
     return await ringed.call("POST", "/v2/batch", list(items))
 

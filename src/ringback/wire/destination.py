@@ -85,6 +85,13 @@ def check_url(field: str, text: str) -> str:
     return destination.text
 
 
+def cut_at_path(url: str) -> tuple[str, str]:
+    """Return an absolute URL in two parts: scheme and authority, and all that follows."""
+    start = url.find("://") + 3
+    end = min((at for mark in "/?#" if (at := url.find(mark, start)) >= 0), default=len(url))
+    return url[:end], url[end:]
+
+
 def _repaired(text: str) -> str:
     """Give back the slash that some reverse proxies take away: `http:/x` becomes `http://x`."""
     scheme, _, rest = text.partition(":")
@@ -100,10 +107,8 @@ def _encoded(url: str) -> str:
     url = url.partition("#")[0]
     if url.isascii() and " " not in url:
         return url
-    scheme, _, rest = url.partition("://")
-    start = min((at for mark in "/?" if (at := rest.find(mark)) >= 0), default=len(rest))
-    tail = "".join(one if one.isascii() and one != " " else quote(one, errors="surrogatepass") for one in rest[start:])
-    return f"{scheme}://{rest[:start]}{tail}"
+    front, tail = cut_at_path(url)
+    return front + "".join(one if one.isascii() and one != " " else quote(one, errors="surrogatepass") for one in tail)
 
 
 def _checked_url(url: str) -> str:

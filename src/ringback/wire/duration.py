@@ -48,3 +48,15 @@ def parse(text: str) -> int:
     if total > _LARGEST_MS:
         raise Refused(400, f'time: invalid duration "{text}": too long')
     return int(total + 1e-6)
+
+
+def parse_field(field: str, text: str) -> int:
+    """Return a duration in milliseconds, as `parse` does.
+
+    Raises:
+        Refused: 400, naming the field.
+    """
+    try:
+        return parse(text)
+    except Refused as error:
+        raise Refused(error.status, f"invalid {field}: {error.text}") from error

@@ -45,10 +45,7 @@ def integer(name: str, text: str) -> int:
 
 
 def _duration(name: str, text: str) -> int:
-    try:
-        return duration.parse(text.strip())
-    except Refused as error:
-        raise Refused(400, f"invalid header {name}: {error.text}") from error
+    return duration.parse_field(f"header {name}", text.strip())
 
 
 def _timeout(name: str, text: str) -> int | None:

@@ -13,6 +13,7 @@ import httptools
 from ringback.broker.api.answer_bytes import CONTINUE, encode, head, refusal
 from ringback.broker.api.streaming import Streaming
 from ringback.errors import Refused
+from ringback.wire.destination import cut_at_path
 from ringback.wire.heads import Heads
 from ringback.wire.http import Headers, Request, Response, Stream
 
@@ -82,11 +83,9 @@ _SHORT_LINE = 256
 
 def _origin_form(target: str) -> str:
     """Return a target without scheme and host, which a server has to take, too (RFC 9112, 3.2.2)."""
-    scheme, mark, rest = target.partition("://")
-    if target.startswith("/") or not mark or scheme.lower() not in ("http", "https"):
+    if not target[:8].lower().startswith(("http://", "https://")):
         return target
-    start = min((at for sign in "/?" if (at := rest.find(sign)) >= 0), default=len(rest))
-    tail = rest[start:]
+    tail = cut_at_path(target)[1]
     return tail if tail.startswith("/") else f"/{tail}"
 
 

@@ -144,10 +144,8 @@ def _period(text: str | None) -> int:
     """A bare number is seconds; a duration is fine too."""
     if not text:
         return 1
-    try:
-        seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else duration.parse(text) // 1000
-    except Refused as error:
-        raise Refused(error.status, f"invalid period: {error.text}") from error
+    bare = text.isascii() and text.isdigit() and len(text) < 10
+    seconds = int(text) if bare else duration.parse_field("period", text) // 1000
     if not 1 <= seconds <= _LONGEST_PERIOD:
         raise Refused(400, f"invalid period {text!r}: expected 1 second to 1 week")
     return seconds

@@ -41,10 +41,7 @@ def wait(call: Call) -> Answer:
     options = options_of(body.headers)
     run_id = options.workflow.run_id if options.workflow else call.request.header("upstash-workflow-runid") or ""
     timeout = body.timeout if isinstance(body.timeout, str) else f"{int(body.timeout)}s"
-    try:
-        timeout_ms = duration.parse(timeout)
-    except Refused as error:
-        raise Refused(error.status, f"invalid timeout: {error.text}") from error
+    timeout_ms = duration.parse_field("timeout", timeout)
     event, step = _checked(_event_id(call)), checked_step(bytes(body.step))
     wanted = waiting.Wait(event, timeout_ms, timeout, step, options, body.url)
 

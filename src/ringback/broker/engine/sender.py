@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from ringback.broker.engine.connection import Connection, ConnectionClosed, ResponseTooLarge, Said
+from ringback.wire.destination import cut_at_path
 from ringback.wire.guard import Policy, refusal
 from ringback.wire.heads import Heads
 from ringback.wire.http import Outbound, Outcome
@@ -264,9 +265,7 @@ def _target(url: str) -> _Target:
     shown = f"[{name}]" if ":" in name else name
     if port != (443 if secure else 80):
         shown = f"{shown}:{port}"
-    path = url.partition("://")[2]
-    start = min((at for at in (path.find("/"), path.find("?"), path.find("#")) if at >= 0), default=len(path))
-    path = path[start:].partition("#")[0]
+    path = cut_at_path(url)[1].partition("#")[0]
     path = quote(path if path.startswith("/") else f"/{path}", safe=_AS_WRITTEN + '"<>\\^`{|}')
     return _Target(_Host(secure, name, port), f" {path} HTTP/1.1\r\nHost: {shown}\r\n".encode("ascii"))
 

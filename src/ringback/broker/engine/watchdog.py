@@ -41,8 +41,9 @@ class Watchdog:
             return self._due  # loops look more often than they are asked to
         self._due = now + _EVERY_MS
         seen: set[str] = set()
+        holding = self._desk.holding()
         for tenant in self._tenants:
-            found = await self._desk.read(partial(_look, tenant, self._desk.holding(), now))
+            found = await self._desk.read(partial(_look, tenant, holding, now))
             seen |= {_name(one) for one in found}
             self._tell([one for one in found if _name(one) not in self._told])
         self._told = seen

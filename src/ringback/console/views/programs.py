@@ -47,8 +47,8 @@ def _python_trigger(wish: Wish, broker: str) -> str:
     if "label" in wish.options:
         options["labels"] = _python_value([wish.options["label"]])
     if "flow_key" in wish.options:
-        flow = {"key": wish.options["flow_key"], **{k: v for k, v in _flow(wish).items() if k != "key"}}
-        options["flow_control"] = "FlowControl(" + ", ".join(f"{k}={_python_value(v)}" for k, v in flow.items()) + ")"
+        named = ", ".join(f"{name}={_python_value(value)}" for name, value in _flow(wish).items())
+        options["flow_control"] = f"FlowControl({named})"
     if wish.headers:
         options["headers"] = _python_value(dict(wish.headers))
     given = (

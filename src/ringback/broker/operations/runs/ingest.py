@@ -1,6 +1,7 @@
 """Messages of workflows as they come in: triggers, submitted steps, third-party calls (workflow protocol 1.2 to 1.6, 2)."""
 
 import secrets
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -140,20 +141,20 @@ def _start_once(
 
 def _start(tx: Transaction, publication: Publication, workflow: Workflow, limits: Limits, moment: Moment) -> Published:
     options = publication.options
-    envelope = _envelope(publication.body) if workflow.invoke else None
-    asked = None if envelope is None else _asked_before(tx, publication.tenant, envelope)
-    if asked is not None:
-        return Published(asked.message, publication.destination, deduplicated=True)
+    asked = _asked(tx, publication) if workflow.invoke else None
+    before = None if asked is None else tx.get(Entry, asked.parent.seq, runs.identity(asked.step, 0))
+    if before is not None:  # its answer may have been lost on its way
+        return Published(before.message, publication.destination, deduplicated=True)
     active = tx.get(ActiveRun, publication.tenant, workflow.run_id)
     known = None if active is None else tx.get(Run, active.run)
     if known is not None:
         return _again(tx, known, options, workflow, limits, moment)
     url = workflow.url or publication.destination
     run = runs.new_run(publication.tenant, workflow, url, options, publication.caller_ip, moment, confirmed=True)
-    if envelope is None:
+    if asked is None:
         count_message(tx, publication.tenant, limits.messages_per_day, moment)
         return _begin(tx, run, options, publication.body, limits, moment)
-    return _invoke(tx, run, envelope, options, limits, moment)
+    return _invoke(tx, run, asked, options, limits, moment)
 
 
 def _again(
@@ -198,28 +199,29 @@ class _Envelope(Struct):
     headers: dict[str, list[str] | str] = {}
 
 
-def _envelope(body: bytes) -> _Envelope:
+class _Asked(NamedTuple):
+    """A child that a step of a parent asks for."""
+
+    parent: Run
+    step: bytes
+    envelope: _Envelope
+
+
+def _asked(tx: Transaction, publication: Publication) -> _Asked:
     try:
-        return msgspec.json.decode(body, type=_Envelope)
+        envelope = msgspec.json.decode(publication.body, type=_Envelope)
     except UNREADABLE as error:
         raise Refused(400, f"invalid invoke body: {error}") from error
+    parent = active_run(tx, publication.tenant, envelope.run_id)
+    return _Asked(parent, runs.checked_step(bytes(envelope.step)), envelope)
 
 
-def _asked_before(tx: Transaction, tenant: str, envelope: _Envelope) -> Entry | None:
-    """Return the step of the parent that has asked for its child already: the answer may have been lost on its way."""
-    parent = active_run(tx, tenant, envelope.run_id)
-    return tx.get(Entry, parent.seq, runs.identity(runs.checked_step(bytes(envelope.step)), 0))
-
-
-def _invoke(
-    tx: Transaction, run: Run, envelope: _Envelope, options: Options, limits: Limits, moment: Moment
-) -> Published:
+def _invoke(tx: Transaction, run: Run, asked: _Asked, options: Options, limits: Limits, moment: Moment) -> Published:
     """Start a child run; its parent's step is noted, so that asking twice starts one child."""
-    parent = active_run(tx, run.tenant, envelope.run_id)
-    step = runs.checked_step(bytes(envelope.step))
-    identity = runs.identity(step, run.seq)
+    parent, step, envelope = asked
     invoker = Invoker(parent.seq, step, options_of(envelope.headers))
     published = _begin(tx, replace(run, invoker=invoker), options, (envelope.body or "").encode(), limits, moment)
+    identity = runs.identity(step, run.seq)
     tx.apply(Changes(put=[Entry(parent.seq, identity, published.seq, "step", b"", child=run.seq)]))
     return published
 
