@@ -386,6 +386,20 @@ async def test_a_run_is_not_ended_by_what_was_meant_for_another_of_its_id(ringed
     assert (await ringed.call("DELETE", "/v2/workflows/runs/wfr_1", upstash_workflow_createdat=new)).status == 200
 
 
+async def test_runs_whose_deliveries_are_canceled_by_their_ids_are_canceled_with_them(ringed: InProcess) -> None:
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    soon = {"Upstash-Delay": "1h"}
+    for run_id in ("wfr_1", "wfr_2"):
+        await begin(ringed, run_id)
+    items = [step(0, run_id, target, headers=soon) for run_id in ("wfr_1", "wfr_2") for target in (1, 2)]
+    ids = [item["messageId"] for item in (await batch(ringed, *items)).json]
+    assert (await ringed.call("DELETE", "/v2/messages", {"url": URL})).json["cancelled"] == 0
+    canceled = await ringed.call("DELETE", "/v2/messages", {"messageIds": [*ids, ids[0]]})
+    assert (canceled.status, canceled.json) == (202, {"cancelled": len(ids)})
+    assert [(await log(ringed, one))["workflowState"] for one in ("wfr_1", "wfr_2")] == ["RUN_CANCELED"] * 2
+    assert (await ringed.call("DELETE", "/v2/messages", {"messageIds": ids})).json["cancelled"] == 0
+
+
 async def test_a_failed_run_is_not_retried_as_if_it_were_a_message(ringed: InProcess) -> None:
     ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")
     await begin(ringed, Upstash_Retries="0")

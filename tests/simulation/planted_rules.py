@@ -77,7 +77,7 @@ def a_cancel_that_takes_nothing_away(patch: Patch) -> None:
         tx.apply(Changes(put=[Event(moment.new_id(), tenant, seq, "CANCELED", moment.now)]))
         return True
 
-    patch.setattr("ringback.broker.api.messages.cancel_message", forgotten)
+    patch.setattr("ringback.broker.operations.cancel.cancel_message", forgotten)
 
 
 def a_line_that_is_served_from_its_end(patch: Patch) -> None:

@@ -29,7 +29,8 @@ def cancel_many(call: Call) -> Answer:
     ids = filter_.ids
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        return json_response(202, {"cancelled": bulk.cancel_ids(tx, call.tenant.name, ids, moment)})
+        canceled = bulk.cancel_ids(tx, call.tenant.name, ids, call.settings.limits, moment)
+        return json_response(202, {"cancelled": canceled})
 
     return call.desk.write_anyhow(job)
 

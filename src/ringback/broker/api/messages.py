@@ -8,12 +8,11 @@ from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.api.checks import checked_destination, checked_name
 from ringback.broker.ids import message_id, parse_message_id
 from ringback.broker.operations.again import again as send_again
-from ringback.broker.operations.cancel import cancel_message, prepare
+from ringback.broker.operations.cancel import cancel_messages
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.publish import publish as publish_now
 from ringback.broker.operations.publish import publish_needs
-from ringback.broker.operations.runs.end import end_run
-from ringback.broker.records import Delivery, Event, Message, Run
+from ringback.broker.records import Delivery, Event, Message
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.runs import ENDED
 from ringback.broker.stores.contract import Query, Transaction, Where
@@ -153,26 +152,11 @@ def cancel(call: Call) -> Answer:
     seq = _known(call.names["message"])
 
     def job(tx: Transaction, moment: Moment) -> Response:
-        run = _led_on_by(tx, call.tenant.name, seq)
-        if run is not None:
-            end_run(tx, run, "RUN_CANCELED", call.settings.limits, moment)
-            return json_response(202, {"cancelled": 1})
-        prepare(tx, [seq])
-        if not cancel_message(tx, call.tenant.name, seq, moment):
+        if not cancel_messages(tx, call.tenant.name, (seq,), call.settings.limits, moment):
             raise _not_found(call)
         return json_response(202, {"cancelled": 1})
 
     return call.desk.write_anyhow(job)
-
-
-def _led_on_by(tx: Transaction, tenant: str, seq: int) -> Run | None:
-    """Return the active run that goes on when a pending message is delivered, if it is one of those."""
-    message = tx.get(Message, seq)
-    if message is None or message.tenant != tenant or message.run is None or message.kind == "failure":
-        return None
-    run = tx.get(Run, message.run.run)
-    is_pending = tx.count(Delivery, Where("seq", "=", seq)) > 0
-    return run if run is not None and run.state == "RUN_STARTED" and is_pending else None
 
 
 def _known(text: str) -> int:

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.ids import parse_message_id, parse_position
-from ringback.broker.operations.cancel import cancel_message, prepare
+from ringback.broker.operations.cancel import cancel_message, cancel_messages, prepare
 from ringback.broker.operations.selection import about_message, within_dates
 from ringback.broker.records import BulkAction, BulkCancel, Delivery, HeaderLines
 from ringback.broker.rules.moment import Moment
+from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
 from ringback.wire.filters import Filter
@@ -66,13 +67,14 @@ def next_of(tx: Transaction, tenant: str, filter_: Filter, upto: int, most: int)
     return numbers[:most]
 
 
-def cancel_ids(tx: Transaction, tenant: str, ids: Sequence[str], moment: Moment) -> int:
+def cancel_ids(tx: Transaction, tenant: str, ids: Sequence[str], limits: Limits, moment: Moment) -> int:
     """Cancel messages by their ids; return how many were pending and not canceled before."""
-    return cancel_all(tx, tenant, [seq for seq in map(parse_message_id, ids) if seq is not None], moment)
+    numbers = [seq for seq in map(parse_message_id, dict.fromkeys(ids)) if seq is not None]
+    return cancel_messages(tx, tenant, numbers, limits, moment)
 
 
 def cancel_all(tx: Transaction, tenant: str, numbers: Sequence[int], moment: Moment) -> int:
-    """Cancel messages by their numbers; return how many were pending and not canceled before."""
+    """Cancel messages that a filter chose, so none of runs; return how many were pending and not canceled before."""
     prepare(tx, numbers)
     return sum(cancel_message(tx, tenant, seq, moment) for seq in numbers)
 

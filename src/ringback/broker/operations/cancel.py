@@ -6,11 +6,13 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations.lanes import leave, release
+from ringback.broker.operations.runs.end import end_run
 from ringback.broker.operations.runs.settle import give_up_function
 from ringback.broker.operations.settle import settle_needs
-from ringback.broker.records import Delivery, Event, Message
+from ringback.broker.records import Delivery, Event, Message, Run
 from ringback.broker.rules.facets import described, facets_of
 from ringback.broker.rules.moment import Moment
+from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 
 
@@ -19,6 +21,29 @@ def prepare(tx: Transaction, seqs: Sequence[int]) -> None:
     tx.load((Message, (seq,)) for seq in seqs)
     messages = [message for seq in seqs if (message := tx.get(Message, seq))]
     tx.load(need for message in messages for need in settle_needs(message))
+
+
+def cancel_messages(tx: Transaction, tenant: str, seqs: Sequence[int], limits: Limits, moment: Moment) -> int:
+    """Cancel messages that somebody names; return how many were pending and not canceled before.
+
+    One that a run goes on with is canceled with its run, which would wait for it for ever.
+    """
+    prepare(tx, seqs)
+    return sum(
+        _cancel_run_of(tx, tenant, seq, limits, moment) or cancel_message(tx, tenant, seq, moment) for seq in seqs
+    )
+
+
+def _cancel_run_of(tx: Transaction, tenant: str, seq: int, limits: Limits, moment: Moment) -> bool:
+    """Cancel the active run that goes on when a pending message is delivered; False if it is none of those."""
+    delivery, message = tx.get(Delivery, seq), tx.get(Message, seq)
+    if delivery is None or delivery.tenant != tenant or message is None or message.run is None:
+        return False
+    run = tx.get(Run, message.run.run)
+    if run is None or run.state != "RUN_STARTED" or message.kind == "failure":
+        return False
+    end_run(tx, run, "RUN_CANCELED", limits, moment)
+    return True
 
 
 def cancel_message(tx: Transaction, tenant: str, seq: int, moment: Moment) -> bool:
