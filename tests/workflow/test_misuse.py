@@ -95,6 +95,10 @@ async def call_with_an_unreadable_wait(context: Context[None]) -> None:
     await context.call("ask", url="https://vendor.example", retries=1, retry_delay="soon")
 
 
+async def next_of_nothing(context: Context[None]) -> None:
+    await context.run("first", lambda: next(iter(())))
+
+
 @pytest.mark.parametrize(
     ("function", "error", "advice"),
     [
@@ -112,6 +116,7 @@ async def call_with_an_unreadable_wait(context: Context[None]) -> None:
         (unreadable_duration, "ValueError", "'nap' must be seconds.*'ten minutes'"),
         (call_without_a_scheme, "ValueError", "url of call 'ask' must begin with http"),
         (call_with_an_unreadable_wait, "ValueError", "retry delay of call 'ask' must be a duration.*'soon'"),
+        (next_of_nothing, "RuntimeError", r"<lambda> raised StopIteration: give next\(\) a default"),
         (stranger, "Misuse", "'call a stranger' invokes a workflow that is not served.*serve_many"),
     ],
 )

@@ -8,8 +8,6 @@ the broker. The steps of a charge are therefore:
 3. Where nobody can tell whether it was sent, `<name>: unclear` waits for a person.
 """
 
-import asyncio
-import inspect
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from ringback.client.durations import Duration
 from ringback.client.ids import random_name
 from ringback.workflow.context import Context
 from ringback.workflow.errors import ChargeRefused, ChargeUnclear, StepFailed, Unclear
-from ringback.workflow.executing import is_async
+from ringback.workflow.executing import run_plainly
 from ringback.workflow.promises import promised
 from ringback.workflow.values import convert, encode
 
@@ -129,7 +127,7 @@ class _Charge:
     async def _once(self) -> dict[str, Any]:
         if self._look_up is not None:
             try:
-                found = await _ask(self._look_up, self._key)
+                found = await run_plainly(self._look_up, self._key)
             except Unclear as error:
                 return {"unclear": str(error) or "the provider cannot tell"}
             if found is not None:
@@ -138,7 +136,7 @@ class _Charge:
             return {"unclear": "an earlier try was interrupted, and there is no look-up"}
         await self._context.heartbeat()  # a broker that has given this try up refuses it here, before money moves
         try:
-            return self._made(await _ask(self._send, self._key))
+            return self._made(await run_plainly(self._send, self._key))
         except ChargeRefused:
             raise
         except Exception as error:
@@ -152,10 +150,3 @@ class _Charge:
 
 def _intent(key: str | None) -> str:
     return key or random_name(24)
-
-
-async def _ask(function: Callable[[str], Any], key: str) -> Any:
-    if is_async(function):
-        return await function(key)
-    value = await asyncio.to_thread(function, key)
-    return await value if inspect.isawaitable(value) else value

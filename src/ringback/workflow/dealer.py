@@ -17,13 +17,14 @@ from ringback.workflow.definition import Workflow
 from ringback.workflow.delivery import Delivery, Kind, forwarded, visible_headers
 from ringback.workflow.effects import Effect
 from ringback.workflow.errors import NonRetryableError, WorkflowError
+from ringback.workflow.executing import run_plainly
 from ringback.workflow.facts import Facts
 from ringback.workflow.failure import Failure, read_failure
 from ringback.workflow.journal import Journal, cut_after, entry_of, read_journal
 from ringback.workflow.middleware import Middlewares
 from ringback.workflow.payload import payload_of, text_of
 from ringback.workflow.rehearsal import rehearsal
-from ringback.workflow.turn import Turn, run_plainly
+from ringback.workflow.turn import Turn
 
 _LARGEST_ANSWER = 512 * 1024  # brokers read answers up to a limit, and larger messages when they are published
 

@@ -72,10 +72,7 @@ class StepCall:
         try:
             with _inside(self.name):
                 async with asyncio.timeout(limit) if limit is not None else nullcontext():
-                    if is_async(self.function):
-                        return await self.function(*self.args, **self.kwargs)
-                    value = await asyncio.to_thread(self.function, *self.args, **self.kwargs)
-                    return await value if inspect.isawaitable(value) else value
+                    return await run_plainly(self.function, *self.args, **self.kwargs)
         except TimeoutError as error:
             if error.args or limit is None:
                 raise  # the function's own
@@ -100,6 +97,27 @@ def _inside(step: str) -> Iterator[None]:
         ) from None
     finally:
         inside_step.reset(token)
+
+
+async def run_plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function: async here, blocking in a thread.
+
+    Raises:
+        RuntimeError: a blocking one raised `StopIteration`, which no future can carry: whoever waited would wait for ever.
+        Exception: whatever else it raises.
+    """
+    if is_async(function):
+        return await function(*args, **kwargs)
+    value = await asyncio.to_thread(_call, function, args, kwargs)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        name = getattr(function, "__qualname__", repr(function))
+        raise RuntimeError(f"{name} raised StopIteration: give next() a default, or catch it") from error
 
 
 def is_async(function: Callable[..., Any]) -> bool:

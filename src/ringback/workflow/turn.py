@@ -1,6 +1,5 @@
 """One delivery's turn with the code of a workflow: follow it, and do what the delivery is for."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -146,11 +145,3 @@ class Turn:
 
 async def _leave(purpose: Purpose) -> Purpose:
     return purpose
-
-
-async def run_plainly(function: Callable[..., Any], argument: object) -> Any:
-    """Call a function that is no step: async here, blocking in a thread."""
-    if is_async(function):
-        return await function(argument)
-    value = await asyncio.to_thread(function, argument)
-    return await value if isinstance(value, Awaitable) else value
