@@ -4,6 +4,7 @@ import re
 import time
 from io import StringIO
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -100,6 +101,28 @@ def test_an_application_runs_beside_the_broker_and_is_reloaded(folder: Path) -> 
         stop(broker)
     with pytest.raises(httpx.TransportError):
         httpx.get(f"http://127.0.0.1:{port}/")
+
+
+def test_pages_of_other_sites_cannot_use_its_public_tokens() -> None:
+    """A form on any page could send this: with a callback, it would read whatever the developer's machine reaches."""
+    broker = start("--allow-host", "tunnel.example")
+    there = f"{broker.url}/v2/publish/http://127.0.0.1:9/x?upstash-retries=0&qstash_token={quote(broker.token)}"
+    port = broker.url.rpartition(":")[2]
+    led_here = {"host": f"evil.example:{port}"}
+    refused: list[dict[str, str]] = [
+        {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
+        {"origin": "https://evil.example"},
+        led_here | {"origin": f"http://evil.example:{port}"},
+    ]
+    taken: list[dict[str, str]] = [{}, {"host": "tunnel.example"}, {"sec-fetch-mode": "cors"}]
+    try:
+        assert [httpx.post(there, headers=one, content="x").status_code for one in refused] == [403, 403, 403]
+        assert [httpx.post(there, headers=one, content="x").status_code for one in taken] == [200, 200, 200]
+        pages = [(led_here, 403), ({"sec-fetch-site": "cross-site"}, 200)]  # a page may be linked to
+        for headers, status in pages:
+            assert httpx.get(f"{broker.url}/console/login", headers=headers).status_code == status
+    finally:
+        stop(broker)
 
 
 def test_the_lines_are_printed_where_they_are_wanted() -> None:

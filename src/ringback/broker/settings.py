@@ -110,6 +110,7 @@ class Settings:
         node_timeout_ms: after how long others take over from a broker that is not heard of.
         encryption_keys: master keys that payloads are sealed with, the newest first; none leaves them readable.
         log_level, log_format: `debug` to `error`, and `text` or `json`.
+        names: further names, in lower case, that a broker with public tokens may be called by.
     """
 
     host: str
@@ -129,6 +130,12 @@ class Settings:
     encryption_keys: tuple[bytes, ...] = field(default=(), repr=False)
     log_level: str = "info"
     log_format: str = "text"
+    names: frozenset[str] = frozenset()
+
+    @property
+    def tokens_are_public(self) -> bool:
+        """Whether anybody may know a token: the accounts for development."""
+        return any(tenant.fixed_keys for tenant in self.tenants)
 
 
 DEVELOPMENT_TENANTS = tuple(

@@ -35,10 +35,25 @@ from ringback.wire.guard import Policy
     "--reload-app", metavar="MODULE:APP", help="Start this ASGI application too, and again when its code changes."
 )
 @click.option("--app-port", default=8000, show_default=True, help="Port of that application.")
-def dev(host: str, port: int, db: str | None, live: bool | None, reload_app: str | None, app_port: int) -> None:
+@click.option(
+    "--allow-host",
+    metavar="NAME",
+    multiple=True,
+    help="Answer under this name too, of a tunnel say; addresses and names of this machine or network are answered anyway.",
+)
+def dev(
+    host: str,
+    port: int,
+    db: str | None,
+    live: bool | None,
+    reload_app: str | None,
+    app_port: int,
+    allow_host: tuple[str, ...],
+) -> None:
     """Start a broker for development.
 
-    It has the public development accounts, so QSTASH_DEV=true finds it, and it may call addresses on this machine.
+    It has the public development accounts, so QSTASH_DEV=true finds it, and it may call addresses on this machine. Whoever
+    reaches it may use it; pages that a browser has loaded from other sites are refused.
     """
     wanted = Development(sys.stdout.isatty() if live is None else live, (reload_app, app_port) if reload_app else None)
     with contextlib.ExitStack() as stack:
@@ -46,7 +61,9 @@ def dev(host: str, port: int, db: str | None, live: bool | None, reload_app: str
             kept = database(db or f"{stack.enter_context(tempfile.TemporaryDirectory(prefix='ringback-'))}/ringback.db")
             if isinstance(kept, Path):
                 kept.parent.mkdir(parents=True, exist_ok=True)
-            settings = Settings(host, port, kept, DEVELOPMENT_TENANTS, destinations=Policy(allow_private=True))
+            names = frozenset(name.lower().rstrip(".") for name in (host, *allow_host))
+            anywhere = Policy(allow_private=True)
+            settings = Settings(host, port, kept, DEVELOPMENT_TENANTS, destinations=anywhere, names=names)
             run(settings, wanted)
         except (StoreUnavailable, ValueError, OSError) as error:
             raise click.ClickException(explained(error)) from error

@@ -15,6 +15,7 @@ from ringback.broker.operations.statistics import Levels
 from ringback.broker.settings import Role, Settings, Tenant
 from ringback.broker.stores.contract import StoreUnavailable
 from ringback.errors import Refused
+from ringback.wire.browsers import is_known_here, is_of_another_site
 from ringback.wire.guard import Address, Network
 from ringback.wire.http import Request, Response, Stream
 
@@ -57,6 +58,8 @@ class Api:
     def respond(self, request: Request) -> Answer | Awaitable[Response | Stream]:
         """Answer one request; an awaitable is answered when what it wrote is durable, `explain` tells of its errors."""
         try:
+            if self._settings.tokens_are_public:
+                request.once("not from a page", lambda: _check_site(request, self._settings.names))
             if not request.target.startswith("/v2/"):
                 page = self._page(request)
                 if page is not None:
@@ -125,6 +128,27 @@ class Api:
         if known is None:
             raise Refused(401, "unable to authenticate: invalid token")
         return known
+
+
+def _check_site(request: Request, names: frozenset[str]) -> None:
+    """Refuse what another site's page may have sent: with a token that everybody knows it could call whatever we can reach.
+
+    The console looks at its forms itself, and its pages may be linked to.
+
+    Raises:
+        Refused: 403.
+    """
+    host = request.header("host") or ""
+    if not is_known_here(host, names):
+        raise Refused(
+            403,
+            f"this broker is for development, and its tokens are public: it does not answer to {host[:200]!r}, which any"
+            " site could make its name; `ringback dev --allow-host NAME` lets it",
+        )
+    if not request.target.startswith("/console") and is_of_another_site(request.header):
+        raise Refused(
+            403, "this broker is for development, and its tokens are public: pages of other sites are refused"
+        )
 
 
 def _token(request: Request) -> str:
