@@ -1,26 +1,16 @@
 """How a still photo moves: which part of it is seen at each moment."""
 
-from dataclasses import dataclass
 from math import cos, pi
+
+from PIL import Image
 
 from ringback_video.templates import Motion
 
+Part = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, fractions of pixels included."""
+
 _CLOSEST = 1.22
 _DRIFT = 1.12
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The part of a photo that fills the frame.
-
-    Attributes:
-        left, top: its corner in pixels of the photo, fractions included.
-        scale: pixels of the photo for one pixel of the frame.
-    """
-
-    left: float
-    top: float
-    scale: float
 
 
 def eased(progress: float) -> float:
@@ -28,8 +18,23 @@ def eased(progress: float) -> float:
     return (1 - cos(pi * min(1.0, max(0.0, progress)))) / 2
 
 
-def view(photo: tuple[int, int], frame: tuple[int, int], motion: Motion, number: int, progress: float) -> View:
-    """Return what is seen of a photo.
+def taken(
+    picture: Image.Image, part: Part, size: tuple[int, int], how: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
+    """Return a part of a picture, drawn at a size; slow movement stays smooth, because parts begin between pixels, too."""
+    left, top, right, bottom = part
+    within = (max(0.0, left), max(0.0, top), min(right, picture.width), min(bottom, picture.height))
+    return picture.resize(size, how, within)
+
+
+def middle(size: tuple[int, int], zoom: float) -> Part:
+    """Return the middle part of a picture, a `zoom`th of it each way."""
+    across, down = (side * (1 - 1 / zoom) / 2 for side in size)
+    return across, down, size[0] - across, size[1] - down
+
+
+def view(photo: tuple[int, int], frame: tuple[int, int], motion: Motion, number: int, progress: float) -> Part:
+    """Return the part of a photo that fills the frame.
 
     Args:
         photo: its width and height.
@@ -42,13 +47,14 @@ def view(photo: tuple[int, int], frame: tuple[int, int], motion: Motion, number:
     zoom = _zoom(motion, number, travelled)
     cover = min(photo[0] / frame[0], photo[1] / frame[1])
     scale = cover / zoom
-    spare = (photo[0] - frame[0] * scale, photo[1] - frame[1] * scale)
+    wide, tall = frame[0] * scale, frame[1] * scale
     across, down = _focus(motion, number, travelled)
-    return View(spare[0] * across, spare[1] * down, scale)
+    left, top = (photo[0] - wide) * across, (photo[1] - tall) * down
+    return left, top, left + wide, top + tall
 
 
-def covering(photo: tuple[int, int], frame: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return left, top, right and bottom of the largest middle part of a photo that has the shape of a frame."""
+def covering(photo: tuple[int, int], frame: tuple[int, int]) -> Part:
+    """Return the largest middle part of a photo that has the shape of a frame."""
     scale = min(photo[0] / frame[0], photo[1] / frame[1])
     across, down = (max(0.0, (side - wide * scale) / 2) for side, wide in zip(photo, frame, strict=True))
     return across, down, photo[0] - across, photo[1] - down

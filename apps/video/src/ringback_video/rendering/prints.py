@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from ringback_video.rendering.camera import covering, eased
+from ringback_video.rendering.camera import covering, eased, middle, taken
 from ringback_video.templates import Template
 
 _TABLE = (236, 229, 218)
@@ -66,11 +66,7 @@ class Prints:
 
     def _pushed(self, picture: Image.Image, at: float) -> Image.Image:
         """The camera comes slowly closer."""
-        scale = 1 / (1 + _PUSH * eased(at / self._seconds))
-        left, top = (side * (1 - scale) / 2 for side in self._size)
-        return picture.transform(
-            self._size, Image.Transform.AFFINE, (scale, 0, left, 0, scale, top), Image.Resampling.BICUBIC
-        )
+        return taken(picture, middle(self._size, 1 + _PUSH * eased(at / self._seconds)), self._size)
 
 
 def _table(size: tuple[int, int]) -> Image.Image:

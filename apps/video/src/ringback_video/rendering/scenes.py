@@ -5,7 +5,7 @@ from typing import Protocol
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from ringback_video.rendering.areas import Box, panel_area, photo_area
-from ringback_video.rendering.camera import covering, eased, view
+from ringback_video.rendering.camera import covering, eased, middle, taken, view
 from ringback_video.templates import Colour, Template
 
 _INK = (16, 15, 20)
@@ -55,12 +55,7 @@ class _Full:
 
     def draw(self, progress: float) -> Image.Image:
         seen = view(self._photo.size, self._size, self._template.motion, self._number, progress)
-        return self._photo.transform(
-            self._size,
-            Image.Transform.AFFINE,
-            (seen.scale, 0, seen.left, 0, seen.scale, seen.top),
-            Image.Resampling.BICUBIC,
-        )
+        return taken(self._photo, seen, self._size)
 
 
 class _BesidePanel:
@@ -95,24 +90,14 @@ class _Framed:
         travelled = eased(progress)
         picture = self._drifted_ground(travelled)
         picture.paste((0, 0, 0), (0, 0), self._shadow)
-        picture.paste(self._inside(travelled), self._window[:2], self._mask)
+        inside = taken(self._photo, middle(self._photo.size, 1 + _INNER_ZOOM * travelled), self._size)
+        picture.paste(inside, self._window[:2], self._mask)
         return picture
 
     def _drifted_ground(self, travelled: float) -> Image.Image:
         width, height = self._frame
-        spare = self._ground.height - height
-        left = (self._ground.width - width) / 2
-        return self._ground.transform(
-            self._frame, Image.Transform.AFFINE, (1, 0, left, 0, 1, spare * travelled), Image.Resampling.BILINEAR
-        )
-
-    def _inside(self, travelled: float) -> Image.Image:
-        zoom = 1 + _INNER_ZOOM * travelled
-        across, down = (side / shown for side, shown in zip(self._photo.size, self._size, strict=True))
-        left, top = (side * (1 - 1 / zoom) / 2 for side in self._photo.size)
-        return self._photo.transform(
-            self._size, Image.Transform.AFFINE, (across / zoom, 0, left, 0, down / zoom, top), Image.Resampling.BICUBIC
-        )
+        left, top = (self._ground.width - width) / 2, (self._ground.height - height) * travelled
+        return taken(self._ground, (left, top, left + width, top + height), self._frame, Image.Resampling.BILINEAR)
 
 
 def _edge(panel: Box, template: Template) -> Box:

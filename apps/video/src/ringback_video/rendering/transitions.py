@@ -2,6 +2,7 @@
 
 from PIL import Image
 
+from ringback_video.rendering.camera import middle, taken
 from ringback_video.templates import Transition
 
 _GROWN = 0.35
@@ -15,7 +16,8 @@ def joined(going: Image.Image, coming: Image.Image, transition: Transition, done
         case "wipe":
             return _wipe(going, coming, done)
         case "zoom":
-            return Image.blend(_closer(going, 1 + _GROWN * done), coming, done)
+            closer = taken(going, middle(going.size, 1 + _GROWN * done), going.size, Image.Resampling.BILINEAR)
+            return Image.blend(closer, coming, done)
         case _:
             return Image.blend(going, coming, done)
 
@@ -35,11 +37,3 @@ def _wipe(going: Image.Image, coming: Image.Image, done: float) -> Image.Image:
     if edge:
         picture.paste(coming.crop((0, 0, going.width, edge)), (0, 0))
     return picture
-
-
-def _closer(picture: Image.Image, times: float) -> Image.Image:
-    width, height = picture.size
-    left, top = width * (1 - 1 / times) / 2, height * (1 - 1 / times) / 2
-    return picture.transform(
-        picture.size, Image.Transform.AFFINE, (1 / times, 0, left, 0, 1 / times, top), Image.Resampling.BILINEAR
-    )
