@@ -63,15 +63,31 @@ def prepare(data: bytes, name: str) -> bytes:
         photo = Image.open(io.BytesIO(data), formats=_FORMATS)
         _check_size(photo, name)
         photo.draft("RGB", (_WORKING_SIDE, _WORKING_SIDE))
-        upright = ImageOps.exif_transpose(photo).convert("RGB")
+        upright = _coloured(ImageOps.exif_transpose(photo))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, PhotoRefused):
             raise
         raise PhotoRefused(f"{name} is not a picture we can read; use JPEG, PNG or WebP.") from error
     upright.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    upright.save(out, "JPEG", quality=92)
+    _on_paper(upright).save(out, "JPEG", quality=92)
     return out.getvalue()
+
+
+def _coloured(photo: Image.Image) -> Image.Image:
+    """Return a picture in colours of eight bits, and with what shines through if anything does."""
+    if photo.mode.startswith("I"):  # grey of sixteen bits, of which a plain conversion cuts off all that is above 255
+        photo = photo.convert("I").point(lambda value: value / 256).convert("L")
+    return photo.convert("RGBA" if photo.has_transparency_data else "RGB")
+
+
+def _on_paper(picture: Image.Image) -> Image.Image:
+    """Put white behind what shines through, as the page does; a JPEG would show whatever colour was left there."""
+    if picture.mode != "RGBA":
+        return picture
+    paper = Image.new("RGBA", picture.size, "white")
+    paper.alpha_composite(picture)
+    return paper.convert("RGB")
 
 
 def _check_size(photo: Image.Image, name: str) -> None:
