@@ -145,8 +145,7 @@ def _studio() -> Iterator["Studio"]:
 
 
 def _serve(host: str, port: int) -> None:
-    import uvicorn
-
+    from ringback_video import serving
     from ringback_video.app import create_app
     from ringback_video.serverless import create_serverless_app, is_serverless
 
@@ -154,4 +153,4 @@ def _serve(host: str, port: int) -> None:
         app = create_serverless_app() if is_serverless() else create_app()
     except ValueError as error:
         sys.exit(f"video-studio: {error}")
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
+    serving.run(app, host, port)

@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import httpx
 from ringback_video.settings import PHOTOS
 
 _STARTED_WITHIN_S = 30.0
+_LOOK_EVERY_S = 0.5
 _FINISHED_WITHIN_S = 300.0
 _WORDS = {
     "": "queued",
@@ -45,14 +45,15 @@ def run(data: str, template: str, *, keep: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with contextlib.ExitStack() as stack:
-            broker = stack.enter_context(_broker(folder))
-            url = stack.enter_context(_studio(folder, broker))
-            print(f"broker        {broker['QSTASH_URL']}\nVideo Studio  {url}\n", flush=True)
+            broker_process, broker = stack.enter_context(_broker(folder))
+            studio_process, url = stack.enter_context(_studio(folder, broker))
+            console = f"{broker['QSTASH_URL']}/console"
+            print(f"broker        {broker['QSTASH_URL']}\nits console   {console}\nVideo Studio  {url}\n", flush=True)
             video = _order(url, template)
             print(f"\nfinished: {url}/videos/{video}", flush=True)
             if keep:
                 print(f"\nThe page: {url}    (Ctrl-C stops everything)", flush=True)
-                threading.Event().wait()
+                stay_up({"the broker": broker_process, "Video Studio": studio_process})
             print(folder / "videos" / video, flush=True)
     except KeyboardInterrupt:
         print("\nstopped", flush=True)
@@ -62,12 +63,45 @@ def run(data: str, template: str, *, keep: bool) -> int:
     return 0
 
 
+def stay_up(servers: Mapping[str, "subprocess.Popen[str]"]) -> None:
+    """Wait as long as all servers run.
+
+    Args:
+        servers: by the name that a person knows each by.
+
+    Raises:
+        DemoFailed: one of them has ended by itself.
+    """
+    while True:
+        for name, process in servers.items():
+            if process.poll() is not None:
+                raise DemoFailed(f"{name} has ended by itself; start again, what is under way goes on")
+        time.sleep(_LOOK_EVERY_S)
+
+
+def kept_port(folder: Path) -> int:
+    """Return the port that Studio had before in this folder, if nobody else has it now, else a free one.
+
+    Runs under way are delivered to the address they were started with, and photos are known by it.
+    """
+    note = folder / "port"
+    known = note.read_text().strip() if note.is_file() else ""
+    for port in (int(known) if known.isdigit() else 0, 0):
+        with socket.socket() as free, contextlib.suppress(OSError, OverflowError):
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may still be closing
+            free.bind(("127.0.0.1", port))
+            found = int(free.getsockname()[1])
+            note.write_text(f"{found}\n")
+            return found
+    raise DemoFailed("no port is free")
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def _broker(folder: Path) -> Iterator[dict[str, str]]:
+def _broker(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
     """Start a development broker; what it prints are the settings to reach it with."""
     command = [sys.executable, "-m", "ringback", "dev", "--port", "0", "--db", str(folder / "ringback.db")]
     with _process(command, dict(os.environ), stdout=subprocess.PIPE) as process:
@@ -80,15 +114,13 @@ def _broker(folder: Path) -> Iterator[dict[str, str]]:
                 break
         else:
             raise DemoFailed("the broker did not start")
-        yield told
+        yield process, told
 
 
 @contextlib.contextmanager
-def _studio(folder: Path, broker: dict[str, str]) -> Iterator[str]:
-    """Start Studio on a free port and wait until it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+def _studio(folder: Path, broker: dict[str, str]) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Start Studio and wait until it answers."""
+    port = kept_port(folder)
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, **broker, "STUDIO_DATA": str(folder), "STUDIO_URL": url}
     command = [sys.executable, "-m", "ringback_video", "serve", "--port", str(port)]
@@ -98,7 +130,7 @@ def _studio(folder: Path, broker: dict[str, str]) -> Iterator[str]:
             if process.poll() is not None or time.monotonic() > end:
                 raise DemoFailed("Video Studio did not start")
             time.sleep(0.05)
-        yield url
+        yield process, url
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select, tuple_
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 
 from ringback_video.access import Caller, check_shop
 from ringback_video.api.described import content, problems
@@ -58,11 +59,11 @@ def routes(studio: Studio, known: Any) -> APIRouter:
     @router.get(
         "/api/jobs/{job_id}/events", response_class=StreamingResponse, responses=_EVENTS | problems(401, 404, 422)
     )
-    async def follow_job(job_id: str, caller: Caller = known) -> StreamingResponse:
+    async def follow_job(request: Request, job_id: str, caller: Caller = known) -> StreamingResponse:
         """The job each time it changes, as server-sent events, until it has come to its end."""
         first = await run_in_threadpool(load_job, studio, job_id, caller.shop)
         return StreamingResponse(
-            _changes(studio, first),
+            _changes(studio, first, request.app.state),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},  # nginx passes it on at once
         )
@@ -91,11 +92,16 @@ def _page(studio: Studio, shop_id: str, cursor: str | None, count: int) -> list[
         return list(session.scalars(newest.limit(count)))
 
 
-async def _changes(studio: Studio, job: JobShape) -> AsyncIterator[str]:
+def end_streams(app: Any) -> None:
+    """Let streams of events come to their end: the server stops."""
+    app.state.is_stopping = True
+
+
+async def _changes(studio: Studio, job: JobShape, server: State) -> AsyncIterator[str]:
     """Yield the job now and each time it has changed."""
     end = asyncio.get_running_loop().time() + studio.settings.stream_s
     yield _event(job)
-    while job.status not in _OVER and asyncio.get_running_loop().time() < end:
+    while job.status not in _OVER and asyncio.get_running_loop().time() < end and not hasattr(server, "is_stopping"):
         await asyncio.sleep(_LOOK_EVERY_S)
         told, job = job, await run_in_threadpool(load_job, studio, job.job_id, job.shop_id)
         if job != told:
