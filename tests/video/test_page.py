@@ -1,13 +1,23 @@
 """The page in a real browser: a film is ordered, watched and found again, by mouse, by keyboard and on a phone."""
 
+import fcntl
 import io
+import uuid
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import delete, select, update
 
+from ringback_video.jobs import Change, Job
+from ringback_video.rendering.previews import file_names
+from ringback_video.studio import DEMO_SHOP
+from ringback_video.tables import now
+from ringback_video.templates import TEMPLATES
 from support.endpoint import eventually
 from video.conftest import World
 
@@ -123,6 +133,38 @@ def test_own_photos_are_sent_and_a_file_that_is_none_is_refused(studio: World, p
     expect(page.locator("#files")).to_have_attribute("aria-invalid", "true")
 
 
+def test_of_many_files_each_that_cannot_be_used_is_named(studio: World, page: Page) -> None:
+    page.goto(studio.url)
+    page.locator("#files").set_input_files(
+        [
+            photo("cup.png"),  # type: ignore[list-item]
+            {"name": "one.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"},
+            {"name": "empty.jpg", "mimeType": "image/jpeg", "buffer": b""},
+            {"name": "list.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"},
+        ]
+    )
+    expect(page.locator("#photos li:not(.sending)")).to_have_count(1)
+    for name in ("one.jpg: The photo is not", "empty.jpg: The photo is not", "list.pdf is no photo"):
+        expect(page.locator("#problem")).to_contain_text(name)
+    page.locator("#files").set_input_files([photo(f"{number}.png") for number in range(12)])  # type: ignore[misc]
+    expect(page.locator("#problem")).to_have_text("At most 10 photos fit into one film: 3 were left out.")
+
+
+def test_a_large_picture_that_was_cut_out_is_sent_on_white(studio: World, page: Page) -> None:
+    picture = Image.new("RGBA", (2000, 2000), (0, 0, 0, 0))
+    picture.paste(Image.effect_noise((1800, 1800), 120).convert("RGBA"), (100, 100))
+    data = io.BytesIO()
+    picture.save(data, "PNG", compress_level=1)
+    assert len(data.getvalue()) > 3_500_000
+    page.goto(studio.url)
+    with page.expect_response("**/api/uploads") as answered:
+        page.locator("#files").set_input_files(
+            [{"name": "vase.png", "mimeType": "image/png", "buffer": data.getvalue()}]
+        )
+    kept = studio.http.get(answered.value.json()["url"], follow_redirects=True).content
+    assert min(Image.open(io.BytesIO(kept)).convert("RGB").getpixel((3, 3))) > 245  # type: ignore[type-var]
+
+
 def test_a_large_photo_is_made_smaller_before_it_is_sent(studio: World, page: Page) -> None:
     noise = Image.effect_noise((2600, 2600), 90)
     data = io.BytesIO()
@@ -174,6 +216,116 @@ def test_a_caption_that_is_refused_is_marked(studio: World, page: Page) -> None:
     expect(page.locator("#caption")).to_have_attribute("aria-invalid", "true")
 
 
+def test_a_field_that_is_complained_about_is_not_covered_on_a_phone(studio: World, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, reduced_motion="reduce")
+    page = context.new_page()
+    open_with_samples(page, studio)
+    page.get_by_label("Caption", exact=True).fill("".join(map(chr, range(0x4E00, 0x4E28))))
+    page.keyboard.press("Enter")
+    expect(page.locator("#problem")).to_contain_text("no letters for")
+    bottom, top = (
+        page.evaluate(f"document.querySelector('{which}').getBoundingClientRect().{side}")
+        for which, side in (("#caption", "bottom"), (".go", "top"))
+    )
+    assert bottom <= top
+    context.close()
+
+
+def written(studio: World, name: str, status: str = "done", minute: int = 0, video: str = "none.mp4") -> None:
+    """Write down a film of yesterday."""
+    at = now() - timedelta(days=1, minutes=minute)
+    job = Job(
+        id=str(uuid.uuid4()),
+        shop_id=DEMO_SHOP,
+        template_id="showcase",
+        caption=name,
+        source_image_urls=[f"{studio.url}/photos/coffee.jpg"],
+        status=status,
+        video=video if status == "done" else None,
+        fingerprint="",
+        created_at=at,
+        updated_at=at,
+    )
+    with studio.studio.database.transaction() as session:
+        session.add(job)
+
+
+@pytest.fixture
+def cleared(studio: World) -> Iterator[None]:
+    """Take away what tests have written down: pages follow what is under way."""
+    yield
+    with studio.studio.database.transaction() as session:
+        ours = select(Job.id).where(Job.fingerprint == "")
+        session.execute(delete(Change).where(Change.job_id.in_(ours)))
+        session.execute(delete(Job).where(Job.id.in_(ours)))
+
+
+@pytest.mark.usefixtures("cleared")
+def test_films_that_are_made_meanwhile_change_in_the_list_and_what_is_watched_stays(studio: World, page: Page) -> None:
+    written(studio, "watched")
+    for name in ("followed", "meanwhile"):
+        written(studio, name, "processing")
+    page.goto(studio.url)
+    expect(page.locator("#working")).to_be_visible()
+    film = page.locator(".film", has_text="meanwhile")
+    film.get_by_text("What happened").click()
+    page.get_by_role("button", name="Watch Showcase: “watched”").click()
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    with studio.studio.database.transaction() as session:
+        session.execute(update(Job).where(Job.fingerprint == "").values(status="done", video="none.mp4"))
+    expect(film).to_contain_text("Finished", timeout=20_000)
+    expect(film.locator("details")).to_have_attribute("open", "")
+    page.get_by_role("button", name="Share link").click()
+    expect(page.locator("#told")).to_have_text("The link is in the clipboard.")
+    assert page.evaluate("window.copied") == f"{studio.url}/videos/none.mp4"
+
+
+@pytest.mark.usefixtures("cleared")
+def test_older_films_are_shown_too_and_nothing_covers_their_buttons(studio: World, page: Page) -> None:
+    for minute in range(60):
+        written(studio, f"older-{minute}", minute=minute)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(studio.url)
+    expect(page.locator(".film")).to_have_count(50)
+    page.get_by_role("button", name="Older films").click()
+    expect(page.locator(".film", has_text="older-59")).to_be_visible()
+    covered = page.get_by_role("button", name="Watch Showcase: “older-20”")
+    page.evaluate("(at) => scrollBy(0, at - 200)", covered.bounding_box()["y"])  # type: ignore[index]
+    covered.click(timeout=5000)
+    expect(page.locator("#told")).to_have_text("Showcase, landscape: “older-20”")
+
+
+@pytest.mark.usefixtures("cleared")
+def test_a_studio_that_is_known_by_two_names_shows_its_films_under_both(
+    studio: World, page: Page, video: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "film").write_bytes(video)
+    written(studio, "names", video=studio.studio.videos.keep(tmp_path / "film", ".mp4", "video/mp4"))
+    page.goto(studio.url.replace("127.0.0.1", "localhost"))
+    page.get_by_role("button", name="Watch Showcase: “names”").click()
+    eventually(lambda: page.evaluate("document.querySelector('#video').videoHeight > 0"))
+
+
+@pytest.mark.usefixtures("cleared")
+def test_who_follows_a_film_hears_that_the_studio_is_away(studio: World, page: Page) -> None:
+    page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('blocked'); } })")
+    page.route("**/events", lambda route: route.fulfill(status=502))
+    page.route("**/api/jobs/*", lambda route: route.abort())
+    written(studio, "away", "processing")
+    page.goto(studio.url)
+    expect(page.locator("#doing")).to_contain_text("does not answer just now", timeout=20_000)
+    page.unroute("**/api/jobs/*")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator("#reason")).to_contain_text("Canceled by the shop", timeout=20_000)
+
+
+def test_who_is_logged_out_meanwhile_is_told_how_to_go_on(studio: World, page: Page) -> None:
+    open_with_samples(page, studio)
+    page.route("**/api/generate", lambda route: route.fulfill(status=401, json={"detail": "Send your shop's key."}))
+    page.get_by_role("button", name="Generate video").click()
+    expect(page.locator("#problem")).to_contain_text("Log in again in another tab")
+
+
 def test_a_film_is_ordered_by_keyboard_alone(studio: World, page: Page) -> None:
     page.goto(studio.url)
     reached: list[str] = []
@@ -210,13 +362,33 @@ def test_previews_move_and_can_be_paused(studio: World, browser: Browser) -> Non
     context.close()
 
 
-def test_a_preview_that_is_not_made_yet_shows_no_broken_picture_and_comes_by_itself(studio: World, page: Page) -> None:
-    page.route("**/previews/*.webp", lambda route: route.fulfill(status=503))
-    page.goto(studio.url)
-    still = page.locator(".still").first
-    expect(still).to_have_css("visibility", "hidden")
-    page.unroute("**/previews/*.webp")
-    expect(still).to_have_css("visibility", "visible", timeout=60_000)
+def test_a_preview_that_is_not_made_yet_is_not_asked_for_and_comes_by_itself(
+    studio: World, browser: Browser, video: bytes
+) -> None:
+    folder = studio.studio.settings.data / "previews"
+    folder.mkdir(exist_ok=True)
+    film, still = (folder / name for name in file_names(TEMPLATES["story"]))
+    before = [path.read_bytes() if path.exists() else None for path in (film, still)]
+    context = browser.new_context(reduced_motion="no-preference")
+    page = context.new_page()
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    with (folder / ".making").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # nobody else makes them meanwhile
+        for path in (film, still):
+            path.unlink(missing_ok=True)
+        page.goto(studio.url)
+        page.get_by_role("radio", name="Story").check(force=True)
+        picture = page.locator(".template", has_text="Story").locator(".still")
+        expect(picture).to_be_hidden()
+        Image.new("RGB", (90, 160), (200, 120, 40)).save(still, "WEBP")
+        expect(picture).to_be_visible(timeout=20_000)
+        film.write_bytes(video)
+        eventually(lambda: page.evaluate("document.querySelector('#sample').currentTime > 0"), 30)
+        for path, data in zip((film, still), before, strict=True):
+            path.write_bytes(data) if data else path.unlink()
+    context.close()
+    assert [url for url in refused if "/previews" in url] == []
 
 
 def test_previews_stand_still_for_who_asked_for_less_motion(studio: World, page: Page) -> None:

@@ -68,7 +68,7 @@ def build(settings: Settings) -> Studio:
 def _storage(settings: Settings, kind: str) -> Storage:
     """Return where files of one kind are kept: a folder, unless a bucket is named."""
     if not settings.bucket:
-        return FolderStorage(settings.data / kind, f"{settings.public_url}/files/{kind}", settings.secret)
+        return FolderStorage(settings.data / kind, f"/files/{kind}", settings.secret)
     from ringback_video.storage.s3 import S3Storage
 
     return S3Storage(settings.bucket, f"{kind}/", settings.s3_url or None)

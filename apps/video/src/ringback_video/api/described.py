@@ -33,7 +33,7 @@ LINK: Responses = {
         "headers": {
             "Location": {
                 "schema": {"type": "string"},
-                "example": "https://studio.example/files/videos/3f0c2f4e.mp4?until=1772454600&signature=0c1d",
+                "example": "/files/videos/3f0c2f4e.mp4?until=1772454600&signature=0c1d",
             }
         },
     }

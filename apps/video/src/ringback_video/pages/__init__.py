@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from ringback_video.access import browser_of
@@ -27,6 +27,7 @@ def routes(studio: Studio) -> APIRouter:
     """Return the routes of the page."""
     router = APIRouter(include_in_schema=False)
     pages = Jinja2Templates(_FOLDER)
+    previews = Previews(studio.settings.previews or studio.settings.data / "previews")
 
     @router.get("/")
     def index(request: Request) -> Response:
@@ -38,6 +39,7 @@ def routes(studio: Studio) -> APIRouter:
             "templates": [_card(template) for template in GALLERY.values()],
             "formats": list(SIZES),
             "photos": [{"url": f"/photos/{path.name}", "name": path.stem.capitalize()} for path in _samples()],
+            "there": _there(previews),
             "shop": visitor.shop,
             "is_session": visitor.by == "session",
             "base": studio.settings.public_url,
@@ -49,13 +51,18 @@ def routes(studio: Studio) -> APIRouter:
 
     router.include_router(login_routes(studio, pages, _rules(studio)))
     router.include_router(operator_routes(studio, pages, _rules(studio)))
-    router.include_router(_previews(studio))
+    router.include_router(_previews(previews))
     return router
 
 
-def _previews(studio: Studio) -> APIRouter:
+def _previews(previews: Previews) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    previews = Previews(studio.settings.previews or studio.settings.data / "previews")
+
+    @router.get("/previews")
+    def list_previews() -> Response:
+        """Addresses of the previews and stills that are there; what is not there yet is being made from now on."""
+        previews.begin()
+        return JSONResponse(_there(previews), headers={"Cache-Control": "no-store"})
 
     @router.get("/previews/{name}")
     def preview(name: str) -> Response:
@@ -87,6 +94,12 @@ def _rules(studio: Studio) -> dict[str, str]:
 
 def _samples() -> list[Path]:
     return sorted(PHOTOS.glob("*.jpg"))
+
+
+def _there(previews: Previews) -> list[str]:
+    return [
+        f"/previews/{name}" for template in GALLERY.values() for name in file_names(template) if previews.path(name)
+    ]
 
 
 def _card(template: Template) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class FolderStorage:
 
     Args:
         folder: made if it is not there.
-        address: where Studio serves the folder, without a slash at the end.
+        address: path at which Studio serves the folder, without a slash at the end; under whichever name Studio was asked.
         secret: signs the links.
     """
 

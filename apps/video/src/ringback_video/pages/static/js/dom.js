@@ -23,5 +23,23 @@ export function say(text) {
   setTimeout(() => { $("live").textContent = text; }, 50);
 }
 
+/** What this browser was told to remember; null where it remembers nothing, as with cookies switched off. */
+export function kept(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+/** Have this browser remember something, if it will. */
+export function keep(name, text) {
+  try {
+    localStorage.setItem(name, text);
+  } catch {
+    // then it holds until the page is left
+  }
+}
+
 // randomUUID exists on secure pages only
 export const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;

@@ -1,12 +1,11 @@
 // The gallery: previews move while they are seen, unless somebody has paused them.
-import { $ } from "./dom.js";
+import { $, keep, kept } from "./dom.js";
+import { complete, isThere } from "./previews.js";
 
-const RETRY_MS = 2000;
 const cards = [...document.querySelectorAll(".template")];
 const films = [...document.querySelectorAll(".template video")];
 const seen = new Set();
-let paused = localStorage.getItem("previews") === "paused"
-  || (localStorage.getItem("previews") === null && matchMedia("(prefers-reduced-motion: reduce)").matches);
+let paused = (kept("previews") ?? (matchMedia("(prefers-reduced-motion: reduce)").matches ? "paused" : "moving")) === "paused";
 
 export const chosen = () => document.querySelector("[name=template]:checked");
 export const format = () => document.querySelector("[name=format]:checked").value;
@@ -19,13 +18,14 @@ export function describe(id) {
   const input = cards.map((card) => card.querySelector("input"))
     .find(({ dataset }) => [dataset.landscape, dataset.square, dataset.portrait].includes(id));
   const shape = input && ["landscape", "square", "portrait"].find((name) => input.dataset[name] === id);
-  return { name: input?.dataset.name ?? id, still: input?.dataset.still ?? "/static/icon.svg", format: shape ?? "" };
+  const still = isThere(input?.dataset.still) ? input.dataset.still : "/static/icon.svg";
+  return { name: input?.dataset.name ?? id, still, format: shape ?? "" };
 }
 
 function move(film) {
-  if (paused || !seen.has(film)) return film.pause();
+  if (paused || !seen.has(film) || !isThere(film.dataset.src)) return film.pause();
   if (!film.src) film.src = film.dataset.src;
-  return film.play().catch(() => {}); // the browser saves power, or the film is not there yet
+  return film.play().catch(() => {}); // the browser saves power
 }
 
 function moveAll() {
@@ -38,9 +38,10 @@ function moveSample() {
   const sample = $("sample");
   if (sample.hidden) return sample.pause();
   const still = chosen().dataset.still;
-  if (!sample.poster.endsWith(still)) sample.poster = still;
+  if (!isThere(still)) sample.removeAttribute("poster");
+  else if (!sample.poster.endsWith(still)) sample.poster = still;
   const source = chosen().closest("label").querySelector("video").dataset.src;
-  if (paused) {
+  if (paused || !isThere(source)) {
     sample.removeAttribute("src");
     return sample.load();
   }
@@ -54,11 +55,6 @@ export function preview(visible) {
   moveSample();
 }
 
-function whenMissing(element, again) {
-  // the first visitor of a new studio comes before the previews have been made
-  element.addEventListener("error", () => setTimeout(again, RETRY_MS));
-}
-
 export function start(changed) {
   const watcher = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -70,19 +66,10 @@ export function start(changed) {
   for (const film of films) {
     watcher.observe(film);
     film.addEventListener("playing", () => film.classList.add("moving"));
-    whenMissing(film, () => { film.removeAttribute("src"); move(film); });
   }
-  for (const still of document.querySelectorAll(".still")) {
-    const again = () => { still.src = `${still.src.split("#")[0]}#${Date.now()}`; };
-    whenMissing(still, again);
-    still.addEventListener("error", () => still.classList.add("missing"));
-    still.addEventListener("load", () => still.classList.remove("missing"));
-    if (still.complete && !still.naturalWidth) still.dispatchEvent(new Event("error"));
-  }
-  whenMissing($("sample"), () => { $("sample").removeAttribute("src"); moveSample(); });
   $("pause").addEventListener("click", () => {
     paused = !paused;
-    localStorage.setItem("previews", paused ? "paused" : "moving");
+    keep("previews", paused ? "paused" : "moving");
     moveAll();
   });
   for (const input of document.querySelectorAll("[name=template]")) {
@@ -94,4 +81,5 @@ export function start(changed) {
   }
   for (const input of document.querySelectorAll("[name=format]")) input.addEventListener("change", changed);
   moveAll();
+  complete(moveAll);
 }

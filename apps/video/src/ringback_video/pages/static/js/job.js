@@ -12,10 +12,13 @@ const WORDS = {
 };
 const OVER = ["done", "failed", "canceled"];
 const TITLE = document.title;
+const LOST = "The studio does not answer just now; your film goes on as soon as it does";
+const PATIENCE_MS = 3000;
 let stream = null;
 let current = null;
 let step = "";
 let clock = 0;
+let silence = 0;
 let changed = () => {};
 
 export const following = () => current?.jobId;
@@ -36,19 +39,36 @@ export function follow(id) {
   const begun = Date.now();
   clock = setInterval(() => { $("elapsed").textContent = `${Math.round((Date.now() - begun) / 1000)} s`; }, 1000);
   stream = api.events(id);
+  const mine = stream;
   stream.onmessage = ({ data }) => tell(JSON.parse(data));
-  stream.onerror = () => { if (stream?.readyState === EventSource.CLOSED) ask(id); };
+  stream.onerror = () => {
+    if (mine.readyState === EventSource.CLOSED) ask(id, mine);
+    else silence ||= setTimeout(remark, PATIENCE_MS, LOST); // it tries again by itself, after each end of a stream
+  };
 }
 
 /** Where events do not come through, ask now and then. */
-async function ask(id) {
-  const job = (await api.jobs().catch(() => [])).find((one) => one.jobId === id);
-  if (current?.jobId !== id) return;
-  if (job) tell(job);
-  if (!job || !OVER.includes(job.status)) setTimeout(() => ask(id), 2000);
+async function ask(id, mine) {
+  const found = await api.job(id).catch((error) => error);
+  if (stream !== mine) return; // somebody looks at another film meanwhile
+  if (!(found instanceof Error)) tell(found);
+  else remark(found.status ? found.message : LOST);
+  if (stream === mine) setTimeout(ask, 2000, id, mine);
+}
+
+function remark(text) {
+  $("doing").textContent = text;
+  if (text !== step) say(text);
+  step = text;
+}
+
+function quiet() {
+  clearTimeout(silence);
+  silence = 0;
 }
 
 function stop() {
+  quiet();
   stream?.close();
   stream = null;
   clearInterval(clock);
@@ -65,6 +85,7 @@ function screen(what) {
 }
 
 function tell(job) {
+  quiet();
   current = job;
   const now = job.status === "queued" ? "queued" : job.step || "update-status";
   const text = job.waitingFor || (WORDS[now] ?? "Work goes on");
@@ -72,12 +93,8 @@ function tell(job) {
   $("bar").setAttribute("aria-valuenow", job.progress);
   $("bar").setAttribute("aria-valuetext", `${text}, ${job.progress} per cent`);
   $("bar").firstElementChild.style.width = `${job.progress}%`;
-  $("doing").textContent = text;
   mark(now, job.status);
-  if (text !== step) {
-    step = text;
-    if (!OVER.includes(job.status)) say(text);
-  }
+  if (!OVER.includes(job.status)) remark(text);
   if (job.status === "done") finish(job);
   else if (OVER.includes(job.status)) fail(job);
   else document.title = `${job.progress} % · ${TITLE}`;
@@ -110,8 +127,9 @@ function finish(job) {
   $("video").play().catch(() => {});
 }
 
-/** Show a finished film. */
+/** Show a finished film; one that is being made is followed in the list below. */
 export function watch(job) {
+  stop();
   current = job;
   screen("video");
   show($("steps"), false);
@@ -119,9 +137,9 @@ export function watch(job) {
   $("result-title").textContent = "Your film";
   const { name, format } = describe(job.templateId);
   $("told").textContent = `${name}, ${format}: “${job.caption}”`;
-  $("video").src = job.videoUrl;
+  $("video").src = api.own(job.videoUrl);
   $("video").setAttribute("aria-label", `Film: ${job.caption}`);
-  $("download").href = job.videoUrl;
+  $("download").href = api.own(job.videoUrl);
   $("download").download = `video-${job.jobId.slice(0, 8)}.mp4`;
   $("again").textContent = "Make it again";
   for (const id of ["download", "share", "again"]) show($(id), true);

@@ -5,7 +5,10 @@ import { $, make, say } from "./dom.js";
 const MOST = Number(document.body.dataset.most);
 const SEND_WHOLE = 3_500_000; // platforms refuse bodies of more than 4.5 MB
 const LONG_SIDE = 2400;
+const MOST_TOLD = 4;
+const MOST_MEGABYTES = Number(document.body.dataset.megabytes);
 let photos = [];
+let shrinking = Promise.resolve();
 let changed = () => {};
 let complain = () => {};
 
@@ -15,10 +18,7 @@ export const count = () => photos.length;
 export const busy = () => photos.some((photo) => !photo.url);
 
 function add(photo) {
-  if (photos.length >= MOST) {
-    complain(`At most ${MOST} photos fit into one film.`, "sourceImageUrls");
-    return false;
-  }
+  if (photos.length >= MOST) return false;
   photos.push(photo);
   update();
   return true;
@@ -91,11 +91,23 @@ function update() {
 /** Large photos are made smaller here: that is quicker to send, and the film needs no more. */
 async function smaller(file) {
   if (file.size <= SEND_WHOLE) return file;
+  // one after the other: a phone has no room for ten photos unpacked
+  const made = shrinking.then(() => shrink(file));
+  shrinking = made;
+  const sent = await made;
+  if (sent.size > MOST_MEGABYTES * 1024 * 1024) throw new Error(`This is no photo we can read, and larger than ${MOST_MEGABYTES} MB.`);
+  return sent;
+}
+
+async function shrink(file) {
   try {
     const picture = await createImageBitmap(file);
     const scale = Math.min(1, LONG_SIDE / Math.max(picture.width, picture.height));
     const canvas = make("canvas", { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });
-    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = "#fff"; // behind what shines through, as the studio does
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
     picture.close();
     return await new Promise((done) => canvas.toBlob((blob) => done(blob ?? file), "image/jpeg", 0.9));
   } catch {
@@ -103,26 +115,45 @@ async function smaller(file) {
   }
 }
 
-async function send(file) {
-  const photo = { name: file.name || "Pasted photo", local: URL.createObjectURL(file), url: "" };
-  if (!add(photo)) return;
+/** Send a photo; returns what is wrong with it, if anything is. */
+async function send(photo, file) {
   try {
     photo.url = (await api.upload(await smaller(file), photo.name)).url;
     update();
+    return [];
   } catch (error) {
+    const isMeant = photos.includes(photo); // it may have been taken away meanwhile
     photos = photos.filter((one) => one !== photo);
     URL.revokeObjectURL(photo.local);
     update();
-    complain(`${photo.name}: ${error.message}`, "sourceImageUrls");
+    return isMeant ? [`${photo.name}: ${error.message}`] : [];
   }
 }
 
 async function take(files) {
   complain("");
-  const pictures = [...files].filter((file) => file.type.startsWith("image/") || !file.type);
-  if (!pictures.length && files.length) complain("These are no photos: use JPEG, PNG or WebP.", "sourceImageUrls");
-  await Promise.all(pictures.map(send));
-  if (pictures.length) say(`${photos.length} photos chosen.`);
+  const wrong = [];
+  const sent = [];
+  let left = 0;
+  for (const file of files) {
+    const name = file.name || "Pasted photo";
+    if (file.type && !file.type.startsWith("image/")) wrong.push(`${name} is no photo: use JPEG, PNG or WebP.`);
+    else if (photos.length >= MOST) left += 1;
+    else {
+      const photo = { name, local: URL.createObjectURL(file), url: "" };
+      add(photo);
+      sent.push(send(photo, file));
+    }
+  }
+  if (left) wrong.push(`At most ${MOST} photos fit into one film: ${left} ${left === 1 ? "was" : "were"} left out.`);
+  wrong.push(...(await Promise.all(sent)).flat());
+  if (sent.length) say(`${photos.length} photos chosen.`);
+  if (wrong.length) complain(told(wrong), "sourceImageUrls");
+}
+
+function told(wrong) {
+  const more = wrong.length - MOST_TOLD;
+  return [...wrong.slice(0, MOST_TOLD), ...(more > 0 ? [`And ${more} more could not be taken.`] : [])].join("\n");
 }
 
 function toggle(sample) {
@@ -130,7 +161,9 @@ function toggle(sample) {
   if (known) {
     photos = photos.filter((photo) => photo !== known);
     update();
-  } else add({ url: sample.dataset.url, name: sample.dataset.name });
+  } else if (!add({ url: sample.dataset.url, name: sample.dataset.name })) {
+    complain(`At most ${MOST} photos fit into one film.`, "sourceImageUrls");
+  }
 }
 
 export function start(onChange, onComplaint) {

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { $, newKey } from "./dom.js";
 import * as gallery from "./gallery.js";
-import { refresh } from "./history.js";
+import { isUnderWay, older, refresh } from "./history.js";
 import * as job from "./job.js";
 import * as photos from "./photos.js";
 
@@ -43,6 +43,12 @@ async function update() {
   }
 }
 
+/** Lead to a field, and to where it is seen: beside the bar at the bottom, which has grown by what it tells. */
+function lead(field) {
+  field?.focus();
+  (field?.closest(".drop") ?? field)?.scrollIntoView({ block: "nearest" });
+}
+
 /** Say what is wrong, beside the button, and mark the field it is about. */
 function complain(text, field = "") {
   $("problem").textContent = text;
@@ -67,7 +73,7 @@ async function order(event) {
   event.preventDefault();
   complain("");
   if (photos.busy()) return complain("A photo is still being sent; one moment.");
-  if (!photos.count()) return complain("Add at least one photo, or use our samples.", "sourceImageUrls").focus();
+  if (!photos.count()) return lead(complain("Add at least one photo, or use our samples.", "sourceImageUrls"));
   $("generate").disabled = true;
   try {
     const { jobId } = await api.generate({
@@ -79,7 +85,7 @@ async function order(event) {
     actions.follow(jobId);
     update();
   } catch (error) {
-    complain(error.message, error.field)?.focus();
+    lead(complain(error.message, error.field));
   } finally {
     $("generate").disabled = false;
   }
@@ -91,5 +97,6 @@ job.start(update);
 photos.start(changed, complain);
 $("caption").addEventListener("input", changed);
 $("order").addEventListener("submit", order);
-const running = (await update()).find(({ status }) => status === "queued" || status === "processing");
+$("older").addEventListener("click", () => older(actions).catch((error) => complain(error.message)));
+const running = (await update()).find(isUnderWay);
 if (running) job.follow(running.jobId);
