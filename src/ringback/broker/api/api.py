@@ -38,6 +38,7 @@ class Api:
 
     def __init__(self, settings: Settings, desk: Desk, preflights: Preflights, cancels: Cancels) -> None:
         self._settings = settings
+        self._tokens_are_public = settings.tokens_are_public
         self._desk = desk
         self._preflights = preflights
         self._cancels = cancels
@@ -58,7 +59,7 @@ class Api:
     def respond(self, request: Request) -> Answer | Awaitable[Response | Stream]:
         """Answer one request; an awaitable is answered when what it wrote is durable, `explain` tells of its errors."""
         try:
-            if self._settings.tokens_are_public:
+            if self._tokens_are_public:
                 request.once("not from a page", lambda: _check_site(request, self._settings.names))
             if not request.target.startswith("/v2/"):
                 page = self._page(request)
