@@ -8,11 +8,11 @@ from ringback.broker.operations.cancel import cancel_message, prepare
 from ringback.broker.operations.runs.append import all_entries
 from ringback.broker.operations.runs.end import source_of
 from ringback.broker.operations.runs.ingest import new_run_id
-from ringback.broker.records import DeadLetter, Entry, FailureFunction, Message, Run
+from ringback.broker.records import DeadLetter, Entry, FailureFunction, Message, Run, RunRef
 from ringback.broker.rules import runs
 from ringback.broker.rules.facets import with_facets
 from ringback.broker.rules.moment import Moment
-from ringback.broker.rules.run_settle import failure_message
+from ringback.broker.rules.run_settle import call_result_message, failure_message
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Query, Transaction, Where
 from ringback.errors import Refused
@@ -41,7 +41,8 @@ def resume(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits
     """Go on with a failed run where it failed, under a new id: what has a result keeps it.
 
     What was delivered but never led on is delivered again: the last entry, every planned step without its result, and the entry
-    before a third-party call whose answer never came. What slept, and had no place in the list yet, sleeps on.
+    before a third-party call whose answer never came. An answer that came is told again: nobody is called, or paid, twice.
+    What slept, and had no place in the list yet, sleeps on.
 
     Raises:
         Refused: 400 where its list is not kept any more.
@@ -51,15 +52,20 @@ def resume(tx: Transaction, letter: DeadLetter, changed: Options, limits: Limits
     entries += [entry for entry in beside if entry.child]  # of children that ended after their parent failed (2.9)
     ahead = [entry for entry in beside if not entry.child and entry.call_type == "step"]
     results = {entry.identity[1:] for entry in (*entries, *ahead) if entry.identity.startswith("r")}
-    # a call without its result is made anew: its traces would make the new one a duplicate
-    kept = [entry for entry in entries if entry.call_type == "step" or _call_step(entry) in results]
+    answers = _untold(tx, entries, results)
+    done = results | {_call_step(entry) for entry in entries if entry.identity in answers}
+    # a call without its answer is made anew: its traces would make the new one a duplicate
+    kept = [entry for entry in entries if entry.call_type == "step" or _call_step(entry) in done]
     run = replace(_renewed(old, changed, moment), entries=len(kept))
     tx.apply(Changes(put=runs.beginning(run, moment.now), drop=[letter]))
-    frontier = _frontier(kept, results, ahead)
+    frontier = _frontier(kept, results, done, ahead)
     for number, entry in enumerate(kept):
-        seq = moment.new_id()
-        tx.apply(Changes(put=[Entry(run.seq, entry.identity, seq, entry.call_type, entry.body, number, entry.child)]))
-        if entry.identity in frontier:
+        asked = entry.call_type == "toCallback"  # by the message of then, which tells the log what was asked for
+        seq = entry.message if asked else moment.new_id()
+        tx.apply(Changes(put=[replace(entry, run=run.seq, message=seq, place=number)]))
+        if entry.identity in answers:
+            accept(tx, _told_again(run, entry, answers[entry.identity], changed, limits, moment, seq), moment)
+        elif entry.identity in frontier:
             message = runs.step_message(run, changed, entry.identity, limits, moment, seq=seq)
             accept(tx, message, moment)
     for entry in ahead:
@@ -151,10 +157,41 @@ def _call_step(entry: Entry) -> str:
     return entry.identity.lstrip("fc")
 
 
-def _frontier(entries: list[Entry], results: set[str], ahead: list[Entry]) -> set[str]:
-    """Return the entries whose delivery has to be made again; the last one has led on where something ahead is newer."""
+def _untold(tx: Transaction, entries: list[Entry], results: set[str]) -> dict[str, Message]:
+    """Return the messages that carry answers of calls which have come and led to no result, by the entries of the answers."""
+    answers = [one for one in entries if one.identity.startswith("fc") and _call_step(one) not in results]
+    tx.load((Message, (entry.message,)) for entry in answers)
+    return {entry.identity: told for entry in answers if (told := tx.get(Message, entry.message)) is not None}
+
+
+def _told_again(
+    run: Run, entry: Entry, told: Message, changed: Options, limits: Limits, moment: Moment, seq: int
+) -> Message:
+    """Return the message that brings the answer of a call once more; one that came too late was never told (see `settle`)."""
+    callback = told.run.callback if told.run else None
+    if callback is not None:
+        return call_result_message(run, callback, entry.body, entry.identity, limits, moment, seq)
+    return replace(
+        told,
+        seq=seq,
+        created_at=moment.now,
+        not_before=moment.now,
+        retries=told.retries if changed.retries is None else changed.retries,
+        retry_delay=changed.retry_delay or told.retry_delay,
+        flow=changed.flow_control or told.flow,
+        labels=run.options.labels,
+        run=RunRef(run.seq, entry.identity, told.run.features if told.run else ()),
+    )
+
+
+def _frontier(entries: list[Entry], results: set[str], done: set[str], ahead: list[Entry]) -> set[str]:
+    """Return the entries whose delivery has to be made again; the last one has led on where something ahead is newer, or a call
+    has been answered.
+    """
     plans = {
         entry.identity for entry in entries if entry.identity.startswith("p") and entry.identity[1:] not in results
     }
-    has_led_on = any(entry.message > entries[-1].message for entry in ahead)
-    return plans or (set() if has_led_on else {entries[-1].identity})
+    if plans:
+        return {plan for plan in plans if plan[1:] not in done}
+    has_led_on = done != results or any(entry.message > entries[-1].message for entry in ahead)
+    return set() if has_led_on else {entries[-1].identity}

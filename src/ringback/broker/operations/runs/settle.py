@@ -28,6 +28,8 @@ def settle_run(
         _drop(tx, message, delivery, moment)
     elif message.kind == "failure":
         _settle_failure_function(tx, run, message, delivery, outcome, moment)
+    elif run.state == "RUN_FAILED" and message.kind == "call" and 200 <= outcome.status < 300:
+        _keep_answer(tx, run, message, delivery, outcome, limits, moment)
     elif run.state != "RUN_STARTED":
         _drop(tx, message, delivery, moment)
     elif message.kind == "call":
@@ -103,6 +105,17 @@ def _settle_call(
         run_settle.call_result_message(run, message.run.callback, body, identity, limits, moment, seq),
         moment,
     )
+
+
+def _keep_answer(
+    tx: Transaction, run: Run, message: Message, delivery: Delivery, outcome: Outcome, limits: Limits, moment: Moment
+) -> None:
+    """The run has failed while its call was under way: the answer is kept for who resumes it, and nobody is told of it now."""
+    settled = settle(message, delivery, outcome, moment, answer_bytes=limits.answer_bytes)
+    _write(tx, message, delivery, settled, moment)
+    body = run_settle.call_payload(message, outcome, delivery.retried)
+    identity = f"f{message.run.entry}" if message.run else ""
+    place(tx, run, Entry(run.seq, identity, message.seq, "fromCallback", body))
 
 
 def _settle_failure_function(
