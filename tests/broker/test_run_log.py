@@ -56,6 +56,38 @@ async def test_a_step_that_waits_when_its_run_is_canceled_is_still_called_by_its
     assert (await ringed.call("GET", "/v2/waiters/paid")).json == []
 
 
+async def test_until_when_a_step_waited_is_counted_from_when_it_asked(ringed: InProcess) -> None:
+    answers = [500, 200]
+    ringed.respond = lambda _: Outcome(answers.pop(0) if answers else 200, list(BOTH), b"{}")
+    await begin(ringed, Upstash_Retry_Delay="60000")
+    await ringed.turn(60_000)  # its first attempt has failed before it could ask
+    await ringed.call("POST", "/v2/wait/paid", wait() | {"timeout": "10s"})
+    until = ringed.at + 10_000
+    await ringed.turn(10_000)
+    shown = (await log(ringed))["steps"][1]["steps"][0]
+    assert (shown["waitTimeout"], shown["waitTimeoutDeadline"]) == (True, until)
+
+
+async def test_runs_are_chosen_by_their_ids_and_by_when_they_were_created(ringed: InProcess) -> None:
+    created = []
+    for name in ("wfr_a", "wfr_a", "wfr_b@home"):
+        await begin(ringed, name)
+        created.append((await log(ringed, name))["workflowRunCreatedAt"])
+        await ringed.call("DELETE", f"/v2/workflows/runs/{name}?cancel=true")
+        await ringed.turn(1000)
+
+    async def chosen(runs: str) -> list[int]:
+        found = (await ringed.call("GET", f"/v2/workflows/logs?workflowRuns={runs}")).json["runs"]
+        return [run["workflowRunCreatedAt"] for run in found]
+
+    first, second, third = created
+    assert await chosen(f"wfr_a@{first},wfr_b@home@{third}") == [third, first]
+    assert await chosen(f"wfr_a@{second},wfr_b@home@{first}") == [second]
+    assert await chosen("wfr_a") == [second, first]
+    refused = await ringed.call("GET", "/v2/workflows/logs?workflowRuns=wfr_a@yesterday")
+    assert (refused.status, "workflowRuns" in refused.json["error"]) == (400, True)
+
+
 async def test_75_redacted_runs_show_hashes_and_deliver_originals(ringed: InProcess) -> None:
     await begin(ringed, body="secret", Upstash_Redact_Fields="body", Upstash_Retries="0")
     ringed.respond = lambda _: Outcome(500, list(BOTH), b"{}")

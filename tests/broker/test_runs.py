@@ -543,6 +543,7 @@ async def test_79_event_ids_may_hold_anything(ringed: InProcess) -> None:
     (waiter,) = (await ringed.call("GET", "/v2/waiters/a/b%20%C3%BC")).json
     assert waiter["deadline"] == (ringed.at + 7 * 86_400_000) // 1000
     assert set(waiter) == {"url", "deadline", "headers", "timeoutUrl", "timeoutBody", "timeoutHeaders"}
+    assert waiter["timeoutHeaders"] == wait()["timeoutHeaders"]
     shown = (await log(ringed))["steps"][1]["steps"][0]
     assert (shown["stepName"], shown["stepType"], shown["state"]) == ("w", "Wait", "STEP_PROGRESS")
     assert (shown["waitEventId"], shown["waitTimeoutDuration"]) == ("a/b ü", "7d")

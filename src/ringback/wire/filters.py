@@ -29,7 +29,8 @@ class Filter:
         from_ms, to_ms: both included.
         cursor: where the last page ended.
         latest_first: order of the list.
-        run_urls, run_id, run_created_at, run_ids, run_states, failure_states: of workflow runs.
+        run_urls, run_id, run_created_at, run_states, failure_states: of workflow runs.
+        runs: ids of runs, each with when it was created where that was told: an id may have been used again.
     """
 
     ids: tuple[str, ...] | None = None
@@ -53,7 +54,7 @@ class Filter:
     run_urls: tuple[str, ...] = ()
     run_id: str | None = None
     run_created_at: int | None = None
-    run_ids: tuple[str, ...] = ()
+    runs: tuple[tuple[str, int | None], ...] = ()
     run_states: tuple[str, ...] = ()
     failure_states: tuple[str, ...] = ()
 
@@ -201,9 +202,13 @@ def _text(attribute: str) -> _Read:
 
 
 def _runs(found: Filter, name: str, values: Sequence[str]) -> Filter:
-    """Runs as `id@createdAt`; the ids are enough, they are seldom used twice."""
-    ids = tuple(part.partition("@")[0] for part in _split(name, values, _PLAIN))
-    return replace(found, run_ids=ids)
+    """Runs as `id@createdAt`."""
+    return replace(found, runs=tuple(_run(name, part) for part in _split(name, values, _PLAIN)))
+
+
+def _run(name: str, text: str) -> tuple[str, int | None]:
+    run_id, at, created_at = text.rpartition("@")
+    return (run_id, _whole(name, created_at)) if at else (text, None)
 
 
 _RUN_STATES = ("RUN_STARTED", "RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED")

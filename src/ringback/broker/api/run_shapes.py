@@ -106,7 +106,7 @@ def waiter(record: Waiter) -> Shape:
         "headers": {},
         "timeoutUrl": record.url,
         "timeoutBody": "",
-        "timeoutHeaders": grouped(record.options.headers),
+        "timeoutHeaders": grouped(record.headers),
     }
 
 

@@ -6,7 +6,6 @@ Source: workflow protocol 6.
 from ringback.broker.api.shapes import Shape
 from ringback.broker.api.step_shapes import (
     call_shape,
-    deadline_shape,
     errors_of,
     execution_shape,
     init_shape,
@@ -55,7 +54,6 @@ def _add_result(
 ) -> None:
     """A result takes the place of its plan in a parallel group, or stands for itself."""
     shown = step_shape(history, entry, step) | execution_shape(history, executed_by)
-    shown |= deadline_shape(shown)
     number = entry.identity[1:]
     for group in found:
         if group["type"] != "parallel":

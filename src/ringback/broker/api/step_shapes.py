@@ -15,7 +15,6 @@ from ringback.broker.operations.runs.history import Attempted, RunHistory
 from ringback.broker.records import Entry, Event, Message, Waiter
 from ringback.broker.rules.callbacks import grouped
 from ringback.broker.rules.runs import Step
-from ringback.errors import Refused
 from ringback.wire import duration
 from ringback.wire.redaction import redacted_body, redacted_headers
 
@@ -30,16 +29,6 @@ def execution_shape(history: RunHistory, executed_by: Entry | None) -> Shape:
     began = next((event.at for event in attempt.events if event.state == "ACTIVE"), None)
     errors = [_error(event) for event in attempt.events if event.state == "ERROR"]
     return ({"startedAt": began} if began is not None else {}) | ({"failedAttempts": errors} if errors else {})
-
-
-def deadline_shape(shown: Shape) -> Shape:
-    """Return until when a step was to wait that does so no more: as long as it asked for from when it was executed."""
-    if "waitTimeoutDeadline" in shown or not {"waitTimeoutDuration", "startedAt"} <= set(shown):
-        return {}
-    try:
-        return {"waitTimeoutDeadline": shown["startedAt"] + duration.parse(shown["waitTimeoutDuration"])}
-    except Refused:  # what an endpoint submits as a result says what it likes
-        return {}
 
 
 def init_shape(history: RunHistory, entry: Entry) -> Shape:
@@ -88,6 +77,8 @@ def step_shape(history: RunHistory, entry: Entry, step: Step | None) -> Shape:
     waiter = history.waiters.get(entry.identity)
     if waiter is not None:
         shape |= _waiting(waiter)
+    elif entry.deadline is not None:
+        shape["waitTimeoutDeadline"] = entry.deadline
     if entry.child is not None:
         shape |= _child(history, entry)
     if not is_result:

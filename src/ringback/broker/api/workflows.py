@@ -32,6 +32,7 @@ from ringback.wire.trace import traced
 _MOST_RUNS = 10
 _MOST_EVENTS = 1000
 _MOST_RUNS_OF_EVENTS = 100
+_MOST_RUNS_OF_IDS = 10_000
 _WISHES: dict[str | None, Wish] = {"false": "finish", "true": "cancel", None: "cancel if active"}
 
 
@@ -220,22 +221,29 @@ def _query(tenant: str, filter_: Filter, count: int) -> Query:
     if filter_.run_created_at is not None:
         at = filter_.run_created_at
         where += [Where("seq", ">=", first_id_at(at)), Where("seq", "<", first_id_at(at + 1))]
-    if filter_.run_ids:
-        where.append(Where("run_id", "in", filter_.run_ids))
     if filter_.run_states:
         where.append(Where("state", "in", filter_.run_states))
     return Query(tuple(where), order=("seq",), descending=True, limit=count + 1)
 
 
 def _found(tx: Transaction, query: Query, filter_: Filter) -> list[Run]:
-    """Find runs; only the one that a message belongs to, where that was asked for."""
+    """Find runs; only those that were chosen one by one, or those that a message belongs to, where that was asked for."""
+    if filter_.runs:
+        query = replace(query, where=(*query.where, Where("seq", "in", _chosen(tx, query.where[0], filter_))))
     if filter_.message_ids:
         seq = parse_message_id(filter_.message_ids[0])
-        entries = tx.find(Entry, Query((Where("message", "=", -1 if seq is None else seq),), limit=1))
-        if not entries:
-            return []
-        query = replace(query, where=(*query.where, Where("seq", "=", entries[0].run)))
+        entries = tx.find(Entry, Query((Where("message", "=", -1 if seq is None else seq),), limit=_MOST_RUNS_OF_IDS))
+        query = replace(query, where=(*query.where, Where("seq", "in", tuple({entry.run for entry in entries}))))
     return tx.find(Run, query)
+
+
+def _chosen(tx: Transaction, of_tenant: Where, filter_: Filter) -> tuple[int, ...]:
+    """Return the numbers of runs that were chosen by their ids, and by when they were created."""
+    ids = tuple({run_id for run_id, _ in filter_.runs})
+    where = (of_tenant, Where("run_id", "in", ids))
+    found = tx.find(Run, Query(where, order=("seq",), descending=True, limit=_MOST_RUNS_OF_IDS))
+    chosen = frozenset(filter_.runs)
+    return tuple(run.seq for run in found if not chosen.isdisjoint({(run.run_id, run.created_at), (run.run_id, None)}))
 
 
 def heartbeat(call: Call) -> Answer:

@@ -101,6 +101,7 @@ class Entry(Record, frozen=True, array_like=True):
         place: position in the list, None until its time has come.
         child: number of the run this step has invoked.
         cut_short: the step's JSON, where it waited for an event when its run ended; it has no result.
+        deadline: until when it waited, or waits, for an event.
     """
 
     run: int
@@ -111,6 +112,7 @@ class Entry(Record, frozen=True, array_like=True):
     place: int | None = None
     child: int | None = None
     cut_short: bytes = b""
+    deadline: int | None = None
 
 
 class Waiter(Record, frozen=True, array_like=True):
@@ -121,6 +123,7 @@ class Waiter(Record, frozen=True, array_like=True):
         options: of the message that will carry it.
         wake_at: when it has waited long enough.
         timeout: how long that is, as it was asked.
+        headers: what `options` were read from, as it was asked.
     """
 
     tenant: str
@@ -132,6 +135,7 @@ class Waiter(Record, frozen=True, array_like=True):
     wake_at: int
     timeout: str
     url: str
+    headers: HeaderLines = ()
 
 
 class SavedEvent(Record, frozen=True, array_like=True):

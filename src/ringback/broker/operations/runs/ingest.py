@@ -12,7 +12,7 @@ from ringback.broker.operations.accept import accept
 from ringback.broker.operations.daily import count_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.append import place
-from ringback.broker.records import ActiveRun, Dedup, Entry, Invoker, Message, Run, RunRef
+from ringback.broker.records import ActiveRun, Dedup, Entry, HeaderLines, Invoker, Message, Run, RunRef
 from ringback.broker.rules import runs
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas, dedup_id, message_from
@@ -20,7 +20,6 @@ from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire.headers import read_options, size_of
-from ringback.wire.http import Headers
 from ringback.wire.options import Options, Workflow
 from ringback.wire.redaction import both
 from ringback.wire.unreadable import UNREADABLE
@@ -113,7 +112,9 @@ def submit(
         return Published(known.message, run.url, deduplicated=True)
     if known is None and run.entries >= runs.MOST_STEPS * 2:  # what waits for its end was let in before
         raise Refused(412, f"quota maxSteps exceeded, current limit: {runs.MOST_STEPS}")
-    entry = Entry(run.seq, identity, seq, "step", body, child=known.child if known else None)
+    entry = Entry(run.seq, identity, seq, "step", body)
+    if known is not None:
+        entry = replace(entry, child=known.child, deadline=known.deadline)
     tx.apply(Changes(put=[entry]))
     accept(tx, runs.step_message(run, options, identity, limits, moment, seq=seq), moment)
     return Published(seq, run.url)
@@ -228,11 +229,15 @@ def _invoke(tx: Transaction, run: Run, asked: _Asked, options: Options, limits: 
 
 def options_of(headers: dict[str, list[str] | str]) -> Options:
     """Return the options in a JSON object of headers; names that differ in case only are one."""
-    lines: Headers = []
-    for name, values in {name.lower(): values for name, values in headers.items()}.items():
-        lines += [(name, value) for value in ([values] if isinstance(values, str) else values)]
+    lines = lines_of({name.lower(): values for name, values in headers.items()})
     size_of(lines)
     return read_options(lines)
+
+
+def lines_of(headers: dict[str, list[str] | str]) -> HeaderLines:
+    """Return the lines of a JSON object of headers."""
+    given = {name: [values] if isinstance(values, str) else values for name, values in headers.items()}
+    return tuple((name, value) for name, values in given.items() for value in values)
 
 
 def _call(tx: Transaction, publication: Publication, run: Run, limits: Limits, moment: Moment) -> Published:

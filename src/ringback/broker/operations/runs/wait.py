@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ringback.broker.changes import Changes
 from ringback.broker.operations.runs.end import base64_text, completed
 from ringback.broker.operations.runs.ingest import submit
-from ringback.broker.records import Entry, Run, SavedEvent, Waiter
+from ringback.broker.records import Entry, HeaderLines, Run, SavedEvent, Waiter
 from ringback.broker.rules import runs
 from ringback.broker.rules.moment import Moment
 from ringback.broker.settings import Limits
@@ -27,6 +27,7 @@ class Wait:
     step: bytes
     options: Options
     url: str
+    headers: HeaderLines
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ def wait(tx: Transaction, run: Run, wanted: Wait, limits: Limits, moment: Moment
         moment.now + min(wanted.timeout_ms, limits.delay_ms),
         wanted.timeout,
         wanted.url,
+        wanted.headers,
     )
-    tx.apply(Changes(put=[Entry(run.seq, identity, seq, "step", b""), waiter]))
+    tx.apply(Changes(put=[Entry(run.seq, identity, seq, "step", b"", deadline=waiter.wake_at), waiter]))
     saved = tx.find(SavedEvent, Query(_saved_for(run.seq, wanted.event_id), order=("seq",), limit=1))
     if saved:
         tx.apply(Changes(drop=[*saved]))
