@@ -273,6 +273,14 @@ async def test_a_schedule_ticks_and_tells_how_its_messages_did(ringed: InProcess
     assert len(ringed.sent) == 3
 
 
+async def test_what_only_schedules_ask_for_is_read_where_one_is_made(ringed: InProcess) -> None:
+    for name, value in (("upstash_queue_name", "a/b"), ("upstash_schedule_id", "a b")):
+        await ringed.publish(URL, **{name: value})
+        refused = await ringed.call("POST", f"/v2/schedules/{URL}", upstash_cron="* * * * *", **{name: value})
+        named = "Upstash-" + {"upstash_queue_name": "Queue-Name", "upstash_schedule_id": "Schedule-Id"}[name]
+        assert (refused.status, named in refused.json["error"]) == (400, True)
+
+
 async def test_a_cron_expression_never_means_at_once(ringed: InProcess) -> None:
     daily = {"upstash_cron": "0 3 * * *", "upstash_schedule_id": "nightly"}
     answer = await ringed.call("POST", f"/v2/enqueue/reports/{URL}", **daily)

@@ -112,6 +112,18 @@ async def test_schedules(small: InProcess) -> None:
     assert [await create(name) for name in ("a", "b", "a")] == [200, 412, 200]
 
 
+async def test_what_a_url_group_asks_for_is_refused_when_it_is_set_and_not_only_when_somebody_publishes(
+    small: InProcess,
+) -> None:
+    await small.call("POST", "/v2/topics/g/endpoints", {"endpoints": [{"url": URL}]})
+    for name, fits, too_much in (("Retries", "2", "3"), ("Delay", "10s", "11s"), ("Callback-Timeout", "5s", "6s")):
+        headers = {"Upstash-Callback": URL, f"Upstash-{name}": fits}
+        assert (await small.call("PATCH", "/v2/topics/g", {"headers": headers})).status == 200
+        refused = await small.call("PATCH", "/v2/topics/g", {"headers": headers | {f"Upstash-{name}": too_much}})
+        assert (refused.status, "exceeded, current limit" in refused.json["error"]) == (412, True)
+    assert (await small.call("POST", "/v2/publish/g")).status == 200
+
+
 async def test_url_groups_and_their_endpoints(small: InProcess) -> None:
     async def upsert(group: str, *urls: str) -> int:
         body = {"endpoints": [{"url": f"https://{url}.example"} for url in urls]}

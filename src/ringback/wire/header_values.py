@@ -9,7 +9,6 @@ from ringback.wire import cron, duration, redaction, retry_delay
 from ringback.wire.destination import check_url
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
 _LARGEST_INTEGER = 2**53
 
@@ -78,12 +77,6 @@ def _deduplication_id(name: str, text: str) -> str:
     return text
 
 
-def _identifier(name: str, text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise Refused(400, f"invalid header {name}: use letters, digits, '.', '_' and '-', at most 255 of them")
-    return text
-
-
 def _expression(_: str, text: str) -> str:
     retry_delay.compile_expression(text)
     return text
@@ -127,7 +120,7 @@ READERS: dict[str, _Reader] = {  # by the name of a header in lower case, withou
         ("Label", "labels", lambda _, text: listed(text)),
         ("Redact-Fields", "redact", lambda _, text: redaction.parse(text)),
         ("Cron", "cron", _cron),
-        ("Schedule-Id", "schedule_id", _identifier),
-        ("Queue-Name", "queue_name", _identifier),
+        ("Schedule-Id", "schedule_id", _plain),
+        ("Queue-Name", "queue_name", _plain),
     )
 }

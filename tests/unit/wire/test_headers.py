@@ -120,8 +120,6 @@ def test_callbacks_have_options_of_their_own_three_levels_deep() -> None:
         ("Deduplication-Id", "a" * 256, "Upstash-Deduplication-Id"),
         ("Content-Based-Deduplication", "maybe", "Upstash-Content-Based-Deduplication"),
         ("Redact-Fields", "nothing", "Upstash-Redact-Fields"),
-        ("Schedule-Id", "a b", "Upstash-Schedule-Id"),
-        ("Queue-Name", "a/b", "Upstash-Queue-Name"),
         ("Cron", "* * *", "Upstash-Cron"),
         ("Forward-Bad Name", "x", "Upstash-Forward-"),
         ("Forward-X", "a\r\nEvil: 1", "line break"),

@@ -7,6 +7,7 @@ from ringback.broker.api.checks import checked_name
 from ringback.broker.operations import groups
 from ringback.broker.records import Endpoint, UrlGroup
 from ringback.broker.rules.moment import Moment
+from ringback.broker.rules.publish import check_quotas
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire.destination import check_url
@@ -66,7 +67,7 @@ def set_defaults(call: Call) -> Answer:
         for value in ([values] if isinstance(values, str) else values)
     ]
     size_of(lines)
-    read_options(lines)
+    check_quotas(read_options(lines), b"", call.settings.limits, call.desk.clock())
 
     def job(tx: Transaction, moment: Moment) -> Response:
         groups.set_headers(tx, call.tenant.name, call.names["group"], tuple(lines), moment)

@@ -37,7 +37,8 @@ def make(call: Call, target: str, options: Options) -> Answer:
         raise Refused(400, f"invalid destination {destination.text!r}: {BEGINS}")
     queue = checked_name("header Upstash-Queue-Name", options.queue_name) if options.queue_name else None
     check_quotas(options, call.request.body, call.settings.limits, call.desk.clock())
-    schedule_id = options.schedule_id or f"scd_{random_word(24)}"
+    given = checked_name("header Upstash-Schedule-Id", options.schedule_id) if options.schedule_id else None
+    schedule_id = given or f"scd_{random_word(24)}"
 
     def job(tx: Transaction, moment: Moment) -> Response:
         schedule = Schedule(
