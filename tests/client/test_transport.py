@@ -12,7 +12,8 @@ import pytest
 from ringback.client import AsyncTransport, Broker, BrokerMisunderstood, BrokerUnreachable, SettingMissing, Transport
 from ringback.client import settings as broker_settings
 from ringback.client.calls import Call, entries, publish, wait
-from ringback.client.events import notify
+from ringback.client.events import notify, waiters
+from ringback.client.management import queue
 from ringback.client.messages import Item
 from ringback.client.runs import logs
 from ringback.errors import Refused
@@ -71,8 +72,11 @@ def test_a_call_goes_to_the_broker_with_its_token() -> None:
 
 
 def test_names_in_paths_are_escaped() -> None:
-    assert wait("a/b ü", {}, {}).path == "/v2/wait/a%2Fb%20%C3%BC"
-    assert notify("a/b", None, "wfr_1").path == "/v2/notify/wfr_1/a%2Fb"
+    assert wait("a/b ü?", {}, {}).path == "/v2/wait/a/b%20%C3%BC%3F"
+    assert notify("a/b", None, "wfr_1/2").path == "/v2/notify/wfr_1/2/a/b"
+    assert notify("a/../b").path == "/v2/notify/a%2F..%2Fb"
+    assert waiters("a//b").path == "/v2/waiters/a%2F%2Fb"
+    assert queue("a/b").path == "/v2/queues/a%2Fb"
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500])

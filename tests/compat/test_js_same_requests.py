@@ -52,9 +52,9 @@ def step(context: Context[Any], kind: str) -> Any:
         case "plain":
             return context.call("plain", url="https://vendor.test/")
         case "wait":
-            return context.wait_for_event("wait", "paid 7", timeout="60s")
+            return context.wait_for_event("wait", "é/paid 7", timeout="60s")
         case "notify":
-            return context.notify("notify", "paid 7", {"sum": "é"})
+            return context.notify("notify", "é/paid 7", {"sum": "é"})
         case "told":
             return context.notify("told", "paid 7", "text", workflow_run_id="wfr_other")
         case "webhook":

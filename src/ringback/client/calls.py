@@ -65,7 +65,7 @@ def entries(run_id: str) -> Call[list[Entry]]:
 
 def wait(event_id: str, headers: Headers, body: Mapping[str, Any]) -> Call[None]:
     """Have the broker wait for an event on behalf of a run."""
-    return Call("POST", f"/v2/wait/{segment(event_id)}", nothing, headers=headers, body=dump(body).encode())
+    return Call("POST", f"/v2/wait/{segments(event_id)}", nothing, headers=headers, body=dump(body).encode())
 
 
 def heartbeat(run_id: str, message_id: str, attempt: int, progress: float | str | None) -> Call[None]:
@@ -77,6 +77,14 @@ def heartbeat(run_id: str, message_id: str, attempt: int, progress: float | str 
 def segment(text: str) -> str:
     """Return text as one path segment."""
     return quote(text, safe="")
+
+
+def segments(text: str) -> str:
+    """Return text that may hold slashes as the end of a path: with its slashes, as the official SDKs send ids.
+
+    Segments that do not survive a path, such as `..`, are escaped with the slashes beside them.
+    """
+    return segment(text) if {"", ".", ".."} & set(text.split("/")) else quote(text)
 
 
 def nothing(body: bytes) -> None:
@@ -111,7 +119,7 @@ _JSON = {"Content-Type": "application/json"}
 
 
 def _run(run_id: str) -> str:
-    return f"/v2/workflows/runs/{segment(run_id)}"
+    return f"/v2/workflows/runs/{segments(run_id)}"
 
 
 def _json(body: bytes) -> Any:
