@@ -9,7 +9,7 @@ from ringback.broker.api.api import caller
 from ringback.broker.settings import Limits
 from ringback.wire.http import Outcome, Request
 from support.inprocess import OTHER, InProcess, inprocess
-from support.runs import BOTH, batch, begin, init, log, step
+from support.runs import BOTH, batch, begin, init, log, step, wait
 from support.runs import URL as RUNS
 
 URL = "https://api.example.com/in"
@@ -67,6 +67,8 @@ async def test_a_callback_may_ask_for_no_more_than_a_message(small: InProcess, p
 async def test_an_event_is_no_larger_than_a_message_whoever_sends_it(small: InProcess) -> None:
     small.respond = lambda _: Outcome(200, list(BOTH), b"{}")
     await begin(small)
+    third = {"stepId": 1, "stepName": "w", "stepType": "WaitForWebhook", "concurrent": 1}
+    await small.call("POST", "/v2/wait/evt_1", wait() | {"step": third})
     for target, token in (("/v2/notify/wfr_1/paid", "token-one"), ("/v2/workflows/hooks/one/wfr_1/evt_1", None)):
         assert (await small.call("POST", target, b"x" * 10, token=token)).status < 300
         refused = await small.call("POST", target, b"x" * 11, token=token)
@@ -194,6 +196,8 @@ async def test_management_calls_of_a_second() -> None:
         assert (await ringed.call("POST", f"/v2/publish/{URL}")).status == 200
         assert (await ringed.call("GET", "/v2/queues", token=OTHER)).status == 200
         ringed.at += 1000
+        rings = [await ringed.call("POST", "/v2/workflows/hooks/one/r/e", token=None) for _ in range(3)]
+        assert [one.status for one in rings] == [404, 404, 429]  # who shows no token takes nothing from who does
         assert (await ringed.call("GET", "/v2/queues")).status == 200
 
 

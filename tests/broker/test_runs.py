@@ -9,7 +9,7 @@ import pytest
 
 from ringback.wire.http import Outcome
 from support.inprocess import READ_ONLY, InProcess
-from support.runs import BOTH, ENDED, FEATURES, URL, batch, begin, entries, init, log, step, wait
+from support.runs import BOTH, ENDED, FEATURES, URL, batch, begin, entries, init, log, step, wait, webhook
 
 
 @pytest.fixture(autouse=True)
@@ -359,15 +359,43 @@ async def test_a_webhook_s_url_can_be_read_behind_any_row_of_proxies(
     ringed: InProcess, forwarded: str, proto: str
 ) -> None:
     await begin(ringed)
+    await batch(ringed, webhook())
     target = "/v2/workflows/hooks/one/wfr_1/evt_1?a=b"
     about = {"x_forwarded_proto": forwarded, "host": "broker.example"}
     assert (await ringed.call("PUT", target, b"ring", token=None, **about)).status == 200
     parent = {"Upstash-Workflow-RunId": ["wfr_1"], "Upstash-Workflow-Init": ["false"]}
-    step_ = {"stepId": 1, "stepName": "w", "stepType": "WaitForWebhook", "concurrent": 1}
+    step_ = {"stepId": 2, "stepName": "w", "stepType": "WaitForWebhook", "concurrent": 1}
     await ringed.call("POST", "/v2/wait/evt_1", {"url": URL, "timeoutHeaders": parent, "step": step_})
-    result = json.loads(base64.b64decode((await ringed.call("GET", "/v2/workflows/runs/wfr_1")).json[1]["body"]))
+    await ringed.settle()
+    result = json.loads(base64.b64decode((await ringed.call("GET", "/v2/workflows/runs/wfr_1")).json[2]["body"]))
     told = json.loads(base64.b64decode(result["out"]))
     assert f"{told['proto']}://{told['host']}{told['url']}" == f"{proto}://broker.example{target}"
+
+
+@pytest.mark.parametrize("comes", ["early", "late"])
+async def test_who_has_no_token_ends_no_wait_but_that_for_a_webhook(ringed: InProcess, comes: str) -> None:
+    """Ids of runs and events can be guessed where they are made of an order's number; an address that was made cannot."""
+    ringed.respond = lambda _: Outcome(200, list(BOTH), b"{}")
+    await begin(ringed)
+    if comes == "late":
+        await ringed.call("POST", "/v2/wait/paid", wait())
+    for event_id in ("paid", "evt_1", "%1Fevt_1"):
+        forged = await ringed.call("POST", f"/v2/workflows/hooks/one/wfr_1/{event_id}", b"true", token=None)
+        assert (forged.status, "has no webhook" in forged.json["error"]) == (404, True)
+    if comes == "early":
+        await ringed.call("POST", "/v2/wait/paid", wait())
+    assert len((await ringed.call("GET", "/v2/waiters/paid")).json) == 1
+    assert len((await ringed.call("POST", "/v2/notify/paid", b"true")).json) == 1
+    await batch(ringed, webhook() | {"body": webhook()["body"].replace('"stepId": 1', '"stepId": 2')})
+    assert (await ringed.call("POST", "/v2/workflows/hooks/one/wfr_1/evt_1", b"x", token=None)).status == 200
+    parent = wait()["timeoutHeaders"]
+    third = {"stepId": 3, "stepName": "w", "stepType": "WaitForWebhook", "concurrent": 1}
+    await ringed.call("POST", "/v2/wait/evt_1", {"url": URL, "timeoutHeaders": parent, "step": third})
+    assert (await ringed.call("GET", "/v2/waiters/evt_1")).json == []
+    fourth = third | {"stepId": 4}
+    await ringed.call("POST", "/v2/wait/evt_2", {"url": URL, "timeoutHeaders": parent, "step": fourth})
+    assert (await ringed.call("POST", "/v2/workflows/hooks/one/wfr_1/evt_2", b"x", token=None)).status == 200
+    assert (await ringed.call("GET", "/v2/waiters/evt_2")).json == []
 
 
 async def test_a_run_is_not_ended_by_what_was_meant_for_another_of_its_id(ringed: InProcess) -> None:
@@ -526,6 +554,7 @@ async def test_a_run_id_that_is_lost_in_an_address_is_refused_at_the_start(ringe
 async def test_a_run_id_may_have_slashes_where_it_stands_in_addresses(ringed: InProcess) -> None:
     await begin(ringed, "wfr_order/7")
     assert len((await ringed.call("GET", "/v2/workflows/runs/wfr_order/7")).json) == 1
+    await batch(ringed, webhook("evt_1", "wfr_order/7"))
     hook = await ringed.call("POST", "/v2/workflows/hooks/one/wfr_order/7/evt_1", b"ring", token=None)
     assert hook.status == 200
     told = await ringed.call("POST", "/v2/notify/wfr_order/7/paid/in/full", b"yes")

@@ -39,6 +39,13 @@ def wait(run_id: str = "wfr_1") -> dict[str, Any]:
     }
 
 
+def webhook(event_id: str = "evt_1", run_id: str = "wfr_1") -> dict[str, Any]:
+    """Return what the first step of a run submits that makes an address for an event."""
+    url = f"https://broker.example/v2/workflows/hooks/one/{run_id}/{event_id}"
+    out = json.dumps({"webhookUrl": url, "eventId": event_id})
+    return step(1, run_id, stepName="hook", stepType="CreateWebhook", out=out)
+
+
 async def batch(ringed: InProcess, *items: dict[str, Any]) -> Any:
     return await ringed.call("POST", "/v2/batch", list(items))
 

@@ -93,7 +93,9 @@ class Api:
             tenant, role = self.authenticate(request)
         if role != "full":
             _check_role(role, match.route, request)
-        self._burst.take(tenant.name, request.target, self._desk.clock())
+        # who shows no token takes nothing from those who do
+        counted = f"{tenant.name}\x1fanybody" if match.route.public else tenant.name
+        self._burst.take(counted, request.target, self._desk.clock())
         if self._settings.trusted_proxies:
             request.peer = caller(request, self._settings.trusted_proxies)
         call = Call(

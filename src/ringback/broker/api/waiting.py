@@ -13,6 +13,7 @@ from ringback.broker.ids import message_id
 from ringback.broker.operations.runs import wait as waiting
 from ringback.broker.operations.runs.end import base64_text
 from ringback.broker.operations.runs.ingest import active_run, lines_of, options_of
+from ringback.broker.operations.runs.webhooks import has_webhook
 from ringback.broker.records import ActiveRun, Run
 from ringback.broker.rules.callbacks import grouped
 from ringback.broker.rules.moment import Moment
@@ -105,6 +106,8 @@ def hook(call: Call) -> Answer:
         run = tx.get(Run, active.run) if active else None
         if run is None:
             raise Refused(404, f"workflow run {run_id} not found")
+        if not has_webhook(tx, run, event):
+            raise Refused(404, f"workflow run {run_id} has no webhook {event}")
         waiting.notify(tx, tenant, event, captured, run, call.settings.limits, moment)
         return json_response(200, {})
 

@@ -139,7 +139,7 @@ class Waiter(Record, frozen=True, array_like=True):
 
 
 class SavedEvent(Record, frozen=True, array_like=True):
-    """An event that came for one run before the run waited for it."""
+    """An event that came for one run before the run waited for it; or an address for one, see `operations/runs/webhooks`."""
 
     seq: int
     tenant: str

@@ -12,6 +12,7 @@ from ringback.broker.operations.accept import accept
 from ringback.broker.operations.daily import count_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.append import place
+from ringback.broker.operations.runs.webhooks import note_webhook
 from ringback.broker.records import ActiveRun, Dedup, Entry, HeaderLines, Invoker, Message, Run, RunRef
 from ringback.broker.rules import runs
 from ringback.broker.rules.moment import Moment
@@ -116,6 +117,7 @@ def submit(
     if known is not None:
         entry = replace(entry, child=known.child, deadline=known.deadline)
     tx.apply(Changes(put=[entry]))
+    note_webhook(tx, run, body, moment)
     accept(tx, runs.step_message(run, options, identity, limits, moment, seq=seq), moment)
     return Published(seq, run.url)
 
