@@ -1,6 +1,7 @@
 """ASGI, WSGI and Lambda handlers are told apart and called as they are called there."""
 
 import base64
+import sys
 from pathlib import Path
 
 import httpx
@@ -124,6 +125,13 @@ def test_interfaces_are_told_apart() -> None:
     for wrong in ("text", lambda: None):
         with pytest.raises(NotAnApplication):
             interface_of(wrong, "vercel")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated where the function is defined")
+def test_an_application_may_be_annotated_with_types_that_exist_for_type_checkers_only() -> None:
+    def application(environ: WSGIEnvironment, start_response: StartResponse): ...  # noqa: F821 - from _typeshed.wsgi
+
+    assert interface_of(application, "vercel") == "wsgi"
 
 
 async def test_an_object_that_takes_an_event_is_a_handler() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import gc
+import sys
 import typing
 import weakref
 from collections.abc import Awaitable, Mapping, Sequence
@@ -19,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ringback.workflow import NotSerializable
+from ringback.workflow import Context, NotSerializable
+from ringback.workflow.payload import payload_type
 from ringback.workflow.promises import promised
 from ringback.workflow.values import decode, encode
 
@@ -175,8 +177,25 @@ class Callee:
         return Point(1)
 
 
+@functools.cache
+def cached() -> Node:
+    return Node("a")
+
+
+@dataclasses.dataclass
+class Configured:
+    rate: float
+
+    def __call__(self) -> Point:
+        return Point(1, self.rate)
+
+
 def unannotated(a):  # type: ignore[no-untyped-def]
     return a
+
+
+def partly_for_checkers(order: "Missing", count: int) -> "list[Node]":  # type: ignore[name-defined]  # noqa: F821
+    return [Node(order.name)]
 
 
 def only_for_checkers() -> "Missing":  # type: ignore[name-defined]  # noqa: F821 - a name that does not exist at run time
@@ -191,15 +210,37 @@ def only_for_checkers() -> "Missing":  # type: ignore[name-defined]  # noqa: F82
         (later, Color),
         (functools.partial(plain, 1), Node),
         (Callee(), Point),
+        (Configured(1.5), Point),
+        (cached, Node),
+        (Callee().__call__, Point),
         (Point, Point),
         (lambda: 1, Any),
         (unannotated, Any),
+        (partly_for_checkers, list[Node]),
         (only_for_checkers, Any),
         (len, Any),
     ],
 )
 def test_the_promised_type_is_found_on_every_kind_of_function(function: Any, annotation: Any) -> None:
     assert promised(function) == annotation
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated where the function is defined")
+def test_an_annotation_that_only_type_checkers_can_read_leaves_the_others() -> None:
+    def step(order: Missing) -> Missing: ...  # type: ignore[name-defined]  # noqa: F821 - as imported under TYPE_CHECKING
+    def found(order: Missing) -> Node: ...  # type: ignore[name-defined]  # noqa: F821
+    def workflow(context: Context[Node]) -> Missing: ...  # type: ignore[name-defined]  # noqa: F821
+
+    assert promised(step) is Any
+    assert promised(functools.cache(step)) is Any
+    assert promised(found) is promised(functools.cache(found)) is Node
+    assert payload_type(workflow) is Node
+
+
+def test_a_payload_is_read_as_annotated_whatever_else_only_type_checkers_know() -> None:
+    async def workflow(context: Context[Node]) -> "Missing": ...  # type: ignore[name-defined]  # noqa: F821
+
+    assert payload_type(workflow) is Node
 
 
 def test_a_function_made_for_one_delivery_is_not_kept_for_its_annotation() -> None:

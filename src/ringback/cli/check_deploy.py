@@ -14,7 +14,7 @@ from ringback.cli.output import Shape, time_of
 from ringback.cli.remote import Remote, remote
 from ringback.client import AsyncTransport, LogFilter, calls
 from ringback.client import runs as api
-from ringback.simulate.inside.loading import NotAnApplication, interface_of
+from ringback.simulate.inside.loading import NotAnApplication, interface_of, parameters_of
 from ringback.testing.apps import Deliver, deliver_to_app, deliver_to_workflow
 from ringback.testing.deploys import InFlight, play_through
 from ringback.workflow.checking import Checked
@@ -59,19 +59,17 @@ def check_deploy(told: Remote, target: str, prefix: str, most: int) -> None:
 
 
 def _deliverer(loaded: Any) -> tuple[Deliver, bool]:
-    """Return what brings deliveries to the new code, and whether that is an application."""
-    if isinstance(loaded, Workflow) or (inspect.isroutine(loaded) and _takes_one(loaded)):
+    """Return what brings deliveries to the new code, and whether that is an application.
+
+    Workflows take a context, WSGI applications and Lambda handlers two arguments and ASGI applications three.
+    """
+    if isinstance(loaded, Workflow) or (inspect.isroutine(loaded) and len(parameters_of(loaded)) == 1):
         return deliver_to_workflow(Endpoint(as_workflow(loaded, ServeOptions()))), False
     try:
         interface = interface_of(loaded, "lambda")
     except NotAnApplication as error:
         raise click.UsageError(f"{error}, or a workflow") from error
     return (deliver_to_handler(loaded) if interface == "lambda" else deliver_to_app(loaded)), True
-
-
-def _takes_one(function: Any) -> bool:
-    """Workflows take a context, WSGI applications and Lambda handlers two arguments and ASGI applications three."""
-    return len(inspect.signature(function).parameters) == 1
 
 
 def _in_flight(told: Remote, prefix: str, most: int) -> tuple[list[InFlight], int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from ringback.workflow.annotations import resolved, written
 from ringback.workflow.definition import Workflow
 from ringback.workflow.errors import NonRetryableError, NotSerializable
 from ringback.workflow.steps import lenient
@@ -38,12 +39,11 @@ def text_of(raw: bytes) -> str:
 def payload_type(function: Callable[..., Any]) -> Any:
     """Return P for a function whose first argument is a `Context[P]`, or else `Any`."""
     try:
-        hints = typing.get_type_hints(function)
-    except (NameError, TypeError, AttributeError):
+        first = next(name for name in written(function) if name != "return")
+        context = resolved(function, first)
+    except (StopIteration, NameError, TypeError, AttributeError):
         return Any
-    hints.pop("return", None)
-    first = next(iter(hints.values()), Any)
-    return (typing.get_args(first) or (Any,))[0]
+    return (typing.get_args(context) or (Any,))[0]
 
 
 def read_payload(text: str, schema: Any, parser: Callable[[str], Any] | None) -> Any:

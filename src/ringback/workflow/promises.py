@@ -1,11 +1,13 @@
 """The type a function promises as its result, read from its annotation."""
 
+import inspect
 import types
-import typing
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, get_args, get_origin
 from weakref import WeakKeyDictionary
+
+from ringback.workflow.annotations import resolved
 
 _RESOLVED: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
 """Annotations of functions that still exist: one that is made for each delivery is not kept for their sake."""
@@ -17,21 +19,32 @@ def promised(function: Callable[..., Any]) -> Any:
         function = function.func
     if isinstance(function, type):
         return function
-    if not hasattr(function, "__annotations__") and callable(function):
-        function = type(function).__call__
+    try:
+        if not isinstance(function, types.FunctionType):
+            return _resolved(_annotated(function))
+        plain = _plain(function)
+        return _return_type(function) if plain is None else plain
+    except (NameError, TypeError, AttributeError, KeyError):
+        return Any  # a name that exists for type checkers only, or a callable without annotations
+
+
+def _plain(function: types.FunctionType) -> Any:
+    """Return an annotation that there is nothing to resolve about, which takes its time; else None."""
     try:
         written = function.__annotations__.get("return", Any)
-        if written is Any or isinstance(written, type):
-            return written  # nothing to resolve, which takes its time
-        return _return_type(function)
-    except (NameError, TypeError, AttributeError):
-        return Any  # names that exist for type checkers only, or a callable without annotations
+    except NameError:  # since Python 3.14 they are evaluated when they are read, all of them
+        return None
+    return written if written is Any or isinstance(written, type) else None
 
 
-def _return_type(function: Callable[..., Any]) -> Any:
+def _annotated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what carries the annotations: what is in a cache, or the method that makes an object callable."""
+    function = inspect.unwrap(function)
+    return function if inspect.isroutine(function) else type(function).__call__
+
+
+def _return_type(function: types.FunctionType) -> Any:
     """Return the resolved annotation; resolving it takes longer than everything else a short step costs."""
-    if not isinstance(function, types.FunctionType):
-        return _resolved(function)
     known = _RESOLVED.get(function)
     if known is None:
         known = _RESOLVED[function] = _resolved(function)
@@ -39,7 +52,7 @@ def _return_type(function: Callable[..., Any]) -> Any:
 
 
 def _resolved(function: Callable[..., Any]) -> Any:
-    result = typing.get_type_hints(function)["return"]
+    result = resolved(function, "return")
     if isinstance(get_origin(result), type) and issubclass(get_origin(result), Awaitable):
         return (get_args(result) or (Any,))[-1]
     return result

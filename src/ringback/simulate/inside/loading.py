@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,10 +41,19 @@ def interface_of(app: Any, platform: str) -> Interface:
     call = app if inspect.isroutine(app) or inspect.isclass(app) else getattr(app, "__call__", None)  # noqa: B004 - its signature is wanted
     if not callable(app) or call is None:
         raise NotAnApplication(f"{app!r} is no application: expected ASGI, WSGI or a Lambda handler")
-    names = [one.name for one in inspect.signature(call).parameters.values() if one.default is one.empty]
+    names = [one.name for one in parameters_of(call) if one.default is one.empty]
     if inspect.iscoroutinefunction(call) or len(names) == 3:
         return "asgi"
     if len(names) != 2 and names != ["args", "kwargs"]:
         raise NotAnApplication(f"it takes {', '.join(names) or 'nothing'}: expected ASGI, WSGI or a Lambda handler")
     is_wsgi = names[0] in ("environ", "env") or not (inspect.isroutine(app) or names[0] == "event")
     return "lambda" if platform == "lambda" and not is_wsgi else "wsgi"
+
+
+def parameters_of(call: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return what a callable takes, whatever it is annotated with: WSGI's own types exist for type checkers only."""
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return list(inspect.signature(call, annotation_format=Format.STRING).parameters.values())
+    return list(inspect.signature(call).parameters.values())
