@@ -1,12 +1,12 @@
 """The console as people use it: a real broker, a real Chromium."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from support.endpoint import Answer, Endpoint, Received, eventually, listening
 from support.process import running
@@ -126,6 +126,88 @@ def test_a_live_page_leaves_open_what_was_opened(world: World, page: Page) -> No
     expect(page.get_by_text("no such order")).to_be_visible()
     page.evaluate("renew(document.getElementById('live'), document.getElementById('live').innerHTML)")
     expect(page.get_by_text("no such order")).to_be_visible()
+
+
+def test_a_live_page_leaves_the_focus_on_a_button_and_a_press_alone(world: World, page: Page) -> None:
+    page.goto(f"{world.url}/console/queues/invoices")
+    again = "renew(document.getElementById('live'), document.getElementById('live').innerHTML)"
+    page.get_by_role("button", name="Pause").focus()
+    page.evaluate(again)
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    page.get_by_role("button", name="Pause").hover()
+    page.mouse.down()
+    assert page.evaluate("isTouched(document.getElementById('live'))")
+    page.mouse.move(0, 0)
+    page.mouse.up()
+    assert not page.evaluate("isTouched(document.getElementById('live'))")
+
+
+def test_how_long_a_run_has_been_running_is_told_as_a_length(page: Page) -> None:
+    assert page.evaluate("lasting(Date.now() - 130_000)") == "2 min"
+    assert page.evaluate("lasting(Date.now() + 5_000)") == "0 sec"
+
+
+@pytest.fixture
+def cut_off(browser: Browser, world: World) -> Iterator[Page]:
+    """Somebody who is logged in, and whose connection may break."""
+    context = browser.new_context()
+    opened = context.new_page()
+    opened.set_default_timeout(PATIENCE)
+    opened.goto(f"{world.url}/console")
+    opened.get_by_role("button", name="Go on as defaultUser").click()
+    _ready(opened, "Overview")
+    opened.goto(f"{world.url}/console/messages")
+    yield opened
+    context.close()
+
+
+def _stream(then: str, status: int = 0) -> Callable[[Route], None]:
+    def answer(route: Route) -> None:
+        if "text/event-stream" not in route.request.headers.get("accept", ""):
+            route.continue_()
+        elif status:
+            route.fulfill(status=status)
+        else:
+            route.abort(then)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [0, 503], ids=["no connection", "refused"])
+def test_a_page_whose_updates_do_not_come_says_so_and_goes_on_when_they_do(
+    world: World, cut_off: Page, status: int
+) -> None:
+    expect(cut_off.get_by_role("button", name="● Live")).to_be_visible()
+    cut_off.route("**/messages", _stream("connectionrefused", status))
+    cut_off.keyboard.press("l")
+    cut_off.keyboard.press("l")
+    expect(cut_off.get_by_role("status")).to_contain_text("Not live: the console gives no answer", timeout=PATIENCE)
+    expect(cut_off.get_by_role("button", name="Not live")).to_be_visible()
+    cut_off.unroute("**/messages")
+    new = world.publish("/after-the-gap")
+    expect(cut_off.get_by_text(new)).to_be_visible(timeout=PATIENCE)
+    expect(cut_off.get_by_role("status")).to_be_hidden()
+    expect(cut_off.get_by_role("button", name="● Live")).to_be_visible()
+
+
+def test_who_is_logged_out_while_looking_is_told_and_comes_back_to_the_same_page(world: World, cut_off: Page) -> None:
+    cut_off.goto(f"{world.url}/console/messages?label=shop")
+    cut_off.context.clear_cookies()
+    cut_off.keyboard.press("l")
+    cut_off.keyboard.press("l")
+    cut_off.get_by_role("link", name="Log in again").click()
+    cut_off.get_by_role("button", name="Go on as defaultUser").click()
+    expect(cut_off).to_have_url(f"{world.url}/console/messages?label=shop")
+
+
+def test_a_form_that_is_refused_leads_back_to_where_it_stood(world: World, cut_off: Page) -> None:
+    cut_off.goto(f"{world.url}/console/dead-letters?label=shop")
+    with cut_off.expect_response("**/retried"):
+        cut_off.get_by_role("button", name="Retry").click()
+    expect(cut_off.get_by_role("alert")).to_contain_text("tick the lines")
+    cut_off.get_by_role("link", name="Go back").click()
+    expect(cut_off).to_have_url(f"{world.url}/console/dead-letters?label=shop")
+    expect(cut_off.get_by_text(world.ids["failed"])).to_be_visible()
 
 
 def test_keys_lead_through_the_console(world: World, page: Page) -> None:

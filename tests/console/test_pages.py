@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from console.conftest import Desk
+from console.conftest import URL, Desk
 from ringback.console.pages import SECTIONS
 from ringback.wire.http import Outcome
 from support.inprocess import OTHER, PUBLISH_ONLY, READ_ONLY, Answered, answering
@@ -53,6 +53,26 @@ async def test_every_page_of_a_full_broker_is_there_and_escapes_what_it_shows(de
     for path in [*PAGES, *about.values()]:
         page = await desk.page(path)
         assert "<script>alert" not in page, path
+
+
+@pytest.mark.parametrize(
+    ("came_from", "back"),
+    [
+        (f"{URL}/console/dead-letters?label=shop", "/console/dead-letters?label=shop"),
+        ("https://elsewhere.example/x", "/console/"),
+        ("", "/console/"),
+    ],
+)
+async def test_what_was_refused_leads_to_a_page_that_is_there(desk: Desk, came_from: str, back: str) -> None:
+    await desk.log_in()
+    desk.http.headers["Referer"] = came_from
+    refused = await desk.do("/dead-letters/retried")
+    assert refused.status_code == 400
+    assert f'<a href="{back}">Go back</a>' in refused.text
+    for path in ("/messages?fromDate=x", "/messages/msg_none"):
+        trouble = (await desk.http.get(f"/console{path}")).text
+        assert f'<a href="/console{path.partition("?")[0]}">Try again</a>' in trouble
+        assert "data-live" not in trouble
 
 
 async def test_pages_are_live_where_they_say_so(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -172,7 +172,8 @@ class Console:
         status, text = (error.status, _text_of(error)) if isinstance(error, Refused) else (502, str(error))
         if isinstance(error, ValueError):
             status = 400
-        values = self._common(request, session, screen) | {"problem": text, "status": status}
+        told = {"problem": text, "status": status, "back": _back(request, status), "is_form": request.method == "POST"}
+        values = self._common(request, session, screen) | told
         return HTMLResponse(self._render.page("trouble.html", values), status)
 
     def _common(self, request: Request, session: Session, screen: Screen | None) -> Values:
@@ -259,6 +260,14 @@ def _inside(address: str) -> str:
     """Return where to go after the log-in: only ever a page of the console."""
     is_ours = address.startswith(f"{ROOT}/") and "\\" not in address and address.isprintable()
     return address if is_ours else f"{ROOT}/"
+
+
+def _back(request: Request, status: int) -> str:
+    """Return where to go on from a page of trouble: where a form stood, or the same page, without a question that is refused."""
+    if request.method == "POST":
+        page = urlsplit(request.headers.get("referer", ""))
+        return _inside(f"{page.path}?{page.query}" if page.query else page.path)
+    return request.url.path + (f"?{request.url.query}" if request.url.query and status >= 500 else "")
 
 
 def _fields(text: str) -> dict[str, tuple[str, ...]]:

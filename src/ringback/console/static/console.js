@@ -14,12 +14,18 @@ function ago(at) {
   return relative.format(Math.round(gone / size), unit);
 }
 
+function lasting(since) {
+  const gone = Date.now() - since;
+  const [unit, size] = units.find(([, size]) => gone >= size) || ["second", 1000];
+  return new Intl.NumberFormat(undefined, { style: "unit", unit }).format(Math.max(0, Math.floor(gone / size)));
+}
+
 function tellTimes(inside) {
   for (const one of inside.querySelectorAll("time")) {
     const at = Date.parse(one.dateTime);
     const isNear = new Date(at).toDateString() === new Date().toDateString();
     const text = (isNear ? near : far).format(at);
-    one.textContent = "ago" in one.dataset ? ago(at) : text;
+    one.textContent = "ago" in one.dataset ? ago(at) : "since" in one.dataset ? lasting(at) : text;
     one.title = `${exact.format(at)} (${ago(at)})`;
   }
 }
@@ -46,47 +52,89 @@ function prepare(inside) {
 
 // Live parts: the server sends the part again when it has changed; what the reader has opened or touches stays as it is.
 
+let isPressed = false;
+addEventListener("pointerdown", () => { isPressed = true; });
+for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => { isPressed = false; });
+
 function isTouched(part) {
   const chosen = getSelection();
-  return part.contains(document.activeElement) && /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName)
+  return isPressed || part.contains(document.activeElement) && /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName)
     || chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode);
 }
 
+/** What stays the same of a link, a button or a heading that folds, when it is sent again. */
+const handle = (one) => one.getAttribute("href") ?? one.closest("form")?.getAttribute("action") ?? one.closest("details")?.id;
+
 function renew(part, html) {
   const open = new Set([...part.querySelectorAll("details[open][id]")].map((one) => one.id));
-  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const at = part.querySelector("tr.at a")?.getAttribute("href");
   part.innerHTML = html;
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   prepare(part);
-  const find = (href) => href && [...part.querySelectorAll("a")].find((one) => one.getAttribute("href") === href);
-  find(focused)?.focus({ preventScroll: true });
-  find(at)?.closest("tr")?.classList.add("at");
+  const find = (tag, wanted) => wanted && [...part.querySelectorAll(tag)].find((one) => handle(one) === wanted);
+  if (focused) find(focused.tagName, handle(focused))?.focus({ preventScroll: true });
+  find("a", at)?.closest("tr")?.classList.add("at");
 }
+
+const PATIENCE_MS = 6000;
+const AGAIN_MS = 3000;
 
 function live(part) {
   let source = null;
   let paused = false;
+  let silence = 0;
   const button = document.createElement("button");
   button.type = "button";
   button.className = "quiet pulse";
   document.querySelector(".title").append(button);
-  const show = () => { button.textContent = paused ? "▶ Go live" : "● Live"; button.setAttribute("aria-pressed", String(!paused)); };
+  const notice = document.createElement("p");
+  notice.className = "problem";
+  notice.setAttribute("role", "status");
+  part.before(notice);
+  const tell = (...text) => {
+    notice.replaceChildren(...text);
+    notice.hidden = !text.length;
+    button.classList.toggle("lost", !paused && text.length > 0);
+    button.textContent = paused ? "▶ Go live" : text.length ? "○ Not live" : "● Live";
+    button.setAttribute("aria-pressed", String(!paused));
+  };
+  const hear = () => {
+    clearTimeout(silence);
+    silence = 0;
+    if (!notice.hidden) tell();
+  };
   const open = () => {
     source = new EventSource(location.href);
     source.onmessage = (event) => {
-      part.classList.remove("stale");
+      hear();
       if (!isTouched(part)) renew(part, JSON.parse(event.data));
     };
-    source.addEventListener("trouble", () => part.classList.add("stale"));
-    source.onerror = () => { if (source.readyState === EventSource.CLOSED) { paused = true; show(); } };
+    source.addEventListener("trouble", (event) => tell(`Not live: ${JSON.parse(event.data)}`));
+    source.onerror = () => {
+      // streams end now and then, and browsers open another by themselves, but not where they were refused
+      silence ||= setTimeout(tell, PATIENCE_MS, "Not live: the console gives no answer. It is asked again and again.");
+      if (source.readyState === EventSource.CLOSED) refused();
+    };
   };
-  const close = () => { source?.close(); source = null; };
-  const toggle = () => { paused = !paused; paused ? close() : open(); show(); };
+  const close = () => { source?.close(); source = null; clearTimeout(silence); silence = 0; };
+  const refused = async () => {
+    const mine = source;
+    const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+    if (source !== mine) return;
+    if (answer?.type === "opaqueredirect") {
+      const link = document.createElement("a");
+      link.href = location.href;
+      link.textContent = "Log in again";
+      close();
+      tell("You are logged out, and this page stands still. ", link);
+    } else setTimeout(() => { if (source === mine) open(); }, AGAIN_MS);
+  };
+  const toggle = () => { paused = !paused; paused ? close() : open(); tell(); };
   button.addEventListener("click", toggle);
   document.addEventListener("visibilitychange", () => { if (!paused) document.hidden ? close() : source || open(); });
   addEventListener("pagehide", close);
-  show();
+  tell();
   open();
   return toggle;
 }
