@@ -56,6 +56,14 @@ def test_the_next_key_is_tried_after_the_current_one() -> None:
     verify(sign(URL, BODY, NEXT, NOW, "j"), BODY, [KEY, NEXT], NOW)
 
 
+@pytest.mark.parametrize("keys", [["", ""], [KEY, ""], ("",), KEY])
+def test_a_key_that_anybody_can_sign_with_is_refused(keys: list[str] | str) -> None:
+    """An empty key, of a variable that is not set say, or the letters of a key one by one."""
+    forged = sign(URL, BODY, keys[0], NOW, "j")
+    with pytest.raises(ValueError, match="signing keys: expected a sequence of keys, none of them empty"):
+        verify(forged, BODY, keys, NOW)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

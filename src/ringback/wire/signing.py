@@ -3,7 +3,7 @@
 import hmac
 from binascii import Error as BadBase64
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -72,15 +72,20 @@ def verify(
     Args:
         token: value of the header `Upstash-Signature`.
         body: the raw bytes received, before any parser.
-        keys: the current signing key, then the next one: keys rotate with an overlap.
+        keys: the current signing key, then the next one: keys rotate with an overlap. None may be empty: anybody could sign
+            with it.
         now_ms: the time of receipt.
         url: when given, the signature must be for this very URL.
         tolerance_s: by how many seconds the two clocks may differ.
 
     Raises:
         SignatureInvalid: forged, expired, not yet valid, or for another body or URL.
+        ValueError: a key is empty, or the keys are one text.
     """
-    claims = _claims(token, keys)
+    known = () if isinstance(keys, str) else tuple(keys)
+    if isinstance(keys, str) or not all(known):
+        raise ValueError("signing keys: expected a sequence of keys, none of them empty")
+    claims = _claims(token, known)
     now = now_ms / 1000
     if claims.get("iss") != ISSUER:
         raise SignatureInvalid(f"the signature's issuer must be {ISSUER!r}")
@@ -95,7 +100,7 @@ def verify(
     return Claims(str(claims.get("sub", "")), int(_number(claims, "iat")), str(claims.get("jti", "")))
 
 
-def _claims(token: str, keys: Iterable[str]) -> dict[str, Any]:
+def _claims(token: str, keys: Sequence[str]) -> dict[str, Any]:
     signed, _, mac = token.rpartition(".")
     header, _, payload = signed.partition(".")
     if len(token) > _LONGEST_TOKEN or not (header and payload and mac and token.isascii()):
