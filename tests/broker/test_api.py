@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from support.inprocess import OTHER, READ_ONLY, InProcess, answering
+from ringback.broker.stores.memory import MemoryStore
+from ringback.wire.http import Request
+from support.inprocess import OTHER, READ_ONLY, TOKEN, InProcess, answering
 
 URL = "https://api.example.com/in"
 
@@ -18,6 +20,13 @@ async def test_without_a_token_nothing_is_answered(ringed: InProcess, token: str
         assert answer.status == 200
     else:
         assert (answer.status, answer.json) == (401, {"error": "unable to authenticate: invalid token"})
+
+
+def test_who_sends_a_large_body_is_known_by_any_token() -> None:
+    api = InProcess(MemoryStore()).broker.api
+    for token, is_known in ((TOKEN, True), (READ_ONLY, True), ("wrong", False), ("", False)):
+        assert api.knows(Request("POST", "/v2/batch", [("authorization", f"Bearer {token}")])) is is_known
+    assert api.knows(Request("POST", f"/v2/publish/{URL}?qstash_token={TOKEN}", []))
 
 
 async def test_a_token_in_the_query_is_enough_and_never_reaches_the_destination(ringed: InProcess) -> None:

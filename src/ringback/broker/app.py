@@ -205,7 +205,9 @@ class Service:
         sender = tracing.sending(self.sender) if tracing else self.sender
         self.broker = Broker(settings, store_for(settings), sender)
         respond = tracing.around(self.broker.api.respond) if tracing else self.broker.api.respond
-        self.server = Server(respond, host=settings.host, port=settings.port, explain=explain)
+        self.server = Server(
+            respond, host=settings.host, port=settings.port, explain=explain, knows=self.broker.api.knows
+        )
 
     async def start(self) -> tuple[str, int]:
         """Take up former work and listen; return host and port."""

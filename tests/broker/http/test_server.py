@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,8 @@ class Listening:
             raise Refused(418, "no")
         if request.target == "/broken":
             raise ValueError("secret detail")
+        if request.target == "/large":
+            return Response(200, [], bytes(30_000_000))  # more than the system holds for a peer
         if request.target.startswith("/later"):
             return self._later(request)
         return Response(200, [("X-Target", request.target)], request.body)
@@ -223,6 +226,53 @@ async def test_beyond_the_limit_of_connections_peers_are_turned_away(listening: 
     assert (await peers[-1].hear())[0] == 200
     late = await listening.connect()
     assert await late.is_closed()
+
+
+async def test_a_peer_that_never_reads_its_answers_is_sent_away_in_the_end(listening: Listening) -> None:
+    """Closing waits for what has not gone out: such peers would take every connection there is, for ever."""
+    peer = await listening.connect()
+    peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await peer.say(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(5):
+        while not listening.asked:
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while listening.server.connections:
+            await asyncio.sleep(0.02)
+
+
+async def test_those_who_show_no_token_share_one_room_for_large_bodies() -> None:
+    limits = replace(LIMITS, body_bytes=1_000_000, strangers_bytes=100_000, request_s=5.0, idle_s=5.0)
+    server = Server(
+        lambda request: Response(200, [], str(len(request.body)).encode()),
+        host="127.0.0.1",
+        port=0,
+        limits=limits,
+        knows=lambda request: request.header("authorization") == "Bearer good",
+    )
+    address = await server.start()
+    peers = [Peer(*await asyncio.open_connection(*address)) for _ in range(4)]
+    first, second, known, small = peers
+    try:
+        head = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n"
+        await first.say(head + b"\r\n" + b"x" * 60_000)
+        while server.strangers.held < 40_000:
+            await asyncio.sleep(0.01)
+        await second.say(head + b"\r\n" + b"x" * 80_000)
+        assert (await second.hear())[0] == 503
+        await known.say(head + b"Authorization: Bearer good\r\n\r\n" + b"x" * 90_000)
+        assert (await known.hear())[::2] == (200, b"90000")
+        await small.say(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000)
+        assert (await small.hear())[::2] == (200, b"9000")
+        await first.say(b"x" * 30_000)
+        assert (await first.hear())[::2] == (200, b"90000")
+        async with asyncio.timeout(5):
+            while server.strangers.held:
+                await asyncio.sleep(0.01)
+    finally:
+        for peer in peers:
+            peer.writer.close()
+        await server.stop(1.0)
 
 
 async def test_stopping_lets_requests_in_flight_finish(listening: Listening) -> None:

@@ -127,10 +127,17 @@ class Api:
         Raises:
             Refused: 401 without a token that is known.
         """
-        known = self._tenants.get(request.once("fingerprint", lambda: _fingerprint(_token(request))))
+        known = self._known(request)
         if known is None:
             raise Refused(401, "unable to authenticate: invalid token")
         return known
+
+    def knows(self, request: Request) -> bool:
+        """Return whether a request carries a token that is known."""
+        return self._known(request) is not None
+
+    def _known(self, request: Request) -> tuple[Tenant, Role] | None:
+        return self._tenants.get(request.once("fingerprint", lambda: _fingerprint(_token(request))))
 
 
 def _check_site(request: Request, names: frozenset[str]) -> None:

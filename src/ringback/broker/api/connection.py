@@ -11,6 +11,7 @@ from typing import Protocol, cast
 import httptools
 
 from ringback.broker.api.answer_bytes import CONTINUE, encode, head, refusal
+from ringback.broker.api.strangers import SMALL, Loan, Strangers
 from ringback.broker.api.streaming import Streaming
 from ringback.errors import Refused
 from ringback.wire.destination import cut_at_path
@@ -34,6 +35,7 @@ class ServerLimits:
         head_bytes: target and header lines together.
         header_lines: how many of them.
         body_bytes: largest body.
+        strangers_bytes: how large the bodies may be, together, of those who show no token.
         request_s: seconds from the first byte of a request to its last.
         idle_s: seconds a connection may wait for its next request.
         connections: how many at once; further ones are closed.
@@ -43,6 +45,7 @@ class ServerLimits:
     head_bytes: int = 64 * 1024
     header_lines: int = 256
     body_bytes: int = 100 * 1024 * 1024
+    strangers_bytes: int = 64 * 1024 * 1024
     request_s: float = 60.0
     idle_s: float = 120.0
     connections: int = 10_000
@@ -58,6 +61,7 @@ class Listener(Protocol):
         limits: what one connection may cost.
         connections: those that are open.
         streams: answers that come bit by bit.
+        strangers: those who show no token.
         heads: of requests that came before.
         stopping: whether nothing more is taken in.
     """
@@ -67,6 +71,7 @@ class Listener(Protocol):
     limits: ServerLimits
     connections: "set[Connection]"
     streams: set[Streaming]
+    strangers: Strangers
     heads: Heads[Request]
     stopping: bool
 
@@ -93,6 +98,7 @@ class Connection(asyncio.Protocol):
     """One connection: parses requests, answers them in order."""
 
     _streaming: Streaming | None = None
+    _unread = 0
 
     def __init__(self, server: Listener) -> None:
         self._server = server
@@ -104,6 +110,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._begun = False
         self._whole = b""
+        self._loan = Loan(server.strangers)
         self.deadline = self._loop.time() + self._limits.idle_s
 
     # What the loop calls.
@@ -124,6 +131,7 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._requests.clear()
         self._server.connections.discard(self)
+        self._loan.give_back()
         if self._streaming:
             self._streaming.cancel()
 
@@ -203,9 +211,13 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self._body_size += len(body)
+        before, self._body_size = self._body_size, self._body_size + len(body)
         if self._body_size > self._limits.body_bytes:
             raise self._too_large()
+        if self._body_size > SMALL:
+            if before <= SMALL:
+                self._loan.ask(Request(self._method(), self._target.decode("latin-1"), self._headers))
+            self._loan.take(len(body))
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -213,7 +225,7 @@ class Connection(asyncio.Protocol):
         self._begun = False
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         request = Request(
-            self._parser.get_method().decode("latin-1"),
+            self._method(),
             _origin_form(self._target.decode("latin-1")),
             self._headers,
             body,
@@ -224,6 +236,10 @@ class Connection(asyncio.Protocol):
             self._server.heads.learn(self._whole, body, lambda: replace(request, body=b"", peer=""))
         self._whole = b""
         self._take(request, keep_alive=keep_alive)
+
+    def _method(self) -> str:
+        method: str = self._parser.get_method().decode("latin-1")
+        return method
 
     def _take(self, request: Request, *, keep_alive: bool) -> None:
         self._requests.append((request, keep_alive))
@@ -245,13 +261,23 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def expire(self) -> None:
-        """The time for the next request, or for the rest of this one, is over."""
-        if self._busy:
+        """The time for the next request, or for the rest of this one, is over; or for reading more of an answer."""
+        if self._closing:
+            self._expire_unread()
+        elif self._busy:
             self.deadline = self._loop.time() + self._limits.idle_s
         elif self._begun:
             self._refuse(408, "the request took too long to arrive")
         else:
             self._close()
+
+    def _expire_unread(self) -> None:
+        """A connection is closed when its last answer has gone out, which a peer that reads nothing would put off for ever."""
+        unread = self._transport.get_write_buffer_size()
+        if unread >= self._unread:
+            self._transport.abort()
+        self._unread = unread
+        self.deadline = self._loop.time() + self._limits.idle_s
 
     # Answering.
 
@@ -262,6 +288,8 @@ class Connection(asyncio.Protocol):
         if not self._reading and len(self._requests) < _PIPELINED // 2 and not self._closing:
             self._reading = True
             self._transport.resume_reading()
+        if not self._busy and not self._requests and not self._begun:
+            self._loan.give_back()
 
     def _answer(self, request: Request, keep_alive: bool) -> None:
         try:
@@ -326,7 +354,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _close(self) -> None:
-        self._closing = True
+        if not self._closing:
+            self._closing = True
+            self._unread = self._transport.get_write_buffer_size()
+            self.deadline = self._loop.time() + self._limits.idle_s
         self._requests.clear()
         self._transport.close()
 

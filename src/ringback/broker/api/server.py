@@ -1,8 +1,10 @@
 """HTTP coming in: listens, and keeps an eye on the connections."""
 
 import asyncio
+from collections.abc import Callable
 
 from ringback.broker.api.connection import Connection, Explain, Respond, ServerLimits
+from ringback.broker.api.strangers import Strangers
 from ringback.broker.api.streaming import Streaming
 from ringback.wire.heads import Heads
 from ringback.wire.http import Request
@@ -16,6 +18,7 @@ class Server:
         host, port: where to listen; port 0 takes a free one.
         explain: the answer for an error that `respond` raised; None lets it be an internal error.
         limits: what one connection may cost.
+        knows: whether a request, whose body is still to come, shows who sent it.
     """
 
     def __init__(
@@ -26,12 +29,14 @@ class Server:
         port: int,
         explain: Explain = lambda _: None,
         limits: ServerLimits | None = None,
+        knows: Callable[[Request], bool] = lambda _: False,
     ) -> None:
         self.respond = respond
         self.explain = explain
         self.limits = limits or ServerLimits()
         self.connections: set[Connection] = set()
         self.streams: set[Streaming] = set()
+        self.strangers = Strangers(knows, self.limits.strangers_bytes)
         self.heads = Heads[Request]()
         self.stopping = False
         self._address = (host, port)
