@@ -12,9 +12,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _METADATA = {
     ipaddress.ip_address("169.254.169.254"),
     ipaddress.ip_address("fd00:ec2::254"),
+    ipaddress.ip_address("fd20:ce::254"),
     ipaddress.ip_address("100.100.100.200"),
+    ipaddress.ip_address("168.63.129.16"),
+    ipaddress.ip_address("192.0.0.192"),
 }
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
+_PRIVATE = tuple(map(ipaddress.ip_network, ("100.64.0.0/10", "192.0.0.0/24", "fec0::/10")))
+"""Networks that not every Python calls private."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -89,7 +93,7 @@ def _kind(ip: Address) -> str | None:
         ("unspecified", ip.is_unspecified),
         ("link-local", ip.is_link_local),
         ("multicast", ip.is_multicast),
-        ("private", ip.is_private or (ip.version == 4 and ip in _SHARED)),
+        ("private", ip.is_private or _in(ip, _PRIVATE)),
         ("reserved", ip.is_reserved),
     ):
         if applies:
