@@ -63,6 +63,17 @@ def test_a_body_that_is_no_json_is_refused(studio: World) -> None:
     assert (answer.status_code, answer.json()["status"]) == (422, 422)
 
 
+@pytest.mark.parametrize("path", ["/api/generate", "/api/uploads", "/api/webhooks/x"])
+def test_a_request_that_is_larger_than_any_is_not_read_to_its_end(studio: World, path: str) -> None:
+    """Whoever sends it, and whether it tells its length or not: it would fill memory or disk before anybody looked for a key."""
+    kind = "multipart/form-data; boundary=b" if path == "/api/uploads" else "application/json"
+    headers = {"Content-Type": kind, "Sec-Fetch-Site": "same-origin"}
+    parts = [bytes(1_000_000)] * 17
+    body = b"".join(parts) if path == "/api/uploads" else iter(parts)
+    refused = studio.http.post(path, content=body, headers=headers)
+    assert (refused.status_code, refused.json()["detail"]) == (413, "A request has at most 16 MB.")
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [

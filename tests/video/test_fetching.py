@@ -1,5 +1,6 @@
 """Photos are fetched from public addresses only, however the way there is disguised, and never without end."""
 
+import gzip
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from ringback_video.photos import PhotoRefused, PhotoUnreachable, fetch
 from support.endpoint import Answer, Endpoint, Received, listening
 
 HERE = Policy(allow_private=True)
+PACKED = gzip.compress(gzip.compress(bytes(50_000_000)))
 
 
 @pytest.fixture
@@ -21,6 +23,8 @@ def server() -> Iterator[Endpoint]:
             return Answer(302, b"", {"Location": request.path.removeprefix("/to/")})
         if request.path == "/round":
             return Answer(302, b"", {"Location": "/round"})
+        if request.path == "/packed":
+            return Answer(200, PACKED, {"Content-Encoding": "gzip, gzip"})
         return Answer(200, b"x" * 1000)
 
     with listening(respond) as endpoint:
@@ -97,6 +101,12 @@ def test_a_body_at_the_limit_is_taken_and_one_byte_more_is_not(server: Endpoint)
     assert len(fetch_bytes(f"{server.url}/p.jpg", 1000, HERE)[1]) == 1000
     with pytest.raises(TooMuch):
         fetch_bytes(f"{server.url}/p.jpg", 999, HERE)
+
+
+def test_what_a_server_has_packed_is_never_unpacked(server: Endpoint) -> None:
+    """Some hundred bytes would become fifty megabytes at once, and a few more of them all the memory there is."""
+    assert fetch_bytes(f"{server.url}/packed", 1000, HERE) == (200, PACKED)
+    assert server.received[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("url", ["ftp://photos.example/p.jpg", "http://", "http://[::1", "p.jpg"])

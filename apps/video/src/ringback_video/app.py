@@ -12,12 +12,15 @@ from ringback.client import AsyncTransport
 from ringback.workflow import FlowControl, RunOptions
 from ringback.workflow.adapters.starlette import serve
 from ringback_video import api, pages, watchdog, webhooks
+from ringback_video.bounds import Bounded
 from ringback_video.problems import answer_problems
 from ringback_video.process_video import ProcessVideo
 from ringback_video.publishing import PROCESS_PATH
 from ringback_video.settings import from_environment
 from ringback_video.studio import Studio, build
 
+LARGEST_DELIVERY = 128 * 1024 * 1024
+"""Most bytes of a delivery that the workflow's endpoint reads."""
 RUN_OPTIONS = RunOptions(retries=5, retry_delay="min(60000, 1000 * pow(2, retried))")
 
 
@@ -42,6 +45,7 @@ def create_app(studio: Studio | None = None, run_options: RunOptions = RUN_OPTIO
         title="Video Studio", version="0.1.0", lifespan=lifespan, redoc_url=None, static_url="/docs/static"
     )
     answer_problems(app)
+    app.add_middleware(Bounded, larger={PROCESS_PATH: LARGEST_DELIVERY})
     app.include_router(api.routes(parts))
     app.include_router(webhooks.routes(parts))
     app.include_router(watchdog.routes(parts))
