@@ -3,12 +3,14 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from ringback.broker.stores.memory import MemoryStore
 from ringback.wire.http import Request
 from support.inprocess import OTHER, READ_ONLY, TOKEN, InProcess, answering
+from support.runs import begin
 
 URL = "https://api.example.com/in"
 
@@ -280,6 +282,23 @@ async def test_a_schedule_ticks_and_tells_how_its_messages_did(ringed: InProcess
     await ringed.call("PATCH", f"/v2/schedules/{schedule}/resume")
     await ringed.turn(300_000)
     assert len(ringed.sent) == 3
+
+
+async def test_a_url_outside_ascii_is_the_one_that_was_given_wherever_it_is_named(ringed: InProcess) -> None:
+    url, other = "https://a.example/ü b?x=é#top", "https://a.example/u"
+    listed = {"endpoints": [{"url": url}, {"url": other}]}
+    await ringed.call("POST", "/v2/topics/g/endpoints", listed)
+    published = (await ringed.call("POST", "/v2/publish/g", upstash_delay="1h")).json
+    for asked in ({"url": url}, {"path": "/ü b"}):
+        events = (await ringed.call("GET", f"/v2/events?{urlencode(asked)}")).json["events"]
+        assert {one["messageId"] for one in events} == {published[0]["messageId"]}
+        canceled = await ringed.call("DELETE", f"/v2/messages?{urlencode(asked)}")
+        assert canceled.json["cancelled"] == ("url" in asked)
+    await begin(ringed, "wfr_1", Upstash_Workflow_Url=url)
+    runs = (await ringed.call("GET", f"/v2/workflows/logs?{urlencode({'workflowUrl': url})}")).json["runs"]
+    assert [run["workflowRunId"] for run in runs] == ["wfr_1"]
+    await ringed.call("DELETE", "/v2/topics/g/endpoints", {"endpoints": [{"url": url}]})
+    assert (await ringed.call("GET", "/v2/topics/g")).json["endpoints"] == [{"url": other}]
 
 
 async def test_what_only_schedules_ask_for_is_read_where_one_is_made(ringed: InProcess) -> None:

@@ -58,7 +58,7 @@ def classify(text: str) -> Destination:
         raise Refused(400, f"invalid destination url: longer than {LONGEST} characters")
     lower = text[:10].lower()
     if lower.startswith(("http:/", "https:/")):
-        return Destination(_checked_url(_encoded(_repaired(text))), is_group=False)
+        return Destination(_checked_url(as_requested(_repaired(text))), is_group=False)
     if lower.startswith(("http%3a", "https%3a")) or "://" in text:
         raise Refused(400, _BAD_SCHEME)
     if text == "api/llm":
@@ -85,6 +85,23 @@ def check_url(field: str, text: str) -> str:
     return destination.text
 
 
+def as_requested(url: str) -> str:
+    """Return a URL with path and query as they will be requested: what is signed has to be what the receiver sees.
+
+    In a request target only ASCII comes in, and no blanks; in the JSON of a batch, in headers and in filters any character may.
+    What follows a `#` is for clients, and is never requested.
+    """
+    front, tail = cut_at_path(url.partition("#")[0])
+    return front + escaped(tail)
+
+
+def escaped(path: str) -> str:
+    """Return a path, or a path and a query, percent-encoded where it has blanks or is outside ASCII."""
+    if path.isascii() and " " not in path:
+        return path
+    return "".join(one if one.isascii() and one != " " else quote(one, errors="surrogatepass") for one in path)
+
+
 def cut_at_path(url: str) -> tuple[str, str]:
     """Return an absolute URL in two parts: scheme and authority, and all that follows."""
     start = url.find("://") + 3
@@ -98,19 +115,6 @@ def _repaired(text: str) -> str:
     return text if rest.startswith("//") else f"{scheme}:/{rest}"
 
 
-def _encoded(url: str) -> str:
-    """Write path and query as they will be requested: what is signed has to be what the receiver sees.
-
-    In a request target only ASCII comes in, and no blanks; in the JSON of a batch, and in headers, any character may. What
-    follows a `#` is for clients, and is never requested.
-    """
-    url = url.partition("#")[0]
-    if url.isascii() and " " not in url:
-        return url
-    front, tail = cut_at_path(url)
-    return front + "".join(one if one.isascii() and one != " " else quote(one, errors="surrogatepass") for one in tail)
-
-
 def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -119,6 +123,10 @@ def _checked_url(url: str) -> str:
         raise Refused(400, f"invalid destination url: {error}") from error
     if not parts.hostname:
         raise Refused(400, "invalid destination url: endpoint has no host")
+    if parts.username is not None:
+        raise Refused(
+            400, "invalid destination url: endpoint carries a user name, send it as Upstash-Forward-Authorization"
+        )
     if port == 0:
         raise Refused(400, "invalid destination url: endpoint has an invalid port")
     if len(url) > LONGEST:

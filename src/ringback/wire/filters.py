@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ringback.errors import Refused
+from ringback.wire.destination import as_requested, escaped
 
 _PLAIN = re.compile(",")
 _BEFORE_URL = re.compile(r",(?=https?://)")
@@ -128,9 +129,11 @@ def _texts(name: str, value: Any) -> list[str]:
 _Read = Callable[[Filter, str, Sequence[str]], Filter]
 
 
-def _many(attribute: str, cut: re.Pattern[str] = _PLAIN) -> _Read:
+def _many(attribute: str, cut: re.Pattern[str] = _PLAIN, kept: Callable[[str], str] = str) -> _Read:
+    """Return what reads several values; `kept` returns how each is written where it is remembered."""
+
     def read(found: Filter, name: str, values: Sequence[str]) -> Filter:
-        return _with(found, attribute, _split(name, values, cut))
+        return _with(found, attribute, tuple(map(kept, _split(name, values, cut))))
 
     return read
 
@@ -227,7 +230,7 @@ def _run_state(found: Filter, name: str, values: Sequence[str]) -> Filter:
 
 _RUN_READERS: dict[str, _Read] = {
     "workflowRunIds": _many("ids"),
-    "workflowUrl": _many("run_urls", _BEFORE_URL),
+    "workflowUrl": _many("run_urls", _BEFORE_URL, as_requested),
     "workflowRunId": _text("run_id"),
     "workflowCreatedAt": _integer("run_created_at"),
     "workflowRuns": _runs,
@@ -240,9 +243,9 @@ _READERS: dict[str, _Read] = {
     "messageIds": _many("ids"),
     "dlqIds": _many("ids"),
     "messageId": _one("message_ids"),
-    "url": _many("urls", _BEFORE_URL),
+    "url": _many("urls", _BEFORE_URL, as_requested),
     "host": _many("hosts"),
-    "path": _many("paths", _BEFORE_PATH),
+    "path": _many("paths", _BEFORE_PATH, escaped),
     "topicName": _many("groups"),
     "scheduleId": _many("schedules"),
     "queueName": _many("queues"),

@@ -129,8 +129,19 @@ def _sort(lines: Lines) -> _Source:
         elif name == "upstash-feature-set" and fields.get("feature-set"):
             fields["feature-set"] += f",{value}"
         elif value:
-            fields.setdefault(name[8:], value)
+            fields.setdefault(name[8:], value if value.isascii() else _as_meant(value))
     return source
+
+
+def _as_meant(value: str) -> str:
+    """Return a value that a client has sent as UTF-8 as the text it meant: header bytes are read as Latin-1.
+
+    What is forwarded stays as it is, so that a destination gets the bytes that were sent.
+    """
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _fill(source: _Source, weaker: _Source) -> None:

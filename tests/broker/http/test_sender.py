@@ -89,14 +89,15 @@ async def test_a_request_is_sent_exactly_as_written(sender: HttpSender) -> None:
 
     endpoint = Endpoint(talk)
     port = await endpoint.start()
+    headers = [("X-Ü", "ä"), ("X-Name", "é 日本")]
     for _ in range(3):
-        outcome = await sender.send(outbound(port, "/a%20b//ü?x=%26&y=1#frag", headers=[("X-Ü", "ä")]))
+        outcome = await sender.send(outbound(port, "/a%20b//ü?x=%26&y=1#frag", headers=headers))
         assert (outcome.status, outcome.body, outcome.headers) == (200, b"ok", [("Content-Length", "2")])
     endpoint.stop()
     assert endpoint.connections == 1
     head = endpoint.heard[0].split(b"\r\n\r\n")[0].decode("latin-1")
     assert head.startswith(f"POST /a%20b//%C3%BC?x=%26&y=1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n")
-    assert "X-Ü: ä" in head
+    assert f"X-Ü: ä\r\nX-Name: {'é 日本'.encode().decode('latin-1')}\r\n" in head
     assert "Accept-Encoding: identity" in head
 
 

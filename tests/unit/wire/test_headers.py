@@ -1,6 +1,7 @@
 """Header lines become options (protocol 3)."""
 
 import random
+from urllib.parse import unquote
 
 import pytest
 
@@ -41,6 +42,22 @@ def test_everything_at_once() -> None:
     assert read.flow_control == FlowControl("k", None, 2)
     assert read.content_based_deduplication
     assert "secret" not in str(read)
+
+
+@pytest.mark.parametrize("text", ["ü", "日本, ü", "café"])
+def test_what_is_asked_for_in_utf_8_or_latin_1_is_the_text_that_was_meant(text: str) -> None:
+    """Header bytes are read as Latin-1; curl and Go send UTF-8, browsers and Node.js Latin-1, and batches text."""
+    url = f"https://a.example/{text}"
+    for sent in (text, text.encode().decode("latin-1")):
+        lines = [("upstash-label", sent), ("upstash-flow-control-key", sent), ("upstash-flow-control-value", "rate=1")]
+        lines += [("upstash-callback", url.replace(text, sent)), ("upstash-callback-label", sent)]
+        read = read_options([*lines, ("upstash-forward-x-as-it-is", sent)])
+        assert ", ".join(read.labels) == text
+        assert read.flow_control == FlowControl(text, None, 1)
+        assert read.callback is not None
+        assert unquote(read.callback.url) == url
+        assert ", ".join(read.callback.options.labels) == text
+        assert read.headers == (("X-As-It-Is", sent),)
 
 
 def test_a_header_wins_over_the_query_and_empty_is_absent() -> None:

@@ -224,6 +224,7 @@ def test_destinations(text: str, expected: tuple[str, bool]) -> None:
         ("http://x:99999", "Port out of range"),
         ("http://x:0/", "port"),
         ("http://x /", "spaces"),
+        ("https://me:word@x.example/", "carries a user name, send it as Upstash-Forward-Authorization"),
         ("http://[::1", "Invalid IPv6"),
         ("api/llm", "not available"),
         ("api/other", "unknown api"),

@@ -10,7 +10,7 @@ from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.destination import check_url
+from ringback.wire.destination import as_requested, check_url
 from ringback.wire.headers import read_options, size_of
 from ringback.wire.http import Response
 
@@ -50,7 +50,7 @@ def upsert_endpoints(call: Call) -> Answer:
 
 def remove_endpoints(call: Call) -> Answer:
     """Remove endpoints from a URL group; each is told by name or URL."""
-    given = [Endpoint(one.url, one.name) for one in call.json(Endpoints).endpoints]
+    given = [Endpoint(as_requested(one.url), one.name) for one in call.json(Endpoints).endpoints]
 
     def job(tx: Transaction, moment: Moment) -> Response:
         groups.remove_endpoints(tx, call.tenant.name, call.names["group"], given, moment)

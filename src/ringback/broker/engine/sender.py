@@ -283,8 +283,16 @@ def _encode(outbound: Outbound, target: _Target) -> bytes:
     try:
         encoded = head.encode("latin-1")
     except UnicodeEncodeError:
-        encoded = head.encode()
+        encoded = b"\n".join(_encoded_line(line) for line in head.split("\n"))
     return b"%b%b%b%b" % (outbound.method.encode("ascii"), target.request, encoded, outbound.body)
+
+
+def _encoded_line(line: str) -> bytes:
+    """Each header for itself: as Latin-1, which is how receivers read it, or as UTF-8 where it has other characters."""
+    try:
+        return line.encode("latin-1")
+    except UnicodeEncodeError:
+        return line.encode()
 
 
 def _reason(error: Exception) -> str:
