@@ -3,12 +3,13 @@
 More of them: `make simulate SEEDS=10000`.
 """
 
+import asyncio
 import os
 from collections import Counter
 
 import pytest
 
-from simulation import happenings
+from simulation import happenings, virtual
 from simulation.histories import lived
 
 SEEDS = int(os.environ.get("SEEDS", "300"))
@@ -53,3 +54,18 @@ def test_a_seed_is_one_history_exactly() -> None:
     for seed in range(4):
         once, again = lived(seed), lived(seed)
         assert (once.story, once.seen) == (again.story, again.seen)
+
+
+def test_what_begins_because_something_ends_does_not_outlive_a_history() -> None:
+    begun: list[asyncio.Task[None]] = []
+
+    def begin(_: object = None) -> None:
+        if len(begun) < 3:
+            begun.append(asyncio.get_running_loop().create_task(asyncio.sleep(1)))
+            begun[-1].add_done_callback(begin)
+
+    async def main() -> None:
+        begin()
+
+    virtual.run(main())
+    assert [task.cancelled() for task in begun] == [True] * 3

@@ -42,7 +42,7 @@ def now() -> int:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine in virtual time."""
+    """Run a coroutine in virtual time; all that goes on beside it ends with it."""
     loop = VirtualLoop()
     parts = ("engine.membership", "engine.canceler", "operations.desk")
     with ExitStack() as patched, asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -53,4 +53,13 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         patched.enter_context(patch(again, lambda: f"wfr_again_{next(numbers)}"))
         for most in ("bulk.AT_ONCE", "removal.AT_ONCE", "removal.RUNS_AT_ONCE"):
             patched.enter_context(patch(f"ringback.broker.operations.{most}", AT_ONCE))
-        runner.run(main)
+        runner.run(_to_the_end(main))
+
+
+async def _to_the_end(main: Coroutine[Any, Any, None]) -> None:
+    """Break off what is left when it is over, and what begins because something else ends: the next attempt at a host."""
+    await main
+    while left := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left)
