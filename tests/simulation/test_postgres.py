@@ -9,14 +9,18 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from simulation.postgres import planted
+from simulation.postgres.aside import Aside
 from simulation.postgres.backstage import Backstage
 from simulation.postgres.happenings import HAPPENINGS, SELDOM, SHOW_IT
 from simulation.postgres.histories import lived
 from simulation.postgres.life import ANY, CUT, DEADLOCKS, LETTERS, REPLACED, RUNS, SAME, SILENT, Kind
+from simulation.postgres.session import Step
 from support.postgres import Server
 
 SEEDS = int(os.environ.get("SEEDS", "80")) // 20
@@ -91,3 +95,27 @@ def test_a_planted_fault_is_found(
 ) -> None:
     fault(monkeypatch)
     assert any(re.search(law, lived(backstage, seed, kind).broken or "") for seed in range(MOST)), "no seed noticed"
+
+
+def test_those_who_wait_for_a_row_have_it_in_the_order_in_which_they_came(backstage: Backstage) -> None:
+    holder, *waiting = [backstage.take() for _ in range(10)]
+    count = "UPDATE counted SET number = number + 1 RETURNING number"
+    backstage.run(holder.execute("CREATE TABLE counted AS SELECT 0 AS number"))
+    for _ in range(5):
+        aside = Aside(backstage)
+        backstage.run(holder.execute("BEGIN"))
+        before = backstage.run(holder.fetchval(count))
+        steps = [_step(one, count) for one in waiting]
+        assert not any(aside.run(step) for step in steps)
+        backstage.run(holder.execute("COMMIT"))
+        assert aside.released() == steps
+        assert [step.task.result() - before for step in steps if step.task] == [*range(1, 10)]
+    backstage.run(holder.execute("DROP TABLE counted"))
+    for one in (holder, *waiting):
+        backstage.give(one)
+
+
+def _step(connection: Any, statement: str) -> Step:
+    session: Any = SimpleNamespace(real=connection)
+    answer: Any = None
+    return Step(session, "fetchval", (statement,), answer)

@@ -1,10 +1,17 @@
-"""Statements that wait for a lock are set aside, and go on when the server lets them."""
+"""Statements that wait for a lock are set aside, and go on when the server lets them.
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+Which of several that wait for the same row has it first, the server leaves to the speed of their processes. So each of these
+stands still until it can go on, and they go on one after the other, in the order in which they came to wait.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from simulation.postgres.backstage import Backstage
 from simulation.postgres.session import Step
+
+if TYPE_CHECKING:
+    import asyncio
 
 _LIMIT = 60.0
 """Seconds in which the server does something, or waits."""
@@ -19,7 +26,7 @@ class Aside:
 
     def __init__(self, backstage: Backstage) -> None:
         self._backstage = backstage
-        self._steps: dict[Step, Sequence[int]] = {}
+        self._steps: list[Step] = []
 
     def __bool__(self) -> bool:
         return bool(self._steps)
@@ -30,46 +37,47 @@ class Aside:
     def run(self, step: Step) -> bool:
         """Let the server work on a statement until it is done, or waits for a lock and is set aside; tell whether it is done."""
         step.task = self._backstage.begin(getattr(step.session.real, step.how)(*step.values))
-        return not self._settle([step])
+        return self._is_done(step, step.task)
 
     def give_up(self, step: Step) -> "asyncio.Task[object]":
         """Break a statement off; return what came of it, since the server may have been quicker."""
-        del self._steps[step]
+        self._steps.remove(step)
         assert step.task is not None
         self._backstage.cancel(step.session.real, step.task)
         return step.task
 
     def released(self) -> list[Step]:
         """Return the statements that wait no more."""
-        blockers = self._backstage.blockers(_pid(step) for step in self._steps)
-        moved = [step for step, before in self._steps.items() if blockers[_pid(step)] != before]
-        waiting = self._settle(moved)
-        done = [step for step in moved if step not in waiting]
-        for step in done:
-            del self._steps[step]
+        done: list[Step] = []
+        while step := self._first_that_can_go_on():
+            self._steps.remove(step)
+            self._backstage.let_go(step.session.real)
+            assert step.task is not None
+            if self._is_done(step, step.task):
+                done.append(step)
         return done
 
-    def _settle(self, steps: list[Step]) -> list[Step]:
-        """Wait until each of these is done, or waits for a lock that somebody else holds; set those aside, and return them.
+    def _first_that_can_go_on(self) -> Step | None:
+        blockers = self._backstage.blockers(map(_pid, self._steps)) if self._steps else {}
+        return next((step for step in self._steps if not blockers[_pid(step)]), None)
 
-        A deadlock is waited for, too: until the server has broken it.
+    def _is_done(self, step: Step, task: "asyncio.Task[object]") -> bool:
+        """Wait until a statement is done, or waits for a lock that somebody else holds and is set aside; tell whether it is done.
+
+        A deadlock is waited for, too: until the server has broken it. Those set aside stand still, so that it gives up the
+        statement that has closed the circle.
         """
-        moving, waiting = {step: step.task for step in steps if step.task is not None}, []
-        end = self._backstage.time() + _LIMIT
-        while moving:
-            self._backstage.work(moving.values())
-            moving = {step: task for step, task in moving.items() if not task.done()}
-            if not moving:
-                break
-            blockers = self._backstage.blockers(_pid(step) for step in {**self._steps, **moving})
-            for step in [*moving]:
-                if blockers[_pid(step)] and not _is_deadlocked(_pid(step), blockers):
-                    del moving[step]
-                    self._steps[step] = blockers[_pid(step)]
-                    waiting.append(step)
+        pid, end = _pid(step), self._backstage.time() + _LIMIT
+        while True:
+            self._backstage.work(task)
+            if task.done():
+                return True
+            blockers = self._backstage.blockers([pid, *map(_pid, self._steps)])
+            if blockers[pid] and not _is_deadlocked(pid, blockers) and self._backstage.hold(step.session.real):
+                self._steps.append(step)
+                return False
             if self._backstage.time() > end:
                 raise TimeoutError("the server neither answers nor waits")
-        return waiting
 
 
 def _pid(step: Step) -> int:

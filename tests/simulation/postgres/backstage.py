@@ -1,6 +1,8 @@
 """The real server, and a loop of its own that moves only when it is told to: virtual time stands still meanwhile."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -23,6 +25,7 @@ _QUICK = (
 )
 """The scheduler of the simulation keeps these times in virtual seconds; only the server can look for deadlocks."""
 _BLOCKERS = "SELECT pid, pg_blocking_pids(pid) FROM unnest($1::int[]) AS waiting (pid)"
+_WAITS = "SELECT wait_event_type = 'Lock' FROM pg_stat_get_activity($1)"
 
 Connection = asyncpg.Connection
 
@@ -89,17 +92,34 @@ class Backstage:
         """Return the real time, in seconds."""
         return self._loop.time()
 
-    def work(self, tasks: "Iterable[asyncio.Task[Any]]") -> None:
-        """Let the server work until these are done, for a moment at most."""
-        self.run(asyncio.wait(tasks, timeout=_A_MOMENT))
+    def work(self, task: "asyncio.Task[Any]") -> None:
+        """Let the server work until this is done, for a moment at most."""
+        self.run(asyncio.wait({task}, timeout=_A_MOMENT))
 
     def blockers(self, pids: Iterable[int]) -> dict[int, Sequence[int]]:
         """Return for each session whom it waits for."""
         return {row[0]: row[1] for row in self.run(self._observer.fetch(_BLOCKERS, [*pids]))}
 
+    def hold(self, connection: Connection) -> bool:
+        """Let the server's process of a session stand still that waits for a lock; tell whether it does.
+
+        Where it does anything but wait, it may have something that all others need.
+        """
+        pid = connection.get_server_pid()
+        os.kill(pid, signal.SIGSTOP)
+        waits = bool(self.run(self._observer.fetchval(_WAITS, pid)))
+        if not waits:
+            self.let_go(connection)
+        return waits
+
+    def let_go(self, connection: Connection) -> None:
+        """Let it stand still no more."""
+        os.kill(connection.get_server_pid(), signal.SIGCONT)
+
     def cancel(self, connection: Connection, task: "asyncio.Task[Any]") -> None:
-        """Break a statement off that waits for a lock."""
+        """Break a statement off that waits for a lock and stands still."""
         self.run(self._observer.fetch("SELECT pg_cancel_backend($1)", connection.get_server_pid()))
+        self.let_go(connection)
         self.run(asyncio.wait({task}, timeout=_LIMIT))
 
     def close(self) -> None:

@@ -1,8 +1,4 @@
-"""Histories of several brokers on a real PostgreSQL, statement by statement; a seed is one of them.
-
-What a seed cannot decide is left to the server: which of several that wait for the same lock is first, and which of two in a
-deadlock is given up. Nearly always it is the same one, so that a seed is nearly always the same history.
-"""
+"""Histories of several brokers on a real PostgreSQL, statement by statement; a seed is one of them, exactly."""
 
 import asyncio
 import logging
