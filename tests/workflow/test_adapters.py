@@ -184,6 +184,59 @@ async def test_event_loops_are_used_again_and_only_as_many_as_are_needed() -> No
         return len(LOOPS._idle)
 
     assert await asyncio.to_thread(one_after_the_other) == 1
+REST = {
+    "path": "/wf/hello",
+    "httpMethod": "POST",
+    "headers": {"Content-Type": "text/plain"},
+    "multiValueHeaders": {"Content-Type": ["text/plain"]},
+    "multiValueQueryStringParameters": {"a": ["b c", "d"]},
+    "requestContext": {
+        "path": "/prod/wf/hello",
+        "domainName": "abc.execute-api.eu-west-1.amazonaws.com",
+        "identity": {"sourceIp": "1.2.3.4"},
+    },
+    "body": "you",
+}
+BALANCER = {
+    "path": "/wf/hello",
+    "httpMethod": "POST",
+    "headers": {"content-type": "text/plain", "host": "shop.test", "x-forwarded-proto": "http"},
+    "queryStringParameters": {"a": "b%20c"},
+    "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/shop/1"}},
+    "body": "you",
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "url"),
+    [
+        (REST, "https://abc.execute-api.eu-west-1.amazonaws.com/prod/wf/hello?a=b+c&a=d"),
+        (BALANCER, "http://shop.test/wf/hello?a=b%20c"),
+    ],
+)
+async def test_lambda_is_served_behind_rest_apis_and_load_balancers(event: dict[str, Any], url: str) -> None:
+    broker = ScriptedBroker()
+    said = await asyncio.to_thread(aws_lambda.serve_many({"hello": hello}, **options(broker)), event, None)
+    await asyncio.to_thread(LOOPS.close)
+    assert said["statusCode"] == 200, said
+    assert [run.url for run in broker.runs.values()] == [url]
+
+
+async def test_a_load_balancer_with_several_values_of_a_header_gets_them_back_so() -> None:
+    lines = {name: [value] for name, value in BALANCER["headers"].items()}
+    event = {**BALANCER, "headers": None, "multiValueHeaders": lines}
+    said = await asyncio.to_thread(aws_lambda.serve(hello, **options(ScriptedBroker())), event, None)
+    await asyncio.to_thread(LOOPS.close)
+    assert said["multiValueHeaders"]["Content-Type"] == ["application/json"]
+    assert "headers" not in said
+
+
+@pytest.mark.parametrize("event", [{"Records": []}, {"requestContext": {}}, {}, "text"])
+def test_lambda_says_what_has_to_call_it(event: Any) -> None:
+    with pytest.raises(TypeError, match="function URL, an API gateway or a load balancer"):
+        aws_lambda.serve(hello, **options(ScriptedBroker()))(event, None)
+
+
     await asyncio.to_thread(LOOPS.close)
 
 
