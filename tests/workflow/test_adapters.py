@@ -70,7 +70,18 @@ async def test_a_router_brings_its_prefix() -> None:
     starlette.serve(router, "/hello", hello, **options(broker))
     app = FastAPI()
     app.include_router(router, prefix="/v1")
-    assert await started_at(broker, app, "https://shop.test/v1/hello") == "https://shop.test/v1/hello"
+    url = "https://shop.test/v1/wf/hello"
+    assert await started_at(broker, app, url) == url
+
+
+async def test_a_router_brings_its_prefix_to_several_workflows() -> None:
+    broker = ScriptedBroker()
+    router = APIRouter(prefix="/v1")
+    starlette.serve_many(router, "/wf", {"hello": hello}, **options(broker))
+    app = FastAPI()
+    app.include_router(router)
+    url = "https://shop.test/v1/wf/hello"
+    assert await started_at(broker, app, url) == url
 
 
 async def test_flask_serves_one_workflow_at_one_path() -> None:

@@ -28,7 +28,7 @@ def serve(
         function: the workflow.
         **options: see `ServeOptions`.
     """
-    app.routes.append(_route(path, Endpoint(as_workflow(function, options))))
+    app.routes.append(_route(_full(app, path), Endpoint(as_workflow(function, options))))
 
 
 def serve_many(
@@ -41,7 +41,12 @@ def serve_many(
 
     >>> serve_many(app, "/workflows", {"order": order, "ship": ship})
     """
-    app.routes.append(_route(f"{path.rstrip('/')}/{{name}}", Endpoints(workflows, options)))
+    app.routes.append(_route(f"{_full(app, path).rstrip('/')}/{{name}}", Endpoints(workflows, options)))
+
+
+def _full(app: Starlette | Router, path: str) -> str:
+    """Return a path with the prefix of FastAPI's routers, which know it themselves for routes of FastAPI's own only."""
+    return getattr(app, "prefix", "") + path
 
 
 def _route(path: str, endpoint: Endpoint | Endpoints) -> Route:
