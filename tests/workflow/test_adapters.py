@@ -13,7 +13,7 @@ from flask import Flask
 from starlette.applications import Starlette
 
 from ringback.wire.http import Request
-from ringback.workflow import Context
+from ringback.workflow import Context, Middleware, workflow
 from ringback.workflow import answers as answers_of
 from ringback.workflow.adapters import asgi, aws_lambda, flask, starlette, vercel, wsgi
 from ringback.workflow.definition import ServeOptions
@@ -184,17 +184,6 @@ async def test_lambda_takes_text_and_base64(base64: bool) -> None:
     assert run.entries[0].body == "yöu"
 
 
-async def test_event_loops_are_used_again_and_only_as_many_as_are_needed() -> None:
-    broker = ScriptedBroker()
-    endpoints = Endpoints({"hello": hello}, options(broker))
-    request = Request("GET", "/wf/hello", [])
-
-    def one_after_the_other() -> int:
-        for _ in range(5):
-            LOOPS.wait_for(endpoints.answer(request, URL), endpoints.close)
-        return len(LOOPS._idle)
-
-    assert await asyncio.to_thread(one_after_the_other) == 1
 REST = {
     "path": "/wf/hello",
     "httpMethod": "POST",
@@ -248,7 +237,72 @@ def test_lambda_says_what_has_to_call_it(event: Any) -> None:
         aws_lambda.serve(hello, **options(ScriptedBroker()))(event, None)
 
 
+async def test_event_loops_are_used_again_and_only_as_many_as_are_needed() -> None:
+    broker = ScriptedBroker()
+    endpoints = Endpoints({"hello": hello}, options(broker))
+    request = Request("GET", "/wf/hello", [])
+
+    def one_after_the_other() -> int:
+        for _ in range(5):
+            LOOPS.wait_for(endpoints.answer(request, URL), endpoints.close)
+        return len(LOOPS._idle)
+
+    assert await asyncio.to_thread(one_after_the_other) == 1
     await asyncio.to_thread(LOOPS.close)
+
+
+async def generating(context: Context[str]) -> Any:
+    yield context.request_payload
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"failure_func": hello}, TypeError, "no option 'failure_func'; there is 'failure_function'"),
+        ({"failure_function": "hello"}, TypeError, "failure_function must be a function, not 'hello'"),
+        ({"base_url": "shop.test"}, ValueError, "base_url must begin with http"),
+        ({"signing_keys": "sig_abc"}, TypeError, "signing_keys must be a sequence of keys"),
+        ({"run_options": {"retries": 1}}, TypeError, r"run_options must be RunOptions"),
+        ({"transport": "http://broker.test"}, TypeError, "transport must be an AsyncTransport"),
+        ({"middlewares": [Middleware]}, TypeError, r"write Middleware\(\) in place of Middleware"),
+        ({"middlewares": Middleware()}, TypeError, "middlewares must be a list"),
+    ],
+)
+@pytest.mark.parametrize("serve", [asgi.serve, workflow])
+def test_an_option_that_is_wrong_is_refused_when_it_is_given(
+    serve: Any, given: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        serve(hello, **given)
+
+
+@pytest.mark.parametrize(
+    ("served", "text"),
+    [
+        ("hello", "a workflow is a function that takes the context, not 'hello'"),
+        (generating, "generating is a generator.*have no `yield`"),
+    ],
+)
+def test_what_is_no_workflow_is_not_served(served: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        asgi.serve(served)
+
+
+def test_a_workflow_that_was_called_is_not_served() -> None:
+    with pytest.raises(TypeError, match="hello was called: serve the function itself"):
+        asgi.serve(hello(None))  # type: ignore[arg-type]
+
+
+def test_several_workflows_have_names() -> None:
+    with pytest.raises(TypeError, match="must be a mapping of names"):
+        asgi.serve_many([hello])  # type: ignore[arg-type]
+
+
+async def test_a_public_address_without_a_scheme_is_named() -> None:
+    app = asgi.serve(hello, **options(ScriptedBroker(), env={"UPSTASH_WORKFLOW_URL": "shop.test"}))
+    async with _over_asgi(app) as answer:
+        response = await answer(Request("POST", "/wf/hello", [("host", "shop.test")], b'"you"'), URL)
+    assert "UPSTASH_WORKFLOW_URL must begin with http" in json.loads(response.body)["message"]
 
 
 def test_a_name_with_a_slash_cannot_be_served() -> None:

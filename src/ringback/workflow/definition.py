@@ -1,8 +1,10 @@
 """A workflow and how it is served, as values."""
 
+import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, TypedDict, Unpack
 
 from ringback.client.options import RunOptions
@@ -73,11 +75,78 @@ class Workflow:
 
 
 def workflow(function: WorkflowFunction, **options: Unpack[ServeOptions]) -> Workflow:
-    """Return a function with options of its own, for `serve_many`."""
-    return Workflow(function, options)
+    """Return a function with options of its own, for `serve_many`.
+
+    Raises:
+        TypeError, ValueError: it is no workflow, or an option is wrong; the text names it.
+    """
+    return _checked(Workflow(function, options))
 
 
 def as_workflow(function: WorkflowFunction | Workflow, options: ServeOptions) -> Workflow:
-    """Return what is to be served, with the options for serving it."""
+    """Return what is to be served, with the options for serving it.
+
+    Raises:
+        TypeError, ValueError: as `workflow` does.
+    """
     known = function if isinstance(function, Workflow) else Workflow(function)
-    return known.with_defaults(options)
+    return _checked(known.with_defaults(options))
+
+
+def check_base(url: object, what: str) -> None:
+    """Refuse an address that is none.
+
+    Raises:
+        ValueError: it has no scheme.
+    """
+    if not str(url).lower().startswith(("http://", "https://")):
+        raise ValueError(f"{what} must begin with http:// or https://, but is {url!r}")
+
+
+def _checked(workflow: Workflow) -> Workflow:
+    _check_function(workflow.function)
+    _check_options(workflow.options)
+    return workflow
+
+
+def _check_function(function: object) -> None:
+    if inspect.iscoroutine(function):
+        function.close()
+        raise TypeError(f"{function.__qualname__} was called: serve the function itself")
+    if not callable(function):
+        raise TypeError(f"a workflow is a function that takes the context, not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{function.__qualname__} is a generator, and a workflow returns its result: have no `yield` in it"
+        )
+
+
+def _check_options(options: ServeOptions) -> None:
+    for name in options:
+        if name not in ServeOptions.__optional_keys__:
+            near = get_close_matches(name, ServeOptions.__optional_keys__, 1)
+            raise TypeError(f"workflows have no option {name!r}" + (f"; there is {near[0]!r}" if near else ""))
+    for name in ("failure_function", "payload_parser"):
+        if not callable(options.get(name, callable)):
+            raise TypeError(f"{name} must be a function, not {options.get(name)!r}")
+    for name in ("base_url", "url"):
+        check_base(options.get(name) or "https://", name)
+    if isinstance(options.get("signing_keys"), str | bytes):
+        raise TypeError(
+            "signing_keys must be a sequence of keys and not a single text: each of its letters would be a key"
+        )
+    if not isinstance(options.get("run_options", RunOptions()), RunOptions):
+        raise TypeError(f"run_options must be RunOptions(...), not {options.get('run_options')!r}")
+    if not hasattr(options.get("transport", AsyncTransport), "send"):
+        raise TypeError(f"transport must be an AsyncTransport, not {options.get('transport')!r}")
+    _check_middlewares(options.get("middlewares", ()))
+
+
+def _check_middlewares(middlewares: object) -> None:
+    if not isinstance(middlewares, Sequence):
+        raise TypeError(f"middlewares must be a list, not {middlewares!r}")
+    for member in middlewares:
+        if isinstance(member, type):
+            raise TypeError(
+                f"middlewares takes objects: write {member.__qualname__}() in place of {member.__qualname__}"
+            )

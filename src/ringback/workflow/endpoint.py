@@ -13,7 +13,7 @@ from ringback.wire.http import Request, Response
 from ringback.wire.signing import verify
 from ringback.workflow import answers
 from ringback.workflow.dealer import Dealer
-from ringback.workflow.definition import Workflow
+from ringback.workflow.definition import Workflow, check_base
 from ringback.workflow.delivery import read_delivery
 from ringback.workflow.middleware import Middlewares
 from ringback.workflow.rehearsal import rehearsal
@@ -124,7 +124,10 @@ class Endpoint:
 
     @cached_property
     def _base_url(self) -> str | None:
-        return self.workflow.options.get("base_url") or self.workflow.env.get("UPSTASH_WORKFLOW_URL")
+        told = self.workflow.env.get("UPSTASH_WORKFLOW_URL")
+        if told:
+            check_base(told, "UPSTASH_WORKFLOW_URL")
+        return self.workflow.options.get("base_url") or told
 
     def _public_url(self, url: str) -> str:
         options = self.workflow.options

@@ -15,9 +15,14 @@ class Endpoints:
     Args:
         workflows: functions, or workflows with options of their own.
         options: for all of them.
+
+    Raises:
+        TypeError, ValueError: they are no mapping, or a name or an option is wrong; the text says which.
     """
 
     def __init__(self, workflows: Mapping[str, WorkflowFunction | Workflow], options: ServeOptions) -> None:
+        if not isinstance(workflows, Mapping):
+            raise TypeError(f'the workflows must be a mapping of names, such as {{"order": order}}, not {workflows!r}')
         for name in workflows:
             if not name or "/" in name:
                 raise ValueError(f"a workflow's name is the last part of its path and cannot be {name!r}")
