@@ -243,6 +243,28 @@ def test_a_payload_is_read_as_annotated_whatever_else_only_type_checkers_know() 
     assert payload_type(workflow) is Node
 
 
+def with_an_odd_payload(context: "Context[Missing]") -> None:  # type: ignore[name-defined]  # noqa: F821
+    return None
+
+
+def with_an_odd_context(context: "BlockingContext[Node]") -> Node:  # type: ignore[name-defined]  # noqa: F821
+    payload: Node = context.request_payload
+    return payload
+
+
+def test_the_type_of_a_payload_is_read_where_the_context_is_imported_for_type_checkers_only() -> None:
+    assert "BlockingContext" not in globals()
+    assert payload_type(with_an_odd_context) is Node
+
+
+def test_a_payload_whose_type_cannot_be_read_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    payload_type.cache_clear()
+    assert [payload_type(with_an_odd_payload) for _ in range(2)] == [Any, Any]
+    [record] = caplog.records
+    assert "payload of with_an_odd_payload stays plain JSON" in record.getMessage()
+    assert "'Missing' is not defined" in record.getMessage()
+
+
 def test_a_function_made_for_one_delivery_is_not_kept_for_its_annotation() -> None:
     def step() -> "dict[str, int] | None": ...
 

@@ -21,8 +21,13 @@ def written(function: Callable[..., Any]) -> dict[str, Any]:
     return inspect.get_annotations(function)
 
 
-def resolved(function: Callable[..., Any], name: str) -> Any:
+def resolved(function: Callable[..., Any], name: str, known: dict[str, Any] | None = None) -> Any:
     """Return the type that one annotation means.
+
+    Args:
+        function: where it stands.
+        name: of the parameter, or "return".
+        known: names that need not be imported there.
 
     Raises:
         KeyError: there is no such annotation.
@@ -32,4 +37,4 @@ def resolved(function: Callable[..., Any], name: str) -> Any:
     alone = types.SimpleNamespace(
         __annotations__={name: written(function)[name]}, __type_params__=getattr(function, "__type_params__", ())
     )
-    return typing.get_type_hints(alone, getattr(inspect.unwrap(function), "__globals__", {}))[name]
+    return typing.get_type_hints(alone, getattr(inspect.unwrap(function), "__globals__", {}), known)[name]

@@ -1,16 +1,24 @@
 """The payload of a run: from the text it came as to the type the workflow asks for."""
 
 import json
+import logging
 import typing
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from ringback.workflow.annotations import resolved, written
+from ringback.workflow.blocking import BlockingContext
+from ringback.workflow.context import Context
 from ringback.workflow.definition import Workflow
 from ringback.workflow.errors import NonRetryableError, NotSerializable
 from ringback.workflow.steps import lenient
 from ringback.workflow.values import decode
+
+logger = logging.getLogger("ringback.workflow")
+
+_OURS = {"Context": Context, "BlockingContext": BlockingContext}
+"""What may be imported for type checkers only, since every workflow names it."""
 
 
 def payload_of(workflow: Workflow, raw: bytes) -> Any:
@@ -40,8 +48,16 @@ def payload_type(function: Callable[..., Any]) -> Any:
     """Return P for a function whose first argument is a `Context[P]`, or else `Any`."""
     try:
         first = next(name for name in written(function) if name != "return")
-        context = resolved(function, first)
-    except (StopIteration, NameError, TypeError, AttributeError):
+        context = resolved(function, first, _OURS)
+    except NameError as error:
+        logger.warning(
+            "the payload of %s stays plain JSON, for the annotation of its context cannot be read: %s. Import what it "
+            "names outside of TYPE_CHECKING, or give the option `schema`",
+            getattr(function, "__qualname__", function),
+            error,
+        )
+        return Any
+    except (StopIteration, TypeError, AttributeError):
         return Any
     return (typing.get_args(context) or (Any,))[0]
 

@@ -28,6 +28,19 @@ def promised(function: Callable[..., Any]) -> Any:
         return Any  # a name that exists for type checkers only, or a callable without annotations
 
 
+def unreadable(function: Callable[..., Any]) -> str | None:
+    """Return why the annotation of a function's result cannot be read, None if it can or there is none."""
+    while isinstance(function, partial):
+        function = function.func
+    try:
+        resolved(_annotated(function), "return")
+    except NameError as error:
+        return str(error)
+    except (TypeError, AttributeError, KeyError):
+        return None
+    return None
+
+
 def _plain(function: types.FunctionType) -> Any:
     """Return an annotation that there is nothing to resolve about, which takes its time; else None."""
     try:
