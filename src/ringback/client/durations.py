@@ -31,7 +31,13 @@ def seconds(duration: Duration, what: str) -> float:
         value = sum(int(number) * _UNIT_S[unit] for number, unit in re.findall(r"(\d+)([smhdw])", duration))
     else:
         value = duration
-    if isinstance(value, bool) or not math.isfinite(value) or value < 0:
+    try:
+        finite = math.isfinite(value)
+    except TypeError:
+        raise ValueError(
+            f'{what} must be seconds, a timedelta or a text like "10s" or "1d12h", not {duration!r}'
+        ) from None
+    if isinstance(value, bool) or not finite or value < 0:
         raise ValueError(f"{what} must not be negative or infinite, but is {duration!r}")
     return value
 

@@ -44,8 +44,9 @@ def plain(value: Any, rich: bool = True) -> Any:
         return {_key(key, rich): plain(item, rich) for key, item in value.items()}
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         return [plain(item, rich) for item in value]
+    written = _written(value)  # what cannot be written at all need not be annotated
     _check(value, rich)
-    return _written(value)
+    return written
 
 
 def _written(value: Any) -> Any:
@@ -83,6 +84,10 @@ def _key(key: Any, rich: bool) -> Any:
     if isinstance(key, str):
         return key
     if isinstance(key, int | date | UUID | Decimal):
-        _check(key, rich)
+        if not rich:
+            raise TypeError(
+                f"the key {key!r} would come back as text; annotate the function's result (-> dict[{type(key).__qualname__}, "
+                "...]), or make the keys text"
+            )
         return str(plain(key, rich)).lower() if isinstance(key, bool) else str(plain(key, rich))
     raise TypeError(f"the keys of a mapping must be text, not {type(key).__qualname__}")

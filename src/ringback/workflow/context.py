@@ -1,6 +1,7 @@
 """What a workflow's code has in its hand: the run it belongs to, and the steps it can ask for."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -19,7 +20,8 @@ from ringback.errors import Refused
 from ringback.wire.steps import StepType, dump, load
 from ringback.workflow import steps
 from ringback.workflow.api import Api
-from ringback.workflow.executing import StepCall
+from ringback.workflow.errors import Misuse
+from ringback.workflow.executing import StepCall, check_function
 from ringback.workflow.facts import Facts
 from ringback.workflow.pending import PendingStep, PendingSteps
 from ringback.workflow.promises import promised
@@ -119,7 +121,12 @@ class Context(Generic[PayloadT]):
 
         >>> await context.step(retries=1, timeout="30s").run("charge", charge, order)
         """
-        errors = raises if isinstance(raises, tuple) else (raises,)
+        errors: tuple[Any, ...] = tuple(raises) if isinstance(raises, tuple | list) else (raises,)
+        for error in errors:
+            if not (isinstance(error, type) and issubclass(error, Exception)):
+                raise Misuse(f"the option raises of a step takes classes of errors, not {error!r}")
+        if retries is not None and (isinstance(retries, bool | float | str) or retries < 0):
+            raise Misuse(f"the retries of a step must be a whole number from 0 on, not {retries!r}")
         other = Context(self.request_payload, self._facts, self.pending_steps, self._transport)
         other._options = StepOptions(retries, retry_delay, timeout, result, errors)
         return other
@@ -140,6 +147,7 @@ class Context(Generic[PayloadT]):
             function: plain or async; the annotation of its result says how that is read back.
             *args, **kwargs: for the function.
         """
+        check_function(name, function)
         options = self._options
         annotation = promised(function) if options.result is None else options.result
         does = StepCall(name, function, args, kwargs, options, annotation)
@@ -179,6 +187,9 @@ class Context(Generic[PayloadT]):
         """
         if not url.lower().startswith(("http://", "https://")):
             raise ValueError(f"the url of call {name!r} must begin with http:// or https://, but is {url!r}")
+        for header, value in (headers or {}).items():
+            if not isinstance(value, str):
+                raise TypeError(f"the header {header} of call {name!r} must be text, not {type(value).__qualname__}")
         delay = how.get("retry_delay")
         wait = None if delay is None else delay_expression(delay, f"the retry delay of call {name!r}")
         options = RunOptions(how.get("retries", 0), wait, how.get("flow_control"))
@@ -347,6 +358,12 @@ class Context(Generic[PayloadT]):
     async def parallel(self, *steps: PendingStep[T]) -> tuple[T, ...]: ...
     async def parallel(self, *steps: PendingStep[Any]) -> tuple[Any, ...]:
         """Do these steps side by side, each in a delivery of its own, and return their results in order."""
+        for step in steps:
+            if not inspect.isawaitable(step):
+                raise Misuse(
+                    f"parallel takes steps that have not been done, not a {type(step).__qualname__}: hand a list over as "
+                    "parallel(*steps); in a plain function, describe them with context.pending.run(...)"
+                )
         return tuple(await asyncio.gather(*steps))
 
 

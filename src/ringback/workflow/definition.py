@@ -116,9 +116,8 @@ def _check_function(function: object) -> None:
     if not callable(function):
         raise TypeError(f"a workflow is a function that takes the context, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(
-            f"{function.__qualname__} is a generator, and a workflow returns its result: have no `yield` in it"
-        )
+        name = getattr(function, "__qualname__", function)
+        raise TypeError(f"{name} is a generator, and a workflow returns its result: have no `yield` in it")
 
 
 def _check_options(options: ServeOptions) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringback.client.durations import seconds
-from ringback.workflow.errors import WorkflowError
+from ringback.workflow.errors import Misuse, NotSerializable, WorkflowError
 from ringback.workflow.pending import inside_step
+from ringback.workflow.promises import unreadable
 from ringback.workflow.steps import StepOptions
 from ringback.workflow.values import encode
 
@@ -79,7 +80,35 @@ class StepCall:
             raise TimeoutError(f"step {self.name!r} took longer than its timeout of {limit:g} s") from None
 
     def _fields(self, value: object) -> dict[str, Any]:
-        return {"out": encode(value, self.annotation, f"the result of step {self.name!r}")}
+        try:
+            return {"out": encode(value, self.annotation, f"the result of step {self.name!r}")}
+        except NotSerializable as error:
+            why = unreadable(self.function) if self.annotation is Any else None
+            if why is None:
+                raise
+            raise NotSerializable(
+                f"{error}. The annotation it has cannot be read: {why}. Have that name in the module, and not under "
+                "TYPE_CHECKING or in a function"
+            ) from None
+
+
+def check_function(step: str, function: object) -> None:
+    """Refuse what is no function for a step.
+
+    Raises:
+        Misuse: it was called in place of being handed over, or is something else.
+    """
+    if inspect.iscoroutine(function):
+        function.close()
+        raise Misuse(
+            f"the function of step {step!r} was called: hand it over with its arguments, as in "
+            f"context.run({step!r}, {function.__name__}, ...)"
+        )
+    if not callable(function):
+        raise Misuse(
+            f"step {step!r} needs a function to call, not a {type(function).__qualname__}: write "
+            "context.run(name, function, ...)"
+        )
 
 
 def _raised(error: Exception) -> dict[str, Any]:
@@ -95,6 +124,10 @@ def _inside(step: str) -> Iterator[None]:
         raise WorkflowError(
             f"step {step!r} called sys.exit({error.code!r}), which would have ended the server"
         ) from None
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        raise WorkflowError(f"step {step!r} waited for something of its own that had been cancelled") from None
     finally:
         inside_step.reset(token)
 
@@ -118,6 +151,15 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     except StopIteration as error:
         name = getattr(function, "__qualname__", repr(function))
         raise RuntimeError(f"{name} raised StopIteration: give next() a default, or catch it") from error
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody wants this task to end, as a server does whose client is gone; no thread is one."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is None or task.cancelling() > 0
 
 
 def is_async(function: Callable[..., Any]) -> bool:

@@ -39,6 +39,8 @@ class PendingStep(Coroutine[Any, Any, T]):
                 f"step {asked.name!r} was asked for inside step {outer!r}: a step is one unit and cannot hold others. "
                 f"Call the function itself, or ask for {asked.name!r} after {outer!r}"
             )
+        if not isinstance(asked.name, str):
+            raise Misuse(f"the name of a step comes first and is text, not {asked.name!r}")
         self.asked = asked
         self.was_awaited = False
         self._steps = steps
@@ -212,8 +214,8 @@ class PendingSteps:
         names += [asked.name for asked, future in self._waiting if not future.cancelled()]
         if names:
             raise Misuse(
-                f"the workflow returned, but step {names[0]!r} was never awaited: write `await context.run(...)`, or "
-                "await the group it belongs to"
+                f"the workflow returned, but step {names[0]!r} was never awaited: write `await` before it, as in "
+                "`await context.run(...)`, or await the group it belongs to"
             )
 
     async def end(self, code: "asyncio.Task[Any]", wait_s: float = 10) -> None:

@@ -61,9 +61,10 @@ def encode(value: object, annotation: object, what: str) -> str:
     """
     try:
         text = dump(plain(value, rich=annotation is not Any))
+        text.encode()
         decode(text, annotation, what)
-    except NotSerializable as error:
-        raise NotSerializable(f"{what} cannot travel as JSON: {error}") from None
+    except NotSerializable:
+        raise
     except (TypeError, ValueError, RecursionError) as error:
         raise NotSerializable(f"{what} cannot travel as JSON: {error}") from error
     return text
@@ -79,6 +80,8 @@ def decode(text: str, annotation: object, what: str) -> Any:
         return convert(load(text), annotation)
     except NotSerializable:
         raise
+    except json.JSONDecodeError as error:
+        raise NotSerializable(f"{what} does not fit {_name(annotation)}: it is no JSON ({error})") from None
     except (TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
         raise NotSerializable(f"{what} does not fit {_name(annotation)}: {error}") from error
 
