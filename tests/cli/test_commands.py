@@ -225,10 +225,19 @@ def test_wrong_input_names_what_was_expected(cli: Commands, endpoint: Endpoint) 
         (("runs", "show", "order-7"), "begin with wfr_"),
         (("publish", "https://a.example", "--retry-delay", "soon"), "1000 * (1 + retried)"),
         (("publish", "localhost:8000/hook"), "begins with http://"),
+        (("publish", endpoint.url, "-d", "a", "-f", "-"), "--data or with --file"),
+        (("runs", "trigger", "shop.example/api/order"), "url of a workflow must begin with http"),
     ):
         result = cli.run(*line)
         assert result.exit_code in (1, 2), line
         assert word in result.output, (line, result.output)
+
+
+def test_a_command_with_standard_output_closed_does_its_work_in_silence(broker: BrokerProcess) -> None:
+    environment = {**os.environ, "QSTASH_URL": broker.url, "QSTASH_TOKEN": broker.token}
+    line = f'"{sys.executable}" -m ringback tokens list >&-'
+    said = subprocess.run(["sh", "-c", line], env=environment, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (said.returncode, said.stderr) == (0, b"")
 
 
 def test_a_wrong_token_and_a_silent_broker_are_told_apart(broker: BrokerProcess) -> None:

@@ -7,13 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.client import FlowControl, RunFilter, RunOptions
+from ringback.client import FlowControl, RunFilter, RunOptions, Start
 from ringback.client.durations import seconds, unix_seconds, wire_duration
 from ringback.client.filters import run_query
 from ringback.client.messages import RunRef, start
 from ringback.client.runs import cancel, cancel_where, trigger_many
 
 RUN = RunRef("wfr_1", "https://shop.test/wf")
+
+
+def test_a_workflow_without_a_scheme_is_not_started() -> None:
+    with pytest.raises(ValueError, match=r"url of a workflow must begin with http.*'shop.test/wf'"):
+        trigger_many([Start("shop.test/wf")])
 
 
 def test_a_start_says_what_the_reference_shows() -> None:

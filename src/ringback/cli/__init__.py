@@ -1,6 +1,8 @@
 """The command line: `ringback`."""
 
+import os
 import sys
+from pathlib import Path
 
 
 def main() -> None:
@@ -13,4 +15,6 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    if sys.stdout is None:  # whoever called has closed it, and wants to hear nothing
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - it stays open to the end
     ringback()

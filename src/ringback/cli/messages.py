@@ -50,6 +50,8 @@ def sending(command: Callable[..., None]) -> Callable[..., None]:
                 headers[name] = value
         if "Upstash-Retry-Delay" in headers:
             headers["Upstash-Retry-Delay"] = _wait(headers["Upstash-Retry-Delay"])
+        if file is not None and data is not None:
+            raise click.UsageError("give the body with --data or with --file, not with both")
         body = file.read() if file else (data or "").encode()
         command(*args, body=body, headers=headers, **rest)
 

@@ -76,10 +76,13 @@ def trigger_many(starts: Sequence[Start]) -> Call[list[Triggered]]:
     """Start several runs, all or none.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or a URL has no scheme.
     """
     if not starts:
         raise ValueError("trigger_many needs at least one run to start")
+    for one in starts:
+        if not one.url.lower().startswith(("http://", "https://")):
+            raise ValueError(f"the url of a workflow must begin with http:// or https://, but is {one.url!r}")
     items = [
         start(RunRef(new_run_id(one.workflow_run_id), one.url), text_of(one.body, "body"), one.options)
         for one in starts
