@@ -38,6 +38,19 @@ async def test_a_token_in_the_query_is_enough_and_never_reaches_the_destination(
     assert ringed.sent[0].url == f"{URL}?a=1&b=2"
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["DELETE /v2/messages/", "DELETE /v2/dlq/", "POST /v2/dlq/retry/", "DELETE /v2/workflows/runs/?cancel=true"],
+)
+async def test_an_empty_id_does_not_mean_all(ringed: InProcess, call: str) -> None:
+    """Clients put an id behind the slash: without one, a program that has lost it would cancel or delete all there are."""
+    await ringed.publish(URL, upstash_delay="1h")
+    refused = await ringed.call(*call.split(" "))
+    assert (refused.status, "missing id behind" in refused.json["error"]) == (400, True)
+    assert (await ringed.call("DELETE", "/v2/messages")).json == {"cancelled": 1}
+    assert (await ringed.call("GET", "/v2/queues/")).status == 200
+
+
 async def test_a_read_only_token_reads_and_nothing_more(ringed: InProcess) -> None:
     assert (await ringed.call("GET", "/v2/events", token=READ_ONLY)).status == 200
     for method, target in (("POST", f"/v2/publish/{URL}"), ("DELETE", "/v2/messages"), ("GET", "/v2/keys")):

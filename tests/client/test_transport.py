@@ -5,13 +5,22 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import unquote
 
 import httpx
 import pytest
 
-from ringback.client import AsyncTransport, Broker, BrokerMisunderstood, BrokerUnreachable, SettingMissing, Transport
+from ringback.client import (
+    AsyncTransport,
+    Broker,
+    BrokerMisunderstood,
+    BrokerUnreachable,
+    SettingMissing,
+    Transport,
+    management,
+)
 from ringback.client import settings as broker_settings
-from ringback.client.calls import Call, entries, publish, wait
+from ringback.client.calls import Call, abandon, entries, publish, wait
 from ringback.client.events import notify, waiters
 from ringback.client.management import queue
 from ringback.client.messages import Item
@@ -167,3 +176,40 @@ def test_a_connection_is_kept_but_where_the_process_may_be_frozen(
         transport.close()
         server.shutdown()
     assert len(callers) == opened
+
+
+@pytest.mark.parametrize("id_", [".", "..", "...", "../keys/rotate", "a/../..", "a?b#c"])
+def test_an_id_names_itself_and_never_another_call(id_: str) -> None:
+    """With `.` for an id the call would be the one without an id, which cancels or deletes all there are."""
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.raw_path.decode())
+        return httpx.Response(200, json={})
+
+    for path, call in (
+        ("/v2/messages/", management.cancel_message(id_)),
+        ("/v2/dlq/", management.dead_letter(id_)),
+        ("/v2/queues/", management.delete_queue(id_)),
+    ):
+        both(answer, call)
+        assert {unquote(one) for one in seen} == {f"{path}{id_}"}
+        assert not {".", "..", ""} & {one.rpartition("/")[2] for one in seen}
+        seen.clear()
+
+
+@pytest.mark.parametrize(
+    "ask", [management.message, management.cancel_message, management.delete_queue, entries, abandon]
+)
+def test_an_empty_id_is_refused_and_does_not_mean_all(ask: Callable[[str], Call[object]]) -> None:
+    with pytest.raises(Refused, match="an id or a name is empty"):
+        ask("")
+
+
+def test_a_destination_stays_behind_what_it_is_for() -> None:
+    """Whoever may name where to publish to would call what else there is, with our token."""
+    url = "https://a.example/../../../../keys/./rotate?to=/../b"
+    calls = publish(Item(url, {}, "")), management.publish(url), management.enqueue("q", url)
+    for call in (*calls, management.set_schedule(url, "* * * * *")):
+        sent = httpx.Request("POST", f"http://broker.test{call.path}").url.raw_path.decode()
+        assert sent.endswith("https://a.example/%2E%2E/%2E%2E/%2E%2E/%2E%2E/keys/%2E/rotate?to=/../b")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ringback.client.errors import BrokerMisunderstood
 from ringback.client.messages import Item
 from ringback.client.options import Headers
+from ringback.errors import Refused
 from ringback.wire.steps import Entry, dump, parse_entries
 
 T_co = TypeVar("T_co", covariant=True)
@@ -45,7 +46,7 @@ def batch(items: Sequence[Item]) -> Call[list[dict[str, Any]]]:
 def publish(item: Item) -> Call[dict[str, Any]]:
     """Publish one message."""
     body = (item.body or "").encode()
-    return Call("POST", f"/v2/publish/{item.destination}", record, headers=item.headers, body=body)
+    return Call("POST", f"/v2/publish/{tail(item.destination)}", record, headers=item.headers, body=body)
 
 
 def finish(run_id: str, result: str | None) -> Call[None]:
@@ -75,8 +76,21 @@ def heartbeat(run_id: str, message_id: str, attempt: int, progress: float | str 
 
 
 def segment(text: str) -> str:
-    """Return text as one path segment."""
-    return quote(text, safe="")
+    """Return text as one path segment.
+
+    Raises:
+        Refused: 400 where it is empty: the address would be that of all there are.
+    """
+    if not text:
+        raise Refused(400, "an id or a name is empty")
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+
+
+def tail(destination: str) -> str:
+    """Return a destination as the end of a path: `..` in it, which clients of HTTP take for a step up, would lead elsewhere."""
+    path, mark, query = destination.partition("?")
+    parts = (part.replace(".", "%2E") if part in (".", "..") else part for part in path.split("/"))
+    return "/".join(parts) + mark + query
 
 
 def segments(text: str) -> str:

@@ -6,7 +6,7 @@ Answers have the fields of the QStash reference. Filters and options are given b
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ringback.client.calls import Call, Query, array, nothing, record, segment
+from ringback.client.calls import Call, Query, array, nothing, record, segment, tail
 from ringback.client.options import Headers
 from ringback.client.runs import Page, page
 from ringback.wire.steps import dump
@@ -27,14 +27,14 @@ def publish(destination: str, body: bytes = b"", headers: Headers | None = None)
         body: what is delivered.
         headers: options (`Upstash-Delay` ...), `Upstash-Forward-*`, `Content-Type`.
     """
-    return Call("POST", f"/v2/publish/{destination}", _either, (), headers or {}, body, repeatable=False)
+    return Call("POST", f"/v2/publish/{tail(destination)}", _either, (), headers or {}, body, repeatable=False)
 
 
 def enqueue(
     queue: str, destination: str, body: bytes = b"", headers: Headers | None = None
 ) -> Call[Shape | list[Shape]]:
     """Publish through a queue."""
-    path = f"/v2/enqueue/{segment(queue)}/{destination}"
+    path = f"/v2/enqueue/{segment(queue)}/{tail(destination)}"
     return Call("POST", path, _either, (), headers or {}, body, repeatable=False)
 
 
@@ -123,7 +123,7 @@ def schedule(schedule_id: str) -> Call[Shape]:
 def set_schedule(destination: str, cron: str, body: bytes = b"", headers: Headers | None = None) -> Call[str]:
     """Make a schedule; `Upstash-Schedule-Id` among the headers replaces the one of that id. Says its id."""
     told = {**(headers or {}), "Upstash-Cron": cron}
-    path = f"/v2/schedules/{destination}"
+    path = f"/v2/schedules/{tail(destination)}"
     return Call("POST", path, lambda answer: str(record(answer)["scheduleId"]), (), told, body, repeatable=False)
 
 

@@ -157,6 +157,9 @@ class Router:
     """Finds the route of a request."""
 
     def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
+        ends = ((route.method, route.path.rpartition("/")) for route in routes)
+        of_one = {(method, before) for method, (before, _, last) in ends if last.startswith("{")}
+        self._of_all = {route for route in routes if (route.method, route.path) in of_one}
         self._by_first: dict[str, list[tuple[Route, list[str]]]] = {}
         for route in routes:
             segments = route.path.split("/")[2:]
@@ -167,7 +170,7 @@ class Router:
         """Return who answers.
 
         Raises:
-            Refused: 404 for an unknown path, 405 for a known one with another method.
+            Refused: 404 for an unknown path, 405 for a known one with another method; 400 where an empty id would mean all.
         """
         path = target.partition("?")[0]
         version, _, rest = path[1:].partition("/")
@@ -179,6 +182,8 @@ class Router:
                 if names is None:
                     continue
                 if route.method in (method, "ANY"):
+                    if path.endswith("/") and method != "GET" and route in self._of_all:
+                        raise Refused(400, f"missing id behind {path}; without the last slash it is a call for all")
                     return Match(route, names)
                 allowed.add(route.method)
         if allowed:
