@@ -158,6 +158,35 @@ async def test_an_endless_answer_times_out(sender: HttpSender) -> None:
     assert outcome.timed_out
 
 
+async def test_a_name_that_many_want_is_looked_up_once_at_a_time(
+    sender: HttpSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look-up takes a thread, and there are few: a name whose server is silent would keep all others waiting."""
+    answered = asyncio.Event()
+    asked: list[str] = []
+
+    async def look_up(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        if host == "silent.example":
+            await answered.wait()
+            raise OSError("no such host")
+        return [(0, 0, 0, "", ("127.0.0.1", 9))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    urls = [*["http://silent.example/x"] * 20, "http://other.example:9/x"]
+    attempts = [asyncio.ensure_future(sender.send(Outbound("POST", url, [], b"", 3000))) for url in urls]
+    late = asyncio.ensure_future(sender.send(Outbound("POST", "http://silent.example/x", [], b"", 50)))
+    assert (await late).timed_out
+    assert sorted(set(asked)) == ["other.example", "silent.example"]
+    assert asked.count("silent.example") == 1
+    answered.set()
+    errors = [str((await one).error) for one in attempts[:20]]
+    assert set(errors) == {"cannot resolve silent.example: no such host"}
+    assert (await attempts[20]).error == "connection refused"
+    await sender.send(Outbound("POST", "http://silent.example/x", [], b"", 3000))
+    assert asked.count("silent.example") == 2
+
+
 async def test_nobody_there_is_told(sender: HttpSender) -> None:
     assert (await sender.send(outbound(1))).error == "connection refused"
     unknown = Outbound("GET", "http://nowhere.invalid/", [], b"", 3000)

@@ -87,6 +87,7 @@ class HttpSender:
         self._tls = ssl.create_default_context()
         self._sweeper: asyncio.TimerHandle | None = None
         self._busy: set[Connection] = set()
+        self._look_ups: dict[_Host, asyncio.Task[list[str]]] = {}
         self._watch: asyncio.TimerHandle | None = None
 
     @cached_property
@@ -117,6 +118,8 @@ class HttpSender:
         for timer in (self._sweeper, self._watch):
             if timer:
                 timer.cancel()
+        for look_up in self._look_ups.values():
+            look_up.cancel()
         self._close_idle()
 
     def _close_idle(self) -> None:
@@ -240,10 +243,29 @@ class HttpSender:
         except ValueError:
             pass
         try:
-            found = await self._loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+            return await asyncio.shield(self._look_up(host))
         except (OSError, UnicodeError) as error:
             self._check_descriptors()
             raise OSError(f"cannot resolve {host.name}: {_reason(error)}") from error
+
+    def _look_up(self, host: _Host) -> "asyncio.Task[list[str]]":
+        """Look a name up once for all who want it now.
+
+        The system looks up a few names at once only: one whose server is silent, wanted by many, would keep the others waiting.
+        """
+        running = self._look_ups.get(host)
+        if running is None:
+            running = self._look_ups[host] = self._loop.create_task(self._found(host))
+            running.add_done_callback(lambda done: self._looked_up(host, done))
+        return running
+
+    def _looked_up(self, host: _Host, done: "asyncio.Task[list[str]]") -> None:
+        del self._look_ups[host]
+        if not done.cancelled():
+            done.exception()  # those who wanted to know may all have gone
+
+    async def _found(self, host: _Host) -> list[str]:
+        found = await self._loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
