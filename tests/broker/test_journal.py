@@ -52,3 +52,11 @@ async def test_everyday_decisions_are_not_logged_unless_asked_for(
 def test_a_line_for_people_has_its_fields_behind_it() -> None:
     record = logging.makeLogRecord({"msg": "message failed", "levelname": "WARNING", "created": 0, "status": 500})
     assert TextLines().format(record) == "1970-01-01T00:00:00.000Z WARNING message failed status=500"
+
+
+def test_what_others_wrote_begins_no_line_of_its_own_and_moves_no_cursor() -> None:
+    """Ids of runs, and errors, come from publishers and endpoints."""
+    given = {"msg": "run failed", "levelname": "WARNING", "created": 0, "run_id": "a\n1970 forged\x1b[2J\x9b2J"}
+    line = TextLines().format(logging.makeLogRecord(given))
+    assert line.endswith(r"run failed run_id=a\u000a1970 forged\u001b[2J\u009b2J")
+    assert json.loads(JsonLines().format(logging.makeLogRecord(given)))["run_id"] == given["run_id"]

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ringback.cli.commands import COMMANDS, SECTIONS, ringback
+from ringback.cli.output import Output, field
 from support.endpoint import Answer, Endpoint, Received, eventually, listening
 from support.process import BrokerProcess, running
 
@@ -289,3 +290,16 @@ def test_a_command_whose_library_is_not_installed_says_what_to_install(
         1,
         f"Error: {library} is missing; install it with: pip install 'ringback[{extra}]'\n",
     )
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_terminal_obeys_nothing_that_stands_in_an_answer(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """An endpoint's answer could clear the screen, or write another one."""
+    record = {"responseBody": "sorry\n\x1b[2Jdone\x9b2J", "header": {"X": ["\x1b]0;title\x07"]}}
+    out = Output(as_json=as_json)
+    out.record(record)
+    out.records([record], [("WHY", field("responseBody"))], none="")
+    out.line(record, record["responseBody"])
+    told = capsys.readouterr().out
+    assert not {"\x1b", "\x9b", "\x07"} & set(told)
+    assert told.count(r"\u001b[2Jdone\u009b2J") == 3

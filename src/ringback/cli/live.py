@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ringback.broker.changes import Applied
 from ringback.broker.records import Event, Message
-from ringback.cli.output import time_of
+from ringback.cli.output import plain, time_of
 
 _REMEMBERED = 10_000
 _A_SECOND = 40
@@ -67,8 +67,8 @@ class LiveView:
         told = str(answer.status) if answer.status else (answer.error or "")
         line = Text(time_of(event.at)[11:] + "  ", style="dim")
         line.append(f"{_WORDS[event.state]:<9}", _STYLES[event.state])
-        line.append(f"  {told:<4} {took:>8}  ", "default")
-        line.append(f"{message.method} {message.url}", "default")
+        line.append(plain(f"  {told:<4} {took:>8}  ", kept=""), "default")
+        line.append(f"{message.method} {plain(message.url)}", "default")
         line.append(_note(event), "dim")
         self._console.print(line, soft_wrap=True)
 

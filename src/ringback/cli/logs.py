@@ -5,6 +5,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from ringback.cli.output import plain
+
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -41,7 +43,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, and the traceback of an error below it."""
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items() if name != "action")
-        line = f"{_time(record)} {record.levelname:<7} {record.getMessage()} {fields}".rstrip()
+        line = plain(f"{_time(record)} {record.levelname:<7} {record.getMessage()} {fields}".rstrip(), kept="\t")
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -14,6 +14,8 @@ Shape = dict[str, Any]
 Column = tuple[str, Callable[[Shape], object]]
 """A heading, and what stands below it for one record."""
 
+_OBEYED = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
+"""The control characters of ASCII and of Latin-1."""
 _WIDE = 1000
 """Columns of a table that goes into a file or a pipe: nothing is cut."""
 
@@ -60,11 +62,11 @@ class Output:
 
     def line(self, record: Shape, text: str) -> None:
         """Print one of a stream of records: a line of text, or a line of JSON."""
-        click.echo(json.dumps(record) if self.as_json else text)
+        click.echo(json.dumps(record) if self.as_json else plain(text))
 
     @staticmethod
     def _json(value: object) -> None:
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        click.echo(plain(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def field(name: str) -> Callable[[Shape], object]:
@@ -75,6 +77,18 @@ def field(name: str) -> Callable[[Shape], object]:
 def moment(name: str, unit: int = 1) -> Callable[[Shape], object]:
     """Return what reads a field that holds an instant, in milliseconds times `unit`."""
     return lambda record: time_of(record[name] * unit) if record.get(name) else None
+
+
+def plain(text: str, kept: str = "\n\t") -> str:
+    """Return text without what a terminal would obey: bodies, errors and ids are written by others than who reads them here.
+
+    Args:
+        text: anything.
+        kept: control characters that stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one not in _OBEYED or one in kept else f"\\u{ord(one):04x}" for one in text)
 
 
 def time_of(milliseconds: float) -> str:
@@ -101,12 +115,12 @@ def _text(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return plain(str(value))
 
 
 def _readable(name: str, value: object) -> str:
     if isinstance(value, int) and name.endswith(("At", "Before", "Time", "Date")) and value > 10**11:
         return time_of(value)
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
+        return plain(json.dumps(value, ensure_ascii=False))
     return _text(value)

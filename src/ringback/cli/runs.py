@@ -10,7 +10,7 @@ import click
 from ringback.cli.bulk import Chosen, choosing, forget_all, made_of, through
 from ringback.cli.filters import ABOUT_RUNS, filtered
 from ringback.cli.listing import Listing
-from ringback.cli.output import Shape, field, moment, time_of
+from ringback.cli.output import Shape, field, moment, plain, time_of
 from ringback.cli.remote import Remote, first, remote
 from ringback.client import LogFilter, RunOptions, bulk, events, insight
 from ringback.client import runs as api
@@ -81,7 +81,7 @@ def show(told: Remote, run: str) -> None:
         told.out.record(found[0])
         return
     for line in _story(found[0]):
-        click.echo(line)
+        click.echo(plain(line))
 
 
 @runs.command("trigger")

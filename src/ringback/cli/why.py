@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from ringback.cli.output import Shape
+from ringback.cli.output import Shape, plain
 from ringback.cli.remote import Remote, remote
 from ringback.client import diagnosis
 
@@ -46,7 +46,7 @@ def _show(told: Remote, found: Shape) -> None:
 
 def _echo(found: Shape) -> None:
     for line in _lines(found):
-        click.echo(line)
+        click.echo(plain(line))
 
 
 def _lines(found: Shape) -> Iterator[str]:
