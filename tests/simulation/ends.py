@@ -61,7 +61,7 @@ class Ends(Book):
     def _happened(self, event: Event) -> None:
         seq = event.message
         if event.state == "FAILED":
-            self._failed[seq] += not self._is_report(seq)
+            self._failed[seq] += not self._is_told_to_a_run(seq)
         elif event.state == "CANCEL_REQUESTED":
             hold(seq not in self._asked, f"{seq:x} is to be canceled twice")
             self._asked.add(seq)
@@ -69,10 +69,10 @@ class Ends(Book):
         elif event.state == "CANCELED":
             hold(self._is_wanted(seq), f"{seq:x} was canceled and nobody has asked for it")
 
-    def _is_report(self, seq: int) -> bool:
-        """Whether a message calls the failure function of a run, whose dead letter is that of the run."""
+    def _is_told_to_a_run(self, seq: int) -> bool:
+        """Whether a message calls a run's failure function, or somebody for a run: a letter is the run's, or there is none."""
         message = self._rows[Message].get((seq,))
-        return isinstance(message, Message) and message.kind == "failure"
+        return isinstance(message, Message) and message.kind in ("failure", "call")
 
     def _is_wanted(self, seq: int) -> bool:
         message, known = self._rows[Message].get((seq,)), self._known

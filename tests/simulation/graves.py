@@ -89,7 +89,8 @@ class Graves(Book):
 
     def _begins(self, run: Run) -> None:
         """A run whose payload another one has had comes of that one's letter, and begins with what it had."""
-        entries = sorted(self._entries[run.seq], key=lambda one: one.place or 0)
+        placed = [one for one in self._entries[run.seq] if one.place is not None]
+        entries = sorted(placed or self._entries[run.seq], key=lambda one: one.place or 0)
         payload = entries[0].body if entries else b""
         if self._payloads.setdefault(payload, run.run_id) == run.run_id:
             return
@@ -98,7 +99,7 @@ class Graves(Book):
         assert source is not None
         del self._open[source.pos]
         self._is_asked_for(source, self._known.runs_again, "begun again")
-        old, new = self._list(source.run), [one.body for one in entries]
+        old, new = self._had(source.run), [one.body for one in entries]
         hold(new == old[: len(new)], f"{run.run_id} begins with something else than its run had")
         self.begun_with[run.run_id] = (len(new), len(old))
         self.came_of[source.pos] = run.run_id
@@ -130,6 +131,18 @@ class Graves(Book):
         return (message.url, message.body) if isinstance(message, Message) else None
 
     def _list(self, run: int) -> list[bytes]:
-        entries = [one for one in self._rows[Entry].values() if isinstance(one, Entry) and one.run == run]
-        placed = [(one.place, one.body) for one in entries if one.place is not None]
-        return [body for _, body in sorted(placed)]
+        return [one.body for one in self._placed(run)]
+
+    def _had(self, run: int) -> list[bytes]:
+        """Return what a failed run can go on with: no call without its answer, and what a child has told when it had failed."""
+        placed = self._placed(run)
+        is_answered = any(one.call_type == "fromCallback" for one in placed)
+        told = [one.body for one in self._entries_of(run) if one.place is None and one.child and one.body]
+        return [one.body for one in placed if one.call_type != "toCallback" or is_answered] + told
+
+    def _placed(self, run: int) -> list[Entry]:
+        placed = [(one.place, one) for one in self._entries_of(run) if one.place is not None]
+        return [one for _, one in sorted(placed, key=lambda pair: pair[0])]
+
+    def _entries_of(self, run: int) -> list[Entry]:
+        return [one for one in self._rows[Entry].values() if isinstance(one, Entry) and one.run == run]

@@ -36,6 +36,9 @@ HAPPENINGS = (
     "a publish was refused",
     "a queue was deleted",
     "a rate was used up",
+    "a run made a call",
+    "a run slept",
+    "a run started another",
     "a run was forgotten",
     "a schedule ticked",
     "a schedule told why it could not tick",
@@ -58,5 +61,6 @@ HAPPENINGS = (
     "many dead letters were deleted",
     "many dead letters were sent again",
     "runs were canceled in bulk",
+    "runs were canceled with messages of theirs",
     "the store crashed",
 )

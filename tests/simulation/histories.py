@@ -117,6 +117,7 @@ async def _live(world: World) -> None:
         else:
             world.ask(getattr(world, act)(number))
         world.functions.look_after()
+        world.impatient.look_after()
         await asyncio.sleep(world.chance.choice((0.0, 0.005, 0.05, 0.5, 3.0)))
     world.calm = True
     await rest(world, users, owners)

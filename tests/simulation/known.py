@@ -21,6 +21,7 @@ class Known:
         canceled: those a cancel was asked for.
         canceled_labels: what was asked to be canceled as a whole.
         runs_are_canceled: runs with the label were to be canceled.
+        runs_canceled: ids of runs of which a message was asked to be canceled.
         deleted_queues: until when each was being deleted, in milliseconds since the epoch; infinite where nobody knows.
         runs: ids of runs whose start was acknowledged.
         batches: which bodies were published together, by each of them.
@@ -41,6 +42,7 @@ class Known:
     canceled: set[int] = field(default_factory=set)
     canceled_labels: set[str] = field(default_factory=set)
     runs_are_canceled: bool = False
+    runs_canceled: set[str] = field(default_factory=set)
     deleted_queues: dict[str, float] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
     batches: dict[bytes, frozenset[bytes]] = field(default_factory=dict)

@@ -54,6 +54,9 @@ def _nothing_is_lost(world: World) -> None:
     for name in world.known.schedules:
         hold(("one", name) in account.rows[Schedule], f"{name} was acknowledged and is lost")
     moved = {delivery.run for delivery in deliveries} | {one.run for one in all_of(account.rows, Waiter)}
+    moved |= {
+        run.invoker.run for run in all_of(account.rows, Run) if run.invoker is not None and run.state == "RUN_STARTED"
+    }
     runs = {run.run_id: run for run in all_of(account.rows, Run)}
     for name in world.known.runs:
         hold(name in runs or name in account.run_ends, f"{name} was acknowledged and is lost")
@@ -63,13 +66,17 @@ def _nothing_is_lost(world: World) -> None:
 
 def _steps_are_there_once(rows: Rows) -> None:
     places: dict[int, list[int]] = {}
+    steps: Counter[int] = Counter()
     for entry in all_of(rows, Entry):
         if entry.place is not None:
             places.setdefault(entry.run, []).append(entry.place)
+            steps[entry.run] += entry.call_type == "step"
     for run in all_of(rows, Run):
         found = sorted(places.get(run.seq, []))
         hold(found == list(range(len(found))), f"the list of {run.run_id} has the places {found}")
-        hold(len(found) <= STEPS + 1, f"the list of {run.run_id} has {len(found)} entries")
+        hold(steps[run.seq] <= STEPS + 1, f"the list of {run.run_id} has {steps[run.seq]} entries")
+        called = len(found) - steps[run.seq]
+        hold(called <= 2, f"the list of {run.run_id} has {called} entries of its one call")
 
 
 def at_rest(world: World) -> None:
@@ -86,6 +93,7 @@ def at_rest(world: World) -> None:
             state == "RUN_SUCCESS"
             or (state == "RUN_FAILED" and run in known.given_up)
             or (state == "RUN_CANCELED" and known.runs_are_canceled and run in known.labelled)
+            or (state == "RUN_CANCELED" and run in known.runs_canceled)
         )
         hold(is_as_wanted, f"{run} was acknowledged and is {state}")
     functions.at_rest(world)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from ringback.broker.changes import Changes
 from ringback.broker.operations import accept as accepting
-from ringback.broker.operations import due
+from ringback.broker.operations import bulk, due
 from ringback.broker.operations import lanes as lane_operations
 from ringback.broker.operations import settle as settling
 from ringback.broker.operations.runs import append, ingest
@@ -78,6 +78,19 @@ def a_cancel_that_takes_nothing_away(patch: Patch) -> None:
         return True
 
     patch.setattr("ringback.broker.operations.cancel.cancel_message", forgotten)
+
+
+def a_cancel_that_leaves_a_run_for_ever(patch: Patch) -> None:
+    """What a run goes on with is canceled as if it were any message."""
+    patch.setattr("ringback.broker.operations.cancel._cancel_run_of", lambda *_: False)
+
+
+def a_cancel_of_many_that_leaves_their_runs(patch: Patch) -> None:
+    """The same, where several are canceled by their ids."""
+    patch.setattr(
+        "ringback.broker.operations.bulk.cancel_messages",
+        lambda tx, tenant, seqs, _, moment: bulk.cancel_all(tx, tenant, seqs, moment),
+    )
 
 
 def a_line_that_is_served_from_its_end(patch: Patch) -> None:

@@ -24,6 +24,7 @@ EVERYWHERE = (
     (planted_engine.an_end_without_an_attempt, "was never attempted"),
     (planted_rules.a_cancel_that_takes_nothing_away, "has ended and is still to be delivered"),
     (planted_engine.a_cancel_that_is_forgotten_with_its_broker, "although it is to be canceled"),
+    (planted_rules.a_cancel_that_leaves_a_run_for_ever, "nothing moves wfr_"),
     (planted_rules.a_line_that_is_served_from_its_end, "in the line of alone"),
     (planted_rules.a_key_that_is_overtaken, "in the line of slow"),
     (planted_rules.a_head_that_does_not_block, "that have not ended, at most 1"),
@@ -92,6 +93,7 @@ OF_FUNCTIONS = (
 )
 """Faults that need no other broker, half of them planted in several all the same."""
 AMONG_SEVERAL = (
+    (planted_rules.a_cancel_of_many_that_leaves_their_runs, "nothing moves wfr_", 0),
     (planted_owners.a_slot_that_is_given_to_a_stranger, "are taken", 46),
     (planted_engine.a_lost_lease_that_still_settles, "went from one broker to another", 21),
     (planted_engine.a_fence_that_is_open, "is attempted twice at once", 6),

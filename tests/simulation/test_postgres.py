@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from simulation import planted_rules
 from simulation.postgres import planted
 from simulation.postgres.aside import Aside
 from simulation.postgres.backstage import Backstage
@@ -43,6 +44,7 @@ PLANTED = (
     (planted.a_take_over_by_two, "slots, |still to be delivered|from a broker that is alive|a retry without", REPLACED),
     (planted.a_wait_that_two_events_answer, "Waiter is used twice", RUNS),
     (planted.a_wait_whose_time_is_up_twice, "Waiter is used twice", RUNS),
+    (planted_rules.a_cancel_that_leaves_a_run_for_ever, "nothing moves wfr_", RUNS),
     (planted.a_run_that_is_not_held, "goes on twice after its step", RUNS),
     (planted.facets_that_are_known_too_early, "are written down nowhere", CUT),
     (planted.an_answer_before_the_commit, "is known to nobody", ANY),

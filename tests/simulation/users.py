@@ -103,7 +103,7 @@ class Users:
         node = world.any_node()
         if node is None:
             return
-        run, more = f"wfr_{len(world.story)}", {"Upstash-Workflow-Init": "true"}
+        run, more = f"wfr_{len(world.story)}{world.steps.kind()}", {"Upstash-Workflow-Init": "true"}
         if world.chance.random() < 0.3:
             run, more = f"{run}_{LABEL}", more | {"Upstash-Label": LABEL}
             world.known.labelled.add(run)

@@ -18,8 +18,10 @@ from simulation.book import SKEW_MS
 from simulation.disk import Disk
 from simulation.endpoints import Endpoints
 from simulation.functions import Functions
+from simulation.impatient import Impatient
 from simulation.known import Known
 from simulation.node import Node
+from simulation.steps import Steps
 from simulation.verdict import Broken
 from simulation.windows import WINDOW_MS
 from simulation.witness import Witness
@@ -66,6 +68,8 @@ class World:
         self.witness = Witness(self.account)
         self.endpoints = Endpoints(self)
         self.functions = Functions(self, seed)
+        self.steps = Steps(self, seed)
+        self.impatient = Impatient(self, seed)
         self.disk: Disk | Database = disk(self.seen) if disk else Disk(random.Random(seed + 1), self.seen)
         self._skew_ms = skew_ms
         self.disk.on_durable = self._durable

@@ -105,6 +105,7 @@ async def live(world: World, disk: Database, kind: Kind) -> None:
                 disk.sever(node.store)
         else:
             world.ask(getattr(world, act)(number))
+        world.impatient.look_after()
         await asyncio.sleep(world.chance.choice(kind.pauses_s))
     world.calm = disk.gate.calm = True
     await histories.rest(world, users, owners, look_s=1)
