@@ -14,6 +14,9 @@ class Transport:
     def write(self, data: bytes) -> None:
         self.sent.append(data)
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def is_closing(self) -> bool:
         return self.closed
 
