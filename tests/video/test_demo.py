@@ -11,13 +11,14 @@ import httpx
 import pytest
 
 from ringback_video.database import Database
-from ringback_video.demo import DemoFailed, kept_port, stay_up
+from ringback_video.demo import DemoFailed, kept_port, look_after, stay_up
 from ringback_video.jobs import Job
 from ringback_video.settings import from_environment
 from ringback_video.studio import DEMO_SHOP, build
 from ringback_video.tables import now
 from support.endpoint import eventually
 from support.ports import free_port
+from support.process import BrokerProcess
 
 
 def test_studio_is_started_again_where_it_was_unless_somebody_else_is_there(tmp_path: Path) -> None:
@@ -42,17 +43,34 @@ def test_a_server_that_ends_by_itself_is_named() -> None:
         stay_up({"the broker": ended})
 
 
-def test_a_studio_whose_events_are_followed_stops_at_once_and_without_a_word(tmp_path: Path) -> None:
-    port = free_port()
-    environment = {
+def test_the_broker_is_told_to_look_after_the_films(tmp_path: Path, broker: BrokerProcess) -> None:
+    environment = surroundings(tmp_path, "http://127.0.0.1:9") | {
+        "QSTASH_URL": broker.url,
+        "QSTASH_TOKEN": broker.token,
+    }
+    look_after(environment)
+    headers = {"Authorization": f"Bearer {broker.token}"}
+    made = httpx.get(f"{broker.url}/v2/schedules/video-studio-watchdog", headers=headers, timeout=10).json()
+    assert made["destination"] == "http://127.0.0.1:9/api/watchdog"
+    with pytest.raises(DemoFailed, match="video-studio: "):
+        look_after(environment | {"QSTASH_TOKEN": ""})
+
+
+def surroundings(folder: Path, url: str) -> dict[str, str]:
+    return {
         **os.environ,
         "QSTASH_URL": "http://127.0.0.1:9",
         "QSTASH_TOKEN": "token",
         "QSTASH_CURRENT_SIGNING_KEY": "a",
         "QSTASH_NEXT_SIGNING_KEY": "b",
-        "STUDIO_DATA": str(tmp_path),
-        "STUDIO_URL": f"http://127.0.0.1:{port}",
+        "STUDIO_DATA": str(folder),
+        "STUDIO_URL": url,
     }
+
+
+def test_a_studio_whose_events_are_followed_stops_at_once_and_without_a_word(tmp_path: Path) -> None:
+    port = free_port()
+    environment = surroundings(tmp_path, f"http://127.0.0.1:{port}")
     _job_under_way(environment)
     command = [sys.executable, "-m", "ringback_video", "serve", "--port", str(port)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as studio:

@@ -201,10 +201,12 @@ def test_an_order_taken_while_the_queue_was_away_is_published_when_it_is_back(
             answer = lost.order([f"{shop.url}/coffee.jpg"])
             assert (answer.status_code, answer.json()["status"]) == (202, "queued")
             job_id = str(answer.json()["jobId"])
+            assert "queue does not answer" in lost.http.get(f"/api/jobs/{job_id}").json()["waitingFor"]
             with lost.studio.database.transaction() as session:
                 session.get_one(Job, job_id).created_at -= timedelta(minutes=1)
         with world(tmp_path, broker, lambda _: moody) as back:
             assert watchdog.look(back.studio).published == [job_id]
+            assert "waitingFor" not in back.http.get(f"/api/jobs/{job_id}").json()
             assert watchdog.look(back.studio).published == []
             assert (back.finished(job_id)["status"], back.used()) == ("done", 1)
 

@@ -52,6 +52,7 @@ def run(data: str, template: str, *, keep: bool) -> int:
             video = _order(url, template)
             print(f"\nfinished: {url}/videos/{video}", flush=True)
             if keep:
+                look_after(_environment(folder, broker, url))
                 print(f"\nThe page: {url}    (Ctrl-C stops everything)", flush=True)
                 stay_up({"the broker": broker_process, "Video Studio": studio_process})
             print(folder / "videos" / video, flush=True)
@@ -61,6 +62,23 @@ def run(data: str, template: str, *, keep: bool) -> int:
         print(f"\nfailed: {error}", file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def look_after(environment: Mapping[str, str]) -> None:
+    """Have the broker call Studio every minute, so that no film stays unfinished unnoticed.
+
+    Args:
+        environment: of Studio.
+
+    Raises:
+        DemoFailed: the broker could not be told.
+    """
+    command = [sys.executable, "-m", "ringback_video", "watch"]
+    told = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=_STARTED_WITHIN_S, check=False
+    )
+    if told.returncode:
+        raise DemoFailed(told.stderr.strip())
 
 
 def stay_up(servers: Mapping[str, "subprocess.Popen[str]"]) -> None:
@@ -122,7 +140,7 @@ def _studio(folder: Path, broker: dict[str, str]) -> Iterator[tuple["subprocess.
     """Start Studio and wait until it answers."""
     port = kept_port(folder)
     url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, **broker, "STUDIO_DATA": str(folder), "STUDIO_URL": url}
+    environment = _environment(folder, broker, url)
     command = [sys.executable, "-m", "ringback_video", "serve", "--port", str(port)]
     with _process(command, environment) as process:
         end = time.monotonic() + _STARTED_WITHIN_S
@@ -131,6 +149,10 @@ def _studio(folder: Path, broker: dict[str, str]) -> Iterator[tuple["subprocess.
                 raise DemoFailed("Video Studio did not start")
             time.sleep(0.05)
         yield process, url
+
+
+def _environment(folder: Path, broker: Mapping[str, str], url: str) -> dict[str, str]:
+    return {**os.environ, **broker, "STUDIO_DATA": str(folder), "STUDIO_URL": url}
 
 
 @contextlib.contextmanager

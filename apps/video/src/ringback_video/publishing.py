@@ -7,6 +7,7 @@ from ringback_video.studio import Studio
 from ringback_video.tables import now
 
 PROCESS_PATH = "/api/process-video"
+_AWAY = "Our queue does not answer just now; your film is begun as soon as it does"
 _log = logging.getLogger("ringback_video.publishing")
 
 
@@ -42,10 +43,16 @@ def publish(studio: Studio, job_id: str) -> bool:
         )
     except Exception as error:  # noqa: BLE001 - any failure of the client means: the broker does not have it for certain
         _log.warning("job %s waits for the broker: %s", job_id, type(error).__name__)
+        with studio.database.transaction() as session:
+            job = session.get_one(Job, job_id, with_for_update=True)
+            if job.published_at is None and not job.is_over:
+                job.waiting_for = _AWAY
         return False
     with studio.database.transaction() as session:
         job = session.get_one(Job, job_id, with_for_update=True)
         if job.published_at is None:
             job.published_at = job.updated_at = now()
+        if job.waiting_for == _AWAY:
+            job.waiting_for = ""
         job.message_id = None if isinstance(sent, list) else sent.message_id
     return True

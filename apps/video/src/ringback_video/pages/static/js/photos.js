@@ -5,7 +5,7 @@ import { $, make, say } from "./dom.js";
 const MOST = Number(document.body.dataset.most);
 const SEND_WHOLE = 3_500_000; // platforms refuse bodies of more than 4.5 MB
 const LONG_SIDE = 2400;
-const MOST_TOLD = 4;
+const MOST_TOLD = 3;
 const MOST_MEGABYTES = Number(document.body.dataset.megabytes);
 let photos = [];
 let shrinking = Promise.resolve();
