@@ -312,9 +312,15 @@ def test_an_error_in_a_step_is_answered_with_its_name() -> None:
 async def test_a_retry_after_error_names_the_wait() -> None:
     from ringback.workflow.answers import failed
 
-    for after, said in (("2m", "120"), (7, "7"), (0.2, "1")):
+    for after, said in (("2m", "120"), (7, "7"), (0.2, "1"), ("30", "30")):  # the last as it stands in a header
         response = failed(RetryAfterError("slow down", after))
         assert (response.status, headers_of(response)["retry-after"]) == (429, said)
+
+
+@pytest.mark.parametrize("after", ["soon", None])
+def test_a_time_that_is_none_is_refused_and_not_taken_for_a_second(after: Any) -> None:
+    with pytest.raises(ValueError, match="RetryAfterError wants to be tried again must be seconds"):
+        RetryAfterError("slow down", after)
 
 
 async def test_in_a_group_of_errors_the_decisive_one_counts() -> None:

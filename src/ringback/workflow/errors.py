@@ -16,6 +16,7 @@ DeliveryEnded                ends blocking workflow code; a BaseException, so th
 
 from datetime import timedelta
 
+from ringback.client.durations import seconds
 from ringback.errors import RingbackError
 
 
@@ -35,12 +36,16 @@ class RetryAfterError(WorkflowError):
 
     Args:
         message: what happened, for a person.
-        retry_after: seconds, a duration such as "10s" or "2m", or a timedelta.
+        retry_after: seconds, a duration such as "10s" or "2m", or a timedelta; or the text of a header that gives seconds.
+
+    Raises:
+        ValueError: it is none of these, such as a header that is missing.
     """
 
     def __init__(self, message: str, retry_after: float | str | timedelta) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        given = float(retry_after) if isinstance(retry_after, str) and retry_after.strip().isdecimal() else retry_after
+        self.retry_after = seconds(given, "the time after which RetryAfterError wants to be tried again")
 
 
 class StepFailed(WorkflowError):
