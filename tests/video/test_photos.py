@@ -1,11 +1,14 @@
 """Photos as customers have them: what is kept of each looks as it did on their screen."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from ringback_video import photos
 from ringback_video.photos import prepare
 
 RED = (220, 60, 60)
@@ -63,3 +66,29 @@ def test_a_phone_held_upright_gives_an_upright_photo() -> None:
     assert picture.size == (200, 300)
     assert is_close(picture.getpixel((180, 20)), RED)
     assert is_close(picture.getpixel((20, 20)), WHITE)
+
+
+def test_one_photo_of_very_many_pixels_is_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may hold a hundred million: some of them at once would take all memory there is."""
+    out = io.BytesIO()
+    Image.new("L", (5000, 4000), 200).save(out, "PNG")
+    inside, two, most = 0, threading.Event(), 0
+    real: Any = vars(photos)["_coloured"]
+
+    def coloured(photo: Image.Image) -> Image.Image:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        if inside > 1:
+            two.set()
+        two.wait(0.3)
+        inside -= 1
+        made: Image.Image = real(photo)
+        return made
+
+    monkeypatch.setattr(photos, "_coloured", coloured)
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(prepare, [out.getvalue()] * 2, ["The photo"] * 2))
+    assert most == 1
+    assert made[0] == made[1]
+    assert Image.open(io.BytesIO(made[0])).size == (2400, 1920)

@@ -1,6 +1,8 @@
 """Photos as customers give them: fetched, checked by decoding, and made fit for rendering."""
 
 import io
+from contextlib import nullcontext
+from threading import Lock
 
 import httpx
 from PIL import Image, ImageOps
@@ -13,6 +15,9 @@ MOST_BYTES = 15 * 1024 * 1024
 SMALLEST_SIDE = 64
 LARGEST_SIDE = 10_000
 _WORKING_SIDE = 2400
+_MANY_PIXELS = 16_000_000
+_ALONE = Lock()
+"""Held while many pixels are in memory: small files may have a hundred million, which take more than a gigabyte."""
 _FORMATS = ("JPEG", "PNG", "WEBP")
 
 
@@ -63,12 +68,14 @@ def prepare(data: bytes, name: str) -> bytes:
         photo = Image.open(io.BytesIO(data), formats=_FORMATS)
         _check_size(photo, name)
         photo.draft("RGB", (_WORKING_SIDE, _WORKING_SIDE))
-        upright = _coloured(ImageOps.exif_transpose(photo))
+        with _ALONE if photo.width * photo.height > _MANY_PIXELS else nullcontext():
+            upright = _coloured(ImageOps.exif_transpose(photo))
+            photo.close()
+            upright.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.LANCZOS)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, PhotoRefused):
             raise
         raise PhotoRefused(f"{name} is not a picture we can read; use JPEG, PNG or WebP.") from error
-    upright.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     _on_paper(upright).save(out, "JPEG", quality=92)
     return out.getvalue()
