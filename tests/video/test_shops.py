@@ -104,6 +104,11 @@ def test_a_wrong_key_is_refused_also_where_the_demo_is_on(tmp_path: Path) -> Non
         assert client.get("/api/jobs", params={"shopId": "nobody"}).status_code == 404
         elsewhere = {"Sec-Fetch-Site": "cross-site"}
         assert client.post(f"/api/jobs/{uuid4()}/cancel", headers=elsewhere).status_code == 403
+        led_here = {
+            "Host": "evil.example:8000",
+            "Origin": "http://evil.example:8000",
+        }  # whose name leads to this machine
+        assert client.get("/api/jobs", headers=led_here).status_code == 401
     parts.queue.http._client.close()
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from ringback.guard import is_known_here
 from ringback_video.jobs import Shop
 from ringback_video.keys import digest, shop_of
 from ringback_video.problems import Problem
@@ -59,7 +60,13 @@ def browser_of(studio: Studio, request: Request) -> Caller | None:
             shop = shop_of(session, key_digest)
         if shop is not None:
             return Caller(shop, "session")
-    return Caller(DEMO_SHOP, "demo") if studio.settings.is_demo else None
+    return Caller(DEMO_SHOP, "demo") if _is_demo(studio, request) else None
+
+
+def _is_demo(studio: Studio, request: Request) -> bool:
+    """Whether anybody may act as the demo shop; where only this machine reaches us, not pages whose site's name leads here."""
+    settings = studio.settings
+    return settings.is_demo and (settings.demo is not None or is_known_here(request.headers.get("host", "")))
 
 
 def check_shop(studio: Studio, caller: Caller, shop_id: str) -> None:
