@@ -121,6 +121,16 @@ async def test_a_target_may_name_the_server_too(listening: Listening, target: by
     assert (await peer.hear())[1]["x-target"] == path
 
 
+async def test_a_target_as_it_was_typed_is_taken_percent_encoded(listening: Listening) -> None:
+    peer = await listening.connect()
+    typed = "POST /v2/publish/https://x.example/ü%20/?q=日 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n".encode()
+    for _ in range(2):
+        await peer.say(typed + "é!".encode())
+        status, headers, body = await peer.hear()
+        assert (status, headers["x-target"]) == (200, "/v2/publish/https://x.example/%C3%BC%20/?q=%E6%97%A5")
+        assert body == "é!".encode()
+
+
 async def test_blanks_around_a_value_are_none_of_it(listening: Listening) -> None:
     peer = await listening.connect()
     await peer.say(b"GET / HTTP/1.1\r\nHost: x\r\nUpstash-Retries: \t 3 \t \r\nEmpty:  \r\n\r\n")
@@ -156,6 +166,9 @@ async def test_a_head_request_gets_no_body_and_http_10_a_close(listening: Listen
     [
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"G\xffT / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /\xff", 400),
+        (b"GET /\xff HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
         (b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 2000), 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 21 + b"\r\n", 431),

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, cast
+from urllib.parse import quote_from_bytes
 
 import httptools
 
@@ -84,6 +85,7 @@ def _line(name: bytes, value: bytes) -> tuple[str, str]:
 _known_line = lru_cache(maxsize=4096)(_line)
 """Most lines of a head are those of others, and heads that are remembered share them."""
 _SHORT_LINE = 256
+_ASCII = bytes(range(128))
 
 
 def _origin_form(target: str) -> str:
@@ -160,7 +162,16 @@ class Connection(asyncio.Protocol):
             else:
                 self._refuse(400, "malformed HTTP request")
         except httptools.HttpParserError:
+            self._take_as_typed(data)
+
+    def _take_as_typed(self, data: bytes) -> None:
+        """The parser wants targets percent-encoded; curl sends them as they were typed, and most servers take that."""
+        line, end, rest = data.partition(b"\r\n")
+        if self._whole is not data or not end or line.isascii():
             self._refuse(400, "malformed HTTP request")
+            return
+        self._parser, self._begun = httptools.HttpRequestParser(self), False
+        self.data_received(b"%b%b%b" % (quote_from_bytes(line, safe=_ASCII).encode(), end, rest))
 
     def pause_writing(self) -> None:
         """The peer reads too slowly: take nothing more from it."""
