@@ -145,6 +145,9 @@ async def rest(world: World, users: Users, owners: Owners, look_s: int = 10) -> 
         await asyncio.sleep(look_s)
         if (
             world.disk.is_idle()
+            and not any(
+                node is not None and node.store.cut_off for node in world.nodes
+            )  # what it holds back may be done yet
             and not any(world.disk.rows[kind] for kind in (Delivery, BulkCancel, Waiter))
             and _is_through(world)
         ):
