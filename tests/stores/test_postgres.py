@@ -10,7 +10,7 @@ import pytest
 from ringback.broker.changes import Changes
 from ringback.broker.ids import first_id_at
 from ringback.broker.operations import due, nodes
-from ringback.broker.operations.retention import forget_facets, forget_history
+from ringback.broker.operations.retention import forget_facets, forget_history, forget_messages
 from ringback.broker.records import Dedup, Delivery, Event, Facets, Lane, Message, Record, SigningKeys
 from ringback.broker.rules import facets
 from ringback.broker.rules.moment import Moment
@@ -327,6 +327,20 @@ async def test_what_another_broker_uses_again_is_not_forgotten(
     await two[0].write(forget, apart=True)
     await overtaken[-1].writing
     assert await two[0].read(lambda tx: tx.count(kind)) == 1
+
+
+async def test_an_old_message_that_is_settled_is_not_waited_for_nor_held_to_see_whether_it_can_be_forgotten(
+    two: tuple[PostgresStore, PostgresStore],
+) -> None:
+    message = Message(1, "t", "https://a.example", "POST", (), b"", 0, 0, 3, 1000)
+    await two[0].write(lambda tx: tx.apply(Changes(put=[message, standing(1)])))
+    settling = await connect(two[0]._url, TIMEOUT)
+    moment = Moment(1_790_000_000_000, lambda: 1, None)
+    async with asyncio.timeout(5), settling.transaction():
+        await settling.fetch("SELECT * FROM deliveries FOR UPDATE")
+        await two[0].write(lambda tx: forget_messages(tx, 0, 100, Limits(), moment))
+    await settling.close()
+    assert await two[0].read(lambda tx: tx.count(Message)) == 1
 
 
 async def test_a_changed_key_is_told_to_the_other_brokers(two: tuple[PostgresStore, PostgresStore]) -> None:
