@@ -90,3 +90,22 @@ async def test_a_store_that_cannot_count_is_told_of_only_where_nothing_is_known(
     with pytest.raises(StoreUnavailable):
         await levels.get("two")
     await levels.prepare(["two"])
+
+
+async def test_a_count_that_fails_when_who_asked_is_gone_is_no_fault_of_the_loop(
+    now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "_PATIENCE_S", 0)
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    desk = Store()
+    desk.fails = True
+    asking = asyncio.ensure_future(Levels(desk).get("one"))  # type: ignore[arg-type]
+    for _ in range(20):  # it waits for the count by now
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait({asking})
+    desk.may_answer.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert faults == []

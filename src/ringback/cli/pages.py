@@ -35,8 +35,9 @@ def serve_console(service: Service, settings: Settings, url: str, offered: Tenan
         nonlocal making
         if making.done() and making.exception() is not None:
             making = begin()  # what was missing, a file descriptor say, may be there now
-        respond = await asyncio.shield(making)
-        answer: Response | Stream = await respond(request)
+        made = making
+        await asyncio.wait({made})
+        answer: Response | Stream = await made.result()(request)
         return answer
 
     service.broker.api.serve_beside("console", page)

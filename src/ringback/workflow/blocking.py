@@ -183,10 +183,11 @@ async def run_blocking(function: Callable[[Any], T], context: Context[Any]) -> T
     bridge.thread = threading.Thread(target=work, name="ringback-workflow", daemon=True)
     bridge.thread.start()
     try:
-        return await asyncio.shield(over)
+        await asyncio.wait({over})
     finally:
         bridge.close()
         await asyncio.wait({over})
+    return over.result()
 
 
 async def _give(fields: dict[str, Any]) -> dict[str, Any]:

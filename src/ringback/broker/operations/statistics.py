@@ -69,7 +69,11 @@ class Levels:
             StoreUnavailable: it was never counted, and cannot be.
         """
         known = await self.soon(tenant)
-        return await asyncio.shield(self._counting_of(tenant)) if known is None else known
+        if known is not None:
+            return known
+        counting = self._counting_of(tenant)
+        await asyncio.wait({counting})  # since Python 3.14 a shield reports what a canceled caller does not hear of
+        return counting.result()
 
     async def soon(self, tenant: str) -> Level | None:
         """Return how much an account has, without waiting for long: None where it was never counted."""
