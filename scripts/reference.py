@@ -1,5 +1,6 @@
 """Writes the pages that are made from the code: HTTP API, command line, the drawing of the rooms, llms.txt."""
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -102,7 +103,7 @@ def _section(command: click.Command, name: str, parent: click.Context, depth: in
 def _prose(text: str | None) -> str:
     """Return help text; what click is told to leave as it is becomes a block."""
     paragraphs = []
-    for paragraph in re.split(r"\n\s*\n", (text or "").strip()):
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text or "")):
         if paragraph.startswith("\b"):
             lines = [line.strip() for line in paragraph.splitlines()[1:]]
             paragraphs.append("```text\n" + "\n".join(lines) + "\n```")
