@@ -8,6 +8,7 @@ from ringback.broker.api.api import explain
 from ringback.broker.app import Service
 from ringback.broker.settings import Settings, Tenant
 from ringback.cli.console_libraries import REMEDY, missing
+from ringback.joining import result_of
 from ringback.wire.http import Request, Response, Stream
 
 
@@ -35,9 +36,8 @@ def serve_console(service: Service, settings: Settings, url: str, offered: Tenan
         nonlocal making
         if making.done() and making.exception() is not None:
             making = begin()  # what was missing, a file descriptor say, may be there now
-        made = making
-        await asyncio.wait({made})
-        answer: Response | Stream = await made.result()(request)
+        respond = await result_of(making)
+        answer: Response | Stream = await respond(request)
         return answer
 
     service.broker.api.serve_beside("console", page)

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, over
 
 import httpx
 
+from ringback.joining import result_of
 from ringback.workflow.context import Context
 from ringback.workflow.errors import DeliveryEnded
 from ringback.workflow.executing import StepCall
@@ -183,11 +184,10 @@ async def run_blocking(function: Callable[[Any], T], context: Context[Any]) -> T
     bridge.thread = threading.Thread(target=work, name="ringback-workflow", daemon=True)
     bridge.thread.start()
     try:
-        await asyncio.wait({over})
+        return await result_of(over)
     finally:
         bridge.close()
         await asyncio.wait({over})
-    return over.result()
 
 
 async def _give(fields: dict[str, Any]) -> dict[str, Any]:

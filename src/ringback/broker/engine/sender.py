@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from ringback.broker.engine.connection import Connection, ConnectionClosed, ResponseTooLarge, Said
+from ringback.joining import result_of
 from ringback.wire.destination import cut_at_path
 from ringback.wire.guard import Policy, refusal
 from ringback.wire.heads import Heads
@@ -243,7 +244,7 @@ class HttpSender:
         except ValueError:
             pass
         try:
-            return await asyncio.shield(self._look_up(host))
+            return await result_of(self._look_up(host))
         except (OSError, UnicodeError) as error:
             self._check_descriptors()
             raise OSError(f"cannot resolve {host.name}: {_reason(error)}") from error

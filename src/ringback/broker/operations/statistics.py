@@ -10,6 +10,7 @@ from ringback.broker.records import DeadLetter, Delivery, MinuteCounts
 from ringback.broker.rules.counting import MINUTE_MS, summed
 from ringback.broker.stores.contract import Query, StoreUnavailable, Transaction, Where
 from ringback.clock import elapsed
+from ringback.joining import result_of
 
 LONGEST = 48 * 60
 """Minutes that counts are kept."""
@@ -69,11 +70,7 @@ class Levels:
             StoreUnavailable: it was never counted, and cannot be.
         """
         known = await self.soon(tenant)
-        if known is not None:
-            return known
-        counting = self._counting_of(tenant)
-        await asyncio.wait({counting})  # since Python 3.14 a shield reports what a canceled caller does not hear of
-        return counting.result()
+        return await result_of(self._counting_of(tenant)) if known is None else known
 
     async def soon(self, tenant: str) -> Level | None:
         """Return how much an account has, without waiting for long: None where it was never counted."""
