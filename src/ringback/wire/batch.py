@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from ringback.errors import Refused
 from ringback.wire.destination import Destination, classify
-from ringback.wire.headers import read_options, size_of
-from ringback.wire.http import Headers
+from ringback.wire.headers import lines_of, read_options, size_of
 from ringback.wire.options import Options
 from ringback.wire.unreadable import UNREADABLE
 
@@ -112,7 +111,7 @@ def _options(headers: bytes) -> Options:
 
 def _read_options(headers: bytes) -> Options:
     try:
-        lines = _lines(_READ_HEADERS.decode(headers) or {})
+        lines = [(name.lower(), value) for name, value in lines_of(_READ_HEADERS.decode(headers) or {})]
     except UNREADABLE as error:
         raise Refused(400, f"invalid headers: {error}") from error
     size_of(lines)
@@ -120,13 +119,6 @@ def _read_options(headers: bytes) -> Options:
 
 
 _known_options = lru_cache(maxsize=1024)(_read_options)
-
-
-def _lines(headers: dict[str, str | list[str]]) -> Headers:
-    lines: Headers = []
-    for name, value in headers.items():
-        lines += [(name.lower(), one) for one in ([value] if isinstance(value, str) else value)]
-    return lines
 
 
 def _body(raw: msgspec.Raw) -> bytes:

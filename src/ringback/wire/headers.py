@@ -12,7 +12,7 @@ from ringback.errors import Refused
 from ringback.wire import flow_control
 from ringback.wire.destination import check_url
 from ringback.wire.header_values import READERS, flag, integer, listed
-from ringback.wire.http import canonical
+from ringback.wire.http import Headers, canonical
 from ringback.wire.options import Callback, Options, Workflow
 
 Lines = Iterable[tuple[str, str]]
@@ -97,6 +97,13 @@ def _of_run(options: Options, run_id: str) -> Options:
         if callback is not None:
             changed[name] = replace(callback, options=_of_run(callback.options, run_id))
     return replace(options, **changed)
+
+
+def lines_of(headers: Mapping[str, str | list[str]]) -> Headers:
+    """Return the lines of a JSON object of headers, as they were given."""
+    return [
+        (name, value) for name, values in headers.items() for value in ([values] if isinstance(values, str) else values)
+    ]
 
 
 def size_of(lines: Lines) -> int:

@@ -11,7 +11,7 @@ from ringback.broker.rules.publish import check_quotas
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire.destination import as_requested, check_url
-from ringback.wire.headers import read_options, size_of
+from ringback.wire.headers import lines_of, read_options, size_of
 from ringback.wire.http import Response
 
 
@@ -61,11 +61,7 @@ def remove_endpoints(call: Call) -> Answer:
 
 def set_defaults(call: Call) -> Answer:
     """Replace the default headers of a URL group."""
-    lines = [
-        (name.lower(), value)
-        for name, values in call.json(Defaults).headers.items()
-        for value in ([values] if isinstance(values, str) else values)
-    ]
+    lines = [(name.lower(), value) for name, value in lines_of(call.json(Defaults).headers)]
     size_of(lines)
     check_quotas(read_options(lines), b"", call.settings.limits, call.desk.clock())
 

@@ -12,7 +12,7 @@ from ringback.broker.api.call import Answer, Call, json_response
 from ringback.broker.ids import message_id
 from ringback.broker.operations.runs import wait as waiting
 from ringback.broker.operations.runs.end import base64_text
-from ringback.broker.operations.runs.ingest import active_run, lines_of, options_of
+from ringback.broker.operations.runs.ingest import active_run, options_of
 from ringback.broker.operations.runs.webhooks import has_webhook
 from ringback.broker.records import ActiveRun, Run
 from ringback.broker.rules.callbacks import grouped
@@ -22,7 +22,7 @@ from ringback.broker.rules.runs import checked_step
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
 from ringback.wire import duration
-from ringback.wire.headers import LONGEST_ID
+from ringback.wire.headers import LONGEST_ID, lines_of
 from ringback.wire.http import Response, canonical
 
 _MOST_SLASHES = 16
@@ -44,7 +44,7 @@ def wait(call: Call) -> Answer:
     timeout = body.timeout if isinstance(body.timeout, str) else f"{int(body.timeout)}s"
     timeout_ms = duration.parse_field("timeout", timeout)
     event, step = _checked(_event_id(call)), checked_step(bytes(body.step))
-    wanted = waiting.Wait(event, timeout_ms, timeout, step, options, body.url, lines_of(body.headers))
+    wanted = waiting.Wait(event, timeout_ms, timeout, step, options, body.url, tuple(lines_of(body.headers)))
 
     def job(tx: Transaction, moment: Moment) -> Response:
         run = active_run(tx, call.tenant.name, run_id)

@@ -13,14 +13,14 @@ from ringback.broker.operations.daily import count_message
 from ringback.broker.operations.publication import Publication, Published
 from ringback.broker.operations.runs.append import place
 from ringback.broker.operations.runs.webhooks import note_webhook
-from ringback.broker.records import ActiveRun, Dedup, Entry, HeaderLines, Invoker, Message, Run, RunRef
+from ringback.broker.records import ActiveRun, Dedup, Entry, Invoker, Message, Run, RunRef
 from ringback.broker.rules import runs
 from ringback.broker.rules.moment import Moment
 from ringback.broker.rules.publish import check_quotas, dedup_id, message_from
 from ringback.broker.settings import Limits
 from ringback.broker.stores.contract import Transaction
 from ringback.errors import Refused
-from ringback.wire.headers import read_options, size_of
+from ringback.wire.headers import lines_of, read_options, size_of
 from ringback.wire.options import Options, Workflow
 from ringback.wire.redaction import both
 from ringback.wire.unreadable import UNREADABLE
@@ -234,12 +234,6 @@ def options_of(headers: dict[str, list[str] | str]) -> Options:
     lines = lines_of({name.lower(): values for name, values in headers.items()})
     size_of(lines)
     return read_options(lines)
-
-
-def lines_of(headers: dict[str, list[str] | str]) -> HeaderLines:
-    """Return the lines of a JSON object of headers."""
-    given = {name: [values] if isinstance(values, str) else values for name, values in headers.items()}
-    return tuple((name, value) for name, values in given.items() for value in values)
 
 
 def _call(tx: Transaction, publication: Publication, run: Run, limits: Limits, moment: Moment) -> Published:
