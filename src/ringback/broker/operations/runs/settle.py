@@ -28,12 +28,10 @@ def settle_run(
         _drop(tx, message, delivery, moment)
     elif message.kind == "failure":
         _settle_failure_function(tx, run, message, delivery, outcome, moment)
-    elif run.state == "RUN_FAILED" and message.kind == "call" and 200 <= outcome.status < 300:
-        _keep_answer(tx, run, message, delivery, outcome, limits, moment)
+    elif message.kind == "call" and _is_wanted(run, outcome):
+        _settle_call(tx, run, message, delivery, outcome, limits, moment)
     elif run.state != "RUN_STARTED":
         _drop(tx, message, delivery, moment)
-    elif message.kind == "call":
-        _settle_call(tx, run, message, delivery, outcome, limits, moment)
     else:
         _settle_delivery(tx, run, message, delivery, outcome, limits, moment)
 
@@ -88,34 +86,34 @@ def _take_in(
         end_run(tx, run, "RUN_CANCELED", limits, moment)
 
 
+def _is_wanted(run: Run, outcome: Outcome) -> bool:
+    """Whether the answer of a call is of use: to the run, or to who resumes it, for whom a good one is kept."""
+    return run.state == "RUN_STARTED" or (run.state == "RUN_FAILED" and 200 <= outcome.status < 300)
+
+
 def _settle_call(
     tx: Transaction, run: Run, message: Message, delivery: Delivery, outcome: Outcome, limits: Limits, moment: Moment
 ) -> None:
-    """A third-party call: its last answer, good or bad, is what the step gets; it never fails the run by itself."""
+    """A third-party call: its last answer, good or bad, is what the step gets; it never fails the run by itself.
+
+    Where the run has failed meanwhile, its answer is kept for who resumes it, and nobody is told of it now.
+    """
     settled = settle(message, delivery, outcome, moment, answer_bytes=limits.answer_bytes)
     _write(tx, message, delivery, settled, moment)
     if not settled.ended or message.run is None or message.run.callback is None:
         return
     body = run_settle.call_payload(message, outcome, delivery.retried)
-    seq = moment.new_id()
+    is_told = run.state == "RUN_STARTED"
+    seq = moment.new_id() if is_told else message.seq
     identity = f"f{message.run.entry}"
     place(tx, run, Entry(run.seq, identity, seq, "fromCallback", body))
+    if not is_told:
+        return
     accept(
         tx,
         run_settle.call_result_message(run, message.run.callback, body, identity, limits, moment, seq),
         moment,
     )
-
-
-def _keep_answer(
-    tx: Transaction, run: Run, message: Message, delivery: Delivery, outcome: Outcome, limits: Limits, moment: Moment
-) -> None:
-    """The run has failed while its call was under way: the answer is kept for who resumes it, and nobody is told of it now."""
-    settled = settle(message, delivery, outcome, moment, answer_bytes=limits.answer_bytes)
-    _write(tx, message, delivery, settled, moment)
-    body = run_settle.call_payload(message, outcome, delivery.retried)
-    identity = f"f{message.run.entry}" if message.run else ""
-    place(tx, run, Entry(run.seq, identity, message.seq, "fromCallback", body))
 
 
 def _settle_failure_function(
