@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ringback.client.addresses import check_address
 from ringback.client.bodies import text_of
 from ringback.client.calls import Call, Query, array, batch, record
 from ringback.client.filters import LogFilter, RunFilter, log_query, run_query
@@ -81,8 +82,7 @@ def trigger_many(starts: Sequence[Start]) -> Call[list[Triggered]]:
     if not starts:
         raise ValueError("trigger_many needs at least one run to start")
     for one in starts:
-        if not one.url.lower().startswith(("http://", "https://")):
-            raise ValueError(f"the url of a workflow must begin with http:// or https://, but is {one.url!r}")
+        check_address(one.url, "the url of a workflow")
     items = [
         start(RunRef(new_run_id(one.workflow_run_id), one.url), text_of(one.body, "body"), one.options)
         for one in starts

@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 import httpx
 
 from ringback.client import calls
+from ringback.client.addresses import check_address
 from ringback.client.durations import Duration, Moment, delay_expression, unix_seconds, wire_duration
 from ringback.client.events import notify
 from ringback.client.ids import random_name, run_id
@@ -185,8 +186,7 @@ class Context(Generic[PayloadT]):
             body: text as it is, anything else as JSON.
             **how: see `CallOptions`.
         """
-        if not url.lower().startswith(("http://", "https://")):
-            raise ValueError(f"the url of call {name!r} must begin with http:// or https://, but is {url!r}")
+        check_address(url, f"the url of call {name!r}")
         for header, value in (headers or {}).items():
             if not isinstance(value, str):
                 raise TypeError(f"the header {header} of call {name!r} must be text, not {type(value).__qualname__}")

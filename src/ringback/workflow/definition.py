@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, TypedDict, Unpack
 
+from ringback.client.addresses import check_address
 from ringback.client.options import RunOptions
 from ringback.client.transport import AsyncTransport
 from ringback.workflow.blocking import BlockingContext
@@ -93,16 +94,6 @@ def as_workflow(function: WorkflowFunction | Workflow, options: ServeOptions) ->
     return _checked(known.with_defaults(options))
 
 
-def check_base(url: object, what: str) -> None:
-    """Refuse an address that is none.
-
-    Raises:
-        ValueError: it has no scheme.
-    """
-    if not str(url).lower().startswith(("http://", "https://")):
-        raise ValueError(f"{what} must begin with http:// or https://, but is {url!r}")
-
-
 def _checked(workflow: Workflow) -> Workflow:
     _check_function(workflow.function)
     _check_options(workflow.options)
@@ -129,7 +120,7 @@ def _check_options(options: ServeOptions) -> None:
         if not callable(options.get(name, callable)):
             raise TypeError(f"{name} must be a function, not {options.get(name)!r}")
     for name in ("base_url", "url"):
-        check_base(options.get(name) or "https://", name)
+        check_address(options.get(name) or "https://", name)
     if isinstance(options.get("signing_keys"), str | bytes):
         raise TypeError(
             "signing_keys must be a sequence of keys and not a single text: each of its letters would be a key"

@@ -6,6 +6,7 @@ from functools import cached_property
 from urllib.parse import urlsplit, urlunsplit
 
 from ringback import clock
+from ringback.client.addresses import check_address
 from ringback.client.settings import Broker, SettingMissing
 from ringback.client.transport import AsyncTransport
 from ringback.errors import RingbackError
@@ -13,7 +14,7 @@ from ringback.wire.http import Request, Response
 from ringback.wire.signing import verify
 from ringback.workflow import answers
 from ringback.workflow.dealer import Dealer
-from ringback.workflow.definition import Workflow, check_base
+from ringback.workflow.definition import Workflow
 from ringback.workflow.delivery import read_delivery
 from ringback.workflow.middleware import Middlewares
 from ringback.workflow.rehearsal import rehearsal
@@ -126,7 +127,7 @@ class Endpoint:
     def _base_url(self) -> str | None:
         told = self.workflow.env.get("UPSTASH_WORKFLOW_URL")
         if told:
-            check_base(told, "UPSTASH_WORKFLOW_URL")
+            check_address(told, "UPSTASH_WORKFLOW_URL")
         return self.workflow.options.get("base_url") or told
 
     def _public_url(self, url: str) -> str:

@@ -15,8 +15,7 @@ _RESOLVED: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
 
 def promised(function: Callable[..., Any]) -> Any:
     """Return the type a function's annotation promises as its result; `Any` when there is none."""
-    while isinstance(function, partial):
-        function = function.func
+    function = _partly_called(function)
     if isinstance(function, type):
         return function
     try:
@@ -30,15 +29,20 @@ def promised(function: Callable[..., Any]) -> Any:
 
 def unreadable(function: Callable[..., Any]) -> str | None:
     """Return why the annotation of a function's result cannot be read, None if it can or there is none."""
-    while isinstance(function, partial):
-        function = function.func
     try:
-        resolved(_annotated(function), "return")
+        resolved(_annotated(_partly_called(function)), "return")
     except NameError as error:
         return str(error)
     except (TypeError, AttributeError, KeyError):
         return None
     return None
+
+
+def _partly_called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what a partial call will call, or the function itself."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
 
 
 def _plain(function: types.FunctionType) -> Any:
