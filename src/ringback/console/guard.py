@@ -1,11 +1,12 @@
 """What every request passes and every answer carries: same-origin checks, a bound on bodies, and headers for the browser."""
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ringback.wire.browsers import is_page_of
 
 LARGEST_BODY = 12 * 1024 * 1024
 _SAFE = frozenset({"GET", "HEAD"})
@@ -72,7 +73,7 @@ def reason(method: str, headers: Mapping[str, str]) -> str | None:
     if origin is None:
         return "this request does not say which site it comes from"
     host = headers.get("host", "").lower()
-    if urlsplit(origin).netloc.lower() != host:
+    if not is_page_of(origin, host):
         return (
             f"this request comes from another site: its page is at {origin[:200]!r}, and {host[:200]!r} was asked for;"
             " a proxy in between must pass the Host header on as it came"

@@ -40,7 +40,12 @@ def is_of_another_site(header: Header) -> bool:
     site, origin = header("sec-fetch-site"), header("origin")
     if site is not None:
         return site not in ("same-origin", "none")
-    return origin is not None and origin.lower().partition("://")[1:] != ("://", (header("host") or "").lower())
+    return origin is not None and not is_page_of(origin, header("host") or "")
+
+
+def is_page_of(origin: str, host: str) -> bool:
+    """Return whether an `Origin` tells of a page that the `Host` has sent which was asked now."""
+    return origin.lower().partition("://")[1:] == ("://", host.lower())
 
 
 def _is_address(name: str) -> bool:

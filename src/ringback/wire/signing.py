@@ -82,8 +82,7 @@ def verify(
         SignatureInvalid: forged, expired, not yet valid, or for another body or URL.
         ValueError: a key is empty, or the keys are one text.
     """
-    known = () if isinstance(keys, str) else tuple(keys)
-    if isinstance(keys, str) or not all(known):
+    if isinstance(keys, str) or not all(known := tuple(keys)):
         raise ValueError("signing keys: expected a sequence of keys, none of them empty")
     claims = _claims(token, known)
     now = now_ms / 1000
